@@ -1,0 +1,1 @@
+"""The vocabulary: frozen dataclasses, protocols and errors, on the standard library alone."""

@@ -1,0 +1,148 @@
+"""The seam: what runs a model, and how a stream becomes a completion."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Protocol
+
+from canteen.core.generation import (
+    Choice,
+    Chunk,
+    Completion,
+    EmbeddingRequest,
+    Embeddings,
+    FinishReason,
+    GenerationRequest,
+    TokenLogprob,
+    ToolCall,
+    Usage,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine with its loaded model can do; fixed once it is loaded."""
+
+    context_length: int
+    max_num_seqs: int
+    grammar: bool = False
+    top_logprobs: int = 0
+    tools_in_template: bool = False
+    chat_template: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStats:
+    """Gauges of a running engine; `kv_cache_usage` is a share of 1, memory is resident bytes."""
+
+    num_running: int = 0
+    kv_cache_usage: float = 0.0
+    memory_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What one step gave to one request: a chunk, or the error that ended it."""
+
+    request_id: str
+    chunk: Chunk | None = None
+    error: Exception | None = None
+
+
+class Engine(Protocol):
+    """Runs one loaded generative model.
+
+    `generate` yields chunks; closing the generator early cancels the request and frees its
+    memory. It raises InvalidRequest before the first chunk, EngineError at any time.
+    """
+
+    name: str
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def generate(self, request: GenerationRequest) -> AsyncIterator[Chunk]: ...
+
+    async def stats(self) -> EngineStats: ...
+
+    async def close(self) -> None: ...
+
+
+class Embedder(Protocol):
+    """Runs one loaded embedding model."""
+
+    name: str
+
+    async def embed(self, request: EmbeddingRequest) -> Embeddings: ...
+
+    async def close(self) -> None: ...
+
+
+class StepEngine(Protocol):
+    """An engine as its worker sees it: synchronous, called from one thread, stepped.
+
+    `add` validates and raises InvalidRequest; after it, `step` gives the deltas of one batch
+    step until every request has ended. `cancel` of an unknown id does nothing; a cancelled
+    request yields no further delta. An exception out of `step` is an engine fault: the process
+    must be restarted.
+    """
+
+    name: str
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def add(self, request: GenerationRequest) -> None: ...
+
+    def cancel(self, request_id: str) -> None: ...
+
+    def has_work(self) -> bool: ...
+
+    def step(self) -> Sequence[Delta]: ...
+
+    def stats(self) -> EngineStats: ...
+
+
+class BatchEmbedder(Protocol):
+    """An embedder as its worker sees it: one synchronous call for a batch of texts."""
+
+    name: str
+
+    def embed(self, request: EmbeddingRequest) -> Embeddings: ...
+
+
+async def complete(engine: Engine, request: GenerationRequest) -> Completion:
+    """Fold a request's stream into its completion."""
+    async with aclosing(engine.generate(request)) as chunks:  # type: ignore[type-var]
+        return await fold(chunks, request.n)
+
+
+async def fold(chunks: AsyncIterator[Chunk], n: int = 1) -> Completion:
+    """Fold chunks of `n` choices into a completion."""
+    building = [_Building() for _ in range(n)]
+    usage = Usage()
+    async for chunk in chunks:
+        building[chunk.index].add(chunk)
+        usage = chunk.usage or usage
+    return Completion(tuple(choice.built() for choice in building), usage)
+
+
+class _Building:
+    """A choice under construction."""
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.logprobs: list[TokenLogprob] = []
+        self.tool_calls: list[ToolCall] = []
+        self.finish_reason: FinishReason = "stop"
+
+    def add(self, chunk: Chunk) -> None:
+        self.text.append(chunk.text)
+        self.logprobs += chunk.logprobs
+        self.tool_calls += chunk.tool_calls
+        self.finish_reason = chunk.finish_reason or self.finish_reason
+
+    def built(self) -> Choice:
+        return Choice(
+            "".join(self.text), self.finish_reason, tuple(self.logprobs), tuple(self.tool_calls)
+        )

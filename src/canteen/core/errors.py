@@ -1,0 +1,110 @@
+"""Every error a user can meet, in one tree.
+
+CanteenError
+├── InvalidRequest          change the request            400
+│   ├── ContextTooLong      a prompt that does not fit    400
+│   ├── ModelNotFound       no such name                  404
+│   ├── Forbidden           not allowed here              403
+│   ├── NotSupported        this model cannot do it       501
+│   └── ModelUnsuitable     files we cannot run           400
+├── Overloaded              wait `retry_after_s`          503
+└── EngineError             our fault                     500
+    ├── WorkerDied          the model's process ended     500
+    └── InvalidOutput       the answer broke its promise  500
+"""
+
+
+class CanteenError(Exception):
+    """Base of all; `code` is a stable machine-readable word."""
+
+    code = "error"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if code is not None:
+            self.code = code
+
+
+class InvalidRequest(CanteenError):
+    """The caller must change the request; `param` names the field."""
+
+    code = "invalid_request"
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.param = param
+
+
+class ContextTooLong(InvalidRequest):
+    """The prompt (and what is to follow) does not fit the context."""
+
+    code = "context_length_exceeded"
+
+    def __init__(self, prompt_tokens: int, context_length: int) -> None:
+        super().__init__(
+            f"the prompt has {prompt_tokens} tokens and the context holds {context_length} "
+            "(the answer needs at least one of them); shorten the prompt or ask for truncation",
+            param="messages",
+        )
+        self.prompt_tokens = prompt_tokens
+        self.context_length = context_length
+
+
+class ModelNotFound(InvalidRequest):
+    """No model of that name is in the store."""
+
+    code = "model_not_found"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"model '{model}' not found", param="model")
+        self.model = model
+
+
+class Forbidden(InvalidRequest):
+    """The request is understood and not allowed from here."""
+
+    code = "forbidden"
+
+
+class NotSupported(InvalidRequest):
+    """This model, engine or installation cannot do what was asked."""
+
+    code = "not_supported"
+
+
+class ModelUnsuitable(InvalidRequest):
+    """The files are readable, but no installed engine runs them."""
+
+    code = "model_unsuitable"
+
+
+class Overloaded(CanteenError):
+    """No capacity now; the caller should wait `retry_after_s` seconds.
+
+    `code` is one of `overloaded`, `model_loading`, `draining`.
+    """
+
+    code = "overloaded"
+
+    def __init__(self, message: str, *, retry_after_s: float, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.retry_after_s = retry_after_s
+
+
+class EngineError(CanteenError):
+    """The engine failed; nothing the caller did."""
+
+    code = "engine_error"
+
+
+class WorkerDied(EngineError):
+    """The process that held the model ended; the request is lost, the service goes on."""
+
+    code = "worker_died"
+
+
+class InvalidOutput(EngineError):
+    """The completion does not satisfy the schema it was promised to satisfy."""
+
+    code = "invalid_output"

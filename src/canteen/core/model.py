@@ -1,0 +1,64 @@
+"""Models: their names, and the card that says what a stored model is."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from canteen.core.errors import InvalidRequest
+
+_NAME = re.compile(r"^[A-Za-z0-9][\w.\-]*(/[A-Za-z0-9][\w.\-]*){0,2}(:[A-Za-z0-9][\w.\-]*)?$")
+
+
+def full_name(name: str) -> str:
+    """`x` becomes `x:latest`; raises InvalidRequest for what cannot be a model's name."""
+    if len(name) > 200 or not _NAME.fullmatch(name):
+        raise InvalidRequest(
+            "a model's name is like smollm2:135m: letters, digits, '.', '_', '-', "
+            "at most two '/', and one optional ':tag'",
+            param="model",
+        )
+    return name if ":" in name else f"{name}:latest"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """A model in the store, as its manifest describes it.
+
+    `digest` is `sha256:…` of the source weights; `engine` names what runs it; `folder` is the
+    prepared folder, relative to CANTEEN_HOME; `quality` is the record made when it was prepared.
+    `parameters`, `system`, `template`, `messages` are defaults given with `create`.
+    """
+
+    name: str
+    kind: Literal["generator", "embedder"]
+    digest: str
+    engine: str
+    folder: str
+    source: str
+    format: str
+    architecture: str
+    num_parameters: int
+    context_length: int
+    size_bytes: int
+    quantization: str
+    modified_at: str
+    embedding_length: int = 0
+    license: str = ""
+    parent: str = ""
+    template: str = ""
+    system: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    messages: tuple[Mapping[str, Any], ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    quality: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A step of long work: what is done, and bytes or items completed of a total."""
+
+    status: str
+    digest: str = ""
+    completed: int = 0
+    total: int = 0
