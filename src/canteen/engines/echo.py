@@ -1,0 +1,274 @@
+"""A deterministic engine without weights: it says the prompt back, at a speed of one's choice."""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import cycle, islice
+from typing import Any
+
+from canteen.core.engine import Capabilities, Delta, EngineStats
+from canteen.core.errors import ContextTooLong, InvalidRequest
+from canteen.core.generation import (
+    Chunk,
+    EmbeddingRequest,
+    Embeddings,
+    FinishReason,
+    GenerationRequest,
+    Grammar,
+    TokenLogprob,
+    Usage,
+)
+
+CONTEXT_LENGTH = 8192
+DIMENSIONS = 64
+
+
+@dataclass(slots=True)
+class _Sequence:
+    """One choice being said."""
+
+    request: GenerationRequest
+    index: int
+    pieces: list[str]
+    prompt_tokens: int
+    truncated_tokens: int
+    finish_reason: FinishReason
+    started_s: float
+    said: int = 0
+    first_s: float = 0.0
+
+
+@dataclass(slots=True)
+class EchoEngine:
+    """Says the last message (or the prompt) back, word by word, again and again up to
+    `max_tokens`, or once when none is given. A grammar is obeyed by a minimal instance of it.
+
+    A token is a word with the space before it. `tokens_per_s` is per sequence, and
+    `prefill_tokens_per_s` for the prompt; 0 is as fast as it goes.
+    """
+
+    tokens_per_s: float = 0.0
+    prefill_tokens_per_s: float = 0.0
+    max_num_seqs: int = 256
+    context_length: int = CONTEXT_LENGTH
+    name: str = "echo"
+    _running: dict[str, list[_Sequence]] = field(default_factory=dict)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What echo can do."""
+        return Capabilities(
+            context_length=self.context_length,
+            max_num_seqs=self.max_num_seqs,
+            grammar=True,
+            tools_in_template=True,
+            chat_template=True,
+        )
+
+    def add(self, request: GenerationRequest) -> None:
+        """Take a request; raises ContextTooLong and InvalidRequest."""
+        if request.top_logprobs:
+            raise InvalidRequest(
+                "this engine gives no top log-probabilities; leave top_logprobs out",
+                param="top_logprobs",
+            )
+        words, truncated = self._fit(_words(_prompt(request)), request)
+        pieces, finish_reason = _completion(request, words, self.context_length - len(words))
+        now = time.monotonic()
+        self._running[request.id] = [
+            _Sequence(request, index, pieces, len(words), truncated, finish_reason, now)
+            for index in range(request.n)
+        ]
+
+    def cancel(self, request_id: str) -> None:
+        """Forget a request."""
+        self._running.pop(request_id, None)
+
+    def has_work(self) -> bool:
+        """Whether a request is running."""
+        return bool(self._running)
+
+    def step(self) -> Sequence[Delta]:
+        """One word of every sequence that is due, after a nap where none is."""
+        deltas = [
+            Delta(request_id, chunk)
+            for request_id, sequences in list(self._running.items())
+            for chunk in self._speak(request_id, sequences)
+        ]
+        if not deltas:
+            time.sleep(0.001)
+        return deltas
+
+    def stats(self) -> EngineStats:
+        """Echo holds no cache and next to no memory."""
+        return EngineStats(num_running=len(self._running))
+
+    def _fit(self, words: list[str], request: GenerationRequest) -> tuple[list[str], int]:
+        limit = min(request.context_length or self.context_length, self.context_length)
+        if len(words) < limit:
+            return words, 0
+        if not request.truncate:
+            raise ContextTooLong(len(words), limit)
+        kept = words[-(limit - 1) :]
+        return kept, len(words) - len(kept)
+
+    def _speak(self, request_id: str, sequences: list[_Sequence]) -> list[Chunk]:
+        now = time.monotonic()
+        chunks = []
+        for sequence in sequences:
+            if sequence.said <= len(sequence.pieces) and self._is_due(sequence, now):
+                chunks.append(self._next(sequence, now))
+        if all(sequence.said > len(sequence.pieces) for sequence in sequences):
+            del self._running[request_id]
+            chunks.append(_last(chunks.pop(), sequences, now))
+        return chunks
+
+    def _is_due(self, sequence: _Sequence, now: float) -> bool:
+        prefill_s = (
+            sequence.prompt_tokens / self.prefill_tokens_per_s if self.prefill_tokens_per_s else 0.0
+        )
+        decode_s = sequence.said / self.tokens_per_s if self.tokens_per_s else 0.0
+        return now >= sequence.started_s + prefill_s + decode_s
+
+    def _next(self, sequence: _Sequence, now: float) -> Chunk:
+        sequence.first_s = sequence.first_s or now
+        position = sequence.said
+        sequence.said += 1
+        if position == len(sequence.pieces):
+            return Chunk(index=sequence.index, finish_reason=sequence.finish_reason)
+        piece = sequence.pieces[position]
+        logprobs = (TokenLogprob(piece, 0.0, piece.encode()),) if sequence.request.logprobs else ()
+        return Chunk(piece, sequence.index, num_tokens=1, logprobs=logprobs)
+
+
+def _last(chunk: Chunk, sequences: list[_Sequence], now: float) -> Chunk:
+    first = sequences[0]
+    first_s = min(sequence.first_s for sequence in sequences)
+    usage = Usage(
+        prompt_tokens=first.prompt_tokens,
+        completion_tokens=sum(len(sequence.pieces) for sequence in sequences),
+        truncated_tokens=first.truncated_tokens,
+        prefill_s=first_s - first.started_s,
+        decode_s=now - first_s,
+    )
+    return Chunk(index=chunk.index, finish_reason=chunk.finish_reason, usage=usage)
+
+
+def _words(text: str) -> list[str]:
+    words = text.split(" ")
+    return [word if i == 0 else f" {word}" for i, word in enumerate(words)] if text else []
+
+
+def _prompt(request: GenerationRequest) -> str:
+    if request.prompt_tokens is not None:
+        return " ".join(str(token) for token in request.prompt_tokens)
+    if request.prompt is not None:
+        return request.prompt
+    return request.messages[-1].content if request.messages else ""
+
+
+def _completion(
+    request: GenerationRequest, words: list[str], room: int
+) -> tuple[list[str], FinishReason]:
+    """The pieces to say, and why they end."""
+    if request.grammar is not None:
+        pieces, wanted = [_obey(request.grammar)], 1
+    elif request.sampling.max_tokens is None and not request.sampling.ignore_eos:
+        pieces, wanted = words, len(words)
+    else:
+        wanted = request.sampling.max_tokens or room
+        pieces = list(islice(cycle(words or [" echo"]), min(wanted, room)))
+    limit = min(request.sampling.max_tokens or room, room)
+    text = "".join(pieces[:limit])
+    ends = [at for stop in request.sampling.stop if stop and (at := text.find(stop)) >= 0]
+    if ends:
+        return _words(text[: min(ends)]), "stop"
+    is_cut = len(pieces) >= limit and request.sampling.max_tokens is not None
+    return pieces[:limit], "length" if is_cut and request.grammar is None else "stop"
+
+
+def _obey(grammar: Grammar) -> str:
+    if grammar.kind == "json_object":
+        return "{}"
+    if grammar.kind == "regex":
+        return grammar.value.split("|")[0].strip("()").replace("\\", "")
+    schema = json.loads(grammar.value)
+    return json.dumps(_instance(schema, schema))
+
+
+_SIMPLEST: Mapping[str, Any] = {
+    "string": "echo",
+    "integer": 1,
+    "number": 1.0,
+    "boolean": True,
+    "null": None,
+}
+
+
+def _instance(schema: Any, root: Any) -> Any:
+    """A small instance of the common part of JSON Schema."""
+    if not isinstance(schema, dict):
+        return None
+    if "$ref" in schema:
+        return _instance(_resolve(schema["$ref"], root), root)
+    for key in ("anyOf", "oneOf", "allOf"):
+        if schema.get(key):
+            return _instance(schema[key][0], root)
+    if "const" in schema:
+        return schema["const"]
+    if "enum" in schema:
+        return schema["enum"][0]
+    return _of_type(schema, root)
+
+
+def _resolve(reference: str, root: Any) -> Any:
+    for key in reference.removeprefix("#").strip("/").split("/"):
+        root = root[key] if key else root
+    return root
+
+
+def _of_type(schema: Mapping[str, Any], root: Any) -> Any:
+    kind = schema.get("type", "object" if "properties" in schema else "null")
+    kind = kind[0] if isinstance(kind, list) else kind
+    if kind == "object":
+        return {key: _instance(value, root) for key, value in schema.get("properties", {}).items()}
+    if kind == "array":
+        return [_instance(schema.get("items", {}), root)] * max(1, schema.get("minItems", 1))
+    if kind == "string":
+        return "echo".ljust(schema.get("minLength", 0), "o")[: schema.get("maxLength")]
+    if kind in ("integer", "number") and "minimum" in schema:
+        return schema["minimum"]
+    return _SIMPLEST.get(kind)
+
+
+class EchoEmbedder:
+    """Unit vectors from a hash of each text's words: equal texts agree, alike texts are near."""
+
+    name = "echo"
+
+    def embed(self, request: EmbeddingRequest) -> Embeddings:
+        """Embed; raises InvalidRequest for more dimensions than there are."""
+        dimensions = request.dimensions or DIMENSIONS
+        if dimensions > DIMENSIONS:
+            raise InvalidRequest(
+                f"this model gives at most {DIMENSIONS} dimensions, not {dimensions}",
+                param="dimensions",
+            )
+        texts = [_words(_text(item)) for item in request.inputs]
+        vectors = tuple(_vector(words, dimensions) for words in texts)
+        return Embeddings(vectors, Usage(prompt_tokens=sum(len(words) for words in texts)))
+
+
+def _text(item: str | tuple[int, ...]) -> str:
+    return item if isinstance(item, str) else " ".join(str(token) for token in item)
+
+
+def _vector(words: list[str], dimensions: int) -> tuple[float, ...]:
+    sums = [0.0] * dimensions
+    for word in words or [""]:
+        digest = hashlib.shake_128(word.strip().encode()).digest(dimensions)
+        sums = [total + byte - 127.5 for total, byte in zip(sums, digest, strict=True)]
+    norm = sum(value * value for value in sums) ** 0.5
+    return tuple(value / norm for value in sums)

@@ -1,0 +1,127 @@
+"""The only reader of the environment: every setting, its meaning and its default."""
+
+import dataclasses
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from canteen.core.errors import InvalidRequest
+
+
+def _setting(variable: str, meaning: str, default: Any, parse: Callable[[str], Any]) -> Any:
+    return field(
+        default=default, metadata={"variable": variable, "meaning": meaning, "parse": parse}
+    )
+
+
+def _flag(text: str) -> bool:
+    known = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    if text.lower() not in known:
+        raise ValueError("true or false")
+    return known[text.lower()]
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.strip().isdecimal() or not low <= int(text) <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    expected = "a number of seconds, 0 or more"
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError(expected) from None
+    if math.isnan(value) or value < 0:
+        raise ValueError(expected)
+    return value
+
+
+def _log_level(text: str) -> str:
+    if text.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+        raise ValueError("DEBUG, INFO, WARNING or ERROR")
+    return text.upper()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a Canteen is told from outside. Sizes and times carry their unit in the name."""
+
+    home: Path = _setting(
+        "CANTEEN_HOME",
+        "folder of models, indexes and the database",
+        Path.home() / ".canteen",
+        lambda text: Path(text).expanduser().absolute(),
+    )
+    host: str = _setting("CANTEEN_HOST", "address to listen on", "127.0.0.1", str)
+    port: int = _setting(
+        "CANTEEN_PORT", "port to listen on; 0 takes a free one", 11434, _whole(0, 65535)
+    )
+    allow_remote: bool = _setting(
+        "CANTEEN_ALLOW_REMOTE", "allow an address beyond loopback", False, _flag
+    )
+    allowed_hosts: tuple[str, ...] = _setting(
+        "CANTEEN_ALLOWED_HOSTS", "Host names to answer besides loopback's, comma-separated", (), _words
+    )
+    allowed_origins: tuple[str, ...] = _setting(
+        "CANTEEN_ORIGINS", "web origins allowed to call, comma-separated", (), _words
+    )
+    default_model: str = _setting(
+        "CANTEEN_MODEL", "the model that is served and run by default", "smollm2:135m", str
+    )
+    max_num_seqs: int = _setting(
+        "CANTEEN_MAX_NUM_SEQS", "sequences a model decodes at once", 32, _whole(1, 1024)
+    )
+    max_queue: int = _setting(
+        "CANTEEN_MAX_QUEUE", "requests that may wait for a model", 256, _whole(0, 100_000)
+    )
+    max_batched_tokens: int = _setting(
+        "CANTEEN_MAX_BATCHED_TOKENS", "tokens of one engine step", 256, _whole(32, 65536)
+    )
+    kv_cache_gb: int = _setting(
+        "CANTEEN_KV_CACHE_GB", "memory for a model's KV cache, GB", 1, _whole(1, 1024)
+    )
+    num_threads: int = _setting(
+        "CANTEEN_NUM_THREADS", "threads of an engine; 0 lets it choose", 0, _whole(0, 1024)
+    )
+    keep_alive_s: float = _setting(
+        "CANTEEN_KEEP_ALIVE_S", "seconds an idle model stays loaded", 300.0, _seconds
+    )
+    drain_delay_s: float = _setting(
+        "CANTEEN_DRAIN_DELAY_S", "seconds of accepting after SIGTERM", 0.0, _seconds
+    )
+    drain_timeout_s: float = _setting(
+        "CANTEEN_DRAIN_TIMEOUT_S", "seconds running answers may take after SIGTERM", 120.0, _seconds
+    )
+    max_body_bytes: int = _setting(
+        "CANTEEN_MAX_BODY_BYTES", "largest request body, bytes", 32 << 20, _whole(1024, 1 << 40)
+    )
+    log_level: str = _setting("CANTEEN_LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR", "INFO", _log_level)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+        """Read the environment; raises InvalidRequest naming the variable and what it expects."""
+        values: dict[str, Any] = {}
+        for one in dataclasses.fields(cls):
+            text = environ.get(one.metadata["variable"], "")
+            if text == "":
+                continue
+            try:
+                values[one.name] = one.metadata["parse"](text)
+            except ValueError as exc:
+                raise InvalidRequest(
+                    f"{one.metadata['variable']} is {text!r} and must be {exc}",
+                    param=one.metadata["variable"],
+                ) from exc
+        return cls(**values)
