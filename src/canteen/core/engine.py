@@ -5,6 +5,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
+from canteen.core.errors import CanteenError
 from canteen.core.generation import (
     Choice,
     Chunk,
@@ -46,7 +47,7 @@ class Delta:
 
     request_id: str
     chunk: Chunk | None = None
-    error: Exception | None = None
+    error: CanteenError | None = None
 
 
 class Engine(Protocol):

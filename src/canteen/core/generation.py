@@ -78,7 +78,8 @@ class GenerationRequest:
     as it is) or `prompt_tokens` (token ids) is given. `suffix` asks for a fill in the middle.
     `context_length` below the model's own limits prompt plus completion; `truncate` lets the
     oldest part of a prompt that is too long be dropped and counted, instead of an error.
-    `template` replaces the model's own chat template (Jinja).
+    `template` replaces the model's own chat template (Jinja). `is_streamed` is false where the
+    caller sees only the whole answer, so that an invalid one can be made again unseen.
     """
 
     id: str
@@ -97,6 +98,7 @@ class GenerationRequest:
     context_length: int | None = None
     truncate: bool = False
     template: str | None = None
+    is_streamed: bool = True
     keep_alive_s: float | None = None
     caller_id: str = ""
 
@@ -171,7 +173,7 @@ class EmbeddingRequest:
 
     id: str
     model: str
-    inputs: tuple[str, ...] | tuple[tuple[int, ...], ...]
+    inputs: tuple[str | tuple[int, ...], ...]
     dimensions: int | None = None
     truncate: bool = False
     keep_alive_s: float | None = None

@@ -1,0 +1,80 @@
+"""Which engine names there are, and how each is made; libraries are imported when one is asked."""
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from canteen.core.errors import NotSupported
+
+
+class Entry(NamedTuple):
+    """An engine: where its class is, the library it needs, and what its options say."""
+
+    module: str
+    cls: str
+    library: str
+    is_embedder: bool
+    about: str
+
+
+ENGINES = {
+    "openvino": Entry(
+        "canteen.engines.openvino",
+        "OpenVinoEngine",
+        "openvino_genai",
+        False,
+        "CPUs and Intel GPUs: continuous batching, prefix caching",
+    ),
+    "openvino-embedder": Entry(
+        "canteen.engines.openvino_embedder",
+        "OpenVinoEmbedder",
+        "openvino",
+        True,
+        "embeddings on CPUs and Intel GPUs",
+    ),
+    "echo": Entry(
+        "canteen.engines.echo",
+        "EchoEngine",
+        "",
+        False,
+        "says the prompt back; for tests, at any speed",
+    ),
+    "echo-embedder": Entry(
+        "canteen.engines.echo",
+        "EchoEmbedder",
+        "",
+        True,
+        "vectors of hashed words; for tests",
+    ),
+}
+
+
+def is_embedder(name: str) -> bool:
+    """Whether the engine makes embeddings."""
+    return name in ENGINES and ENGINES[name].is_embedder
+
+
+def is_installed(name: str) -> bool:
+    """Whether the library that the engine needs is there."""
+    library = ENGINES[name].library
+    return not library or find_spec(library) is not None
+
+
+def create(name: str, options: dict[str, Any]) -> Any:
+    """Make an engine (a StepEngine or a BatchEmbedder) with `options`, its keyword arguments.
+
+    Raises NotSupported for an engine that is unknown or not installed.
+    """
+    if name not in ENGINES:
+        raise NotSupported(f"there is no engine '{name}'; there are {', '.join(ENGINES)}")
+    if not is_installed(name):
+        raise NotSupported(f"engine '{name}' is not installed; run: pip install 'canteen-llm[{name}]'")
+    entry = ENGINES[name]
+    make: Callable[..., Any] = getattr(import_module(entry.module), entry.cls)
+    return make(**{key: _value(key, value) for key, value in options.items()})
+
+
+def _value(key: str, value: Any) -> Any:
+    return Path(value) if key == "folder" else value

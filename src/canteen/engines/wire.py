@@ -1,0 +1,128 @@
+"""What gateway and worker say to each other: typed messages in length-prefixed frames."""
+
+import struct
+from typing import Any
+
+import msgspec
+
+from canteen.core import errors
+from canteen.core.engine import Capabilities, Delta, EngineStats
+from canteen.core.errors import CanteenError, ContextTooLong, EngineError, InvalidRequest
+from canteen.core.generation import Chunk, EmbeddingRequest, Embeddings, GenerationRequest
+
+HEADER = struct.Struct("<I")
+
+
+class Load(msgspec.Struct, tag=True, frozen=True):
+    """The first message to a worker: which engine, with what."""
+
+    engine: str
+    options: dict[str, Any]
+
+
+class Add(msgspec.Struct, tag=True, frozen=True):
+    """Start a request."""
+
+    request: GenerationRequest
+
+
+class Cancel(msgspec.Struct, tag=True, frozen=True):
+    """Stop a request and free what it holds."""
+
+    request_id: str
+
+
+class Embed(msgspec.Struct, tag=True, frozen=True):
+    """Embed texts."""
+
+    request: EmbeddingRequest
+
+
+class AskStats(msgspec.Struct, tag=True, frozen=True):
+    """Ask for a Stats."""
+
+
+class WireError(msgspec.Struct, frozen=True):
+    """An error of the tree, by the name of its class."""
+
+    kind: str
+    message: str
+    code: str
+    fields: dict[str, Any] = {}
+
+
+class Loaded(msgspec.Struct, tag=True, frozen=True):
+    """The model is loaded; an embedder has no capabilities to tell."""
+
+    name: str
+    capabilities: Capabilities | None = None
+
+
+class LoadFailed(msgspec.Struct, tag=True, frozen=True):
+    """The model could not be loaded."""
+
+    error: WireError
+
+
+class WireDelta(msgspec.Struct, frozen=True, array_like=True):
+    """A Delta whose error can travel."""
+
+    request_id: str
+    chunk: Chunk | None = None
+    error: WireError | None = None
+
+
+class Step(msgspec.Struct, tag=True, frozen=True):
+    """All that one engine step gave."""
+
+    deltas: list[WireDelta]
+
+
+class Embedded(msgspec.Struct, tag=True, frozen=True):
+    """The vectors of one Embed, or why there are none."""
+
+    request_id: str
+    embeddings: Embeddings | None = None
+    error: WireError | None = None
+
+
+class Stats(msgspec.Struct, tag=True, frozen=True):
+    """The worker's gauges now."""
+
+    stats: EngineStats
+
+
+Command = Load | Add | Cancel | Embed | AskStats
+Event = Loaded | LoadFailed | Step | Embedded | Stats
+
+_encoder = msgspec.msgpack.Encoder()
+decode_command = msgspec.msgpack.Decoder(Command).decode
+decode_event = msgspec.msgpack.Decoder(Event).decode
+
+
+def frame(message: Command | Event) -> bytes:
+    """A message with its length in front."""
+    body = _encoder.encode(message)
+    return HEADER.pack(len(body)) + body
+
+
+def to_wire(error: CanteenError) -> WireError:
+    """An error, ready to travel."""
+    names = ("param", "prompt_tokens", "context_length")
+    fields = {name: getattr(error, name) for name in names if hasattr(error, name)}
+    return WireError(type(error).__name__, error.message, error.code, fields)
+
+
+def from_wire(wire: WireError) -> CanteenError:
+    """The error that travelled; a kind that is unknown here is an EngineError."""
+    kind = getattr(errors, wire.kind, EngineError)
+    if kind is ContextTooLong:
+        return ContextTooLong(wire.fields["prompt_tokens"], wire.fields["context_length"])
+    if issubclass(kind, InvalidRequest) and kind is not errors.ModelNotFound:
+        return kind(wire.message, param=wire.fields.get("param"), code=wire.code)
+    return EngineError(wire.message)
+
+
+def wire_delta(delta: Delta) -> WireDelta:
+    """A Delta, ready to travel."""
+    return WireDelta(delta.request_id, delta.chunk, to_wire(delta.error) if delta.error else None)

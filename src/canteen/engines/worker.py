@@ -1,0 +1,154 @@
+"""The process that holds one model: reads commands from a socket, steps the engine, tells deltas.
+
+Started by the gateway as `python -m canteen.engines.worker FD`. One thread reads commands, the
+main thread owns the engine: receive, add or cancel, step, send. It ends with its gateway.
+"""
+
+import logging
+import os
+import queue
+import resource
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+from canteen.core.engine import BatchEmbedder, EngineStats, StepEngine
+from canteen.core.errors import CanteenError, EngineError, InvalidRequest
+from canteen.engines import registry
+from canteen.engines.wire import (
+    HEADER,
+    Add,
+    AskStats,
+    Cancel,
+    Command,
+    Embed,
+    Embedded,
+    Event,
+    Load,
+    Loaded,
+    LoadFailed,
+    Stats,
+    Step,
+    WireDelta,
+    decode_command,
+    frame,
+    to_wire,
+    wire_delta,
+)
+
+logger = logging.getLogger(__name__)
+
+Inbox = queue.SimpleQueue[Command]
+
+
+class Connection:
+    """The worker's end of the socket, blocking."""
+
+    def __init__(self, fd: int) -> None:
+        self._socket = socket.socket(fileno=fd)
+        self._file = self._socket.makefile("rb")
+
+    def commands(self) -> Iterator[Command]:
+        """Commands until the gateway is gone."""
+        while len(header := self._file.read(HEADER.size)) == HEADER.size:
+            (size,) = HEADER.unpack(header)
+            if len(body := self._file.read(size)) < size:
+                return
+            yield decode_command(body)
+
+    def send(self, event: Event) -> None:
+        """Tell the gateway; blocks while it is slow to read."""
+        self._socket.sendall(frame(event))
+
+
+def main() -> None:
+    """Load what the gateway asks for, then serve it until the gateway is gone."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    connection = Connection(int(sys.argv[1]))
+    commands = connection.commands()
+    load = next(commands)
+    if not isinstance(load, Load):
+        raise TypeError("the first command must be Load")
+    try:
+        model = registry.create(load.engine, load.options)
+    except Exception as exc:
+        logger.exception("loading failed")
+        error = exc if isinstance(exc, CanteenError) else EngineError("the model could not be loaded")
+        connection.send(LoadFailed(to_wire(error)))
+        return
+    inbox: Inbox = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(commands, inbox), daemon=True).start()
+    if registry.is_embedder(load.engine):
+        _serve_embedder(model, inbox, connection)
+    else:
+        _serve_engine(model, inbox, connection)
+
+
+def _receive(commands: Iterator[Command], inbox: Inbox) -> None:
+    for command in commands:
+        inbox.put(command)
+    # The gateway is gone, perhaps killed: nobody reads what is still being computed.
+    os._exit(0)
+
+
+def _serve_engine(engine: StepEngine, inbox: Inbox, connection: Connection) -> None:
+    connection.send(Loaded(engine.name, engine.capabilities))
+    while True:
+        for command in _waiting(inbox, block=not engine.has_work()):
+            _obey(engine, command, connection)
+        if engine.has_work() and (deltas := engine.step()):
+            connection.send(Step([wire_delta(delta) for delta in deltas]))
+
+
+def _waiting(inbox: Inbox, *, block: bool) -> Iterator[Command]:
+    """The commands that are there; where there is nothing else to do, wait for one."""
+    try:
+        yield inbox.get(block)
+        while True:
+            yield inbox.get_nowait()
+    except queue.Empty:
+        return
+
+
+def _obey(engine: StepEngine, command: Command, connection: Connection) -> None:
+    if isinstance(command, Add):
+        try:
+            engine.add(command.request)
+        except InvalidRequest as error:
+            connection.send(Step([WireDelta(command.request.id, None, to_wire(error))]))
+    elif isinstance(command, Cancel):
+        engine.cancel(command.request_id)
+    elif isinstance(command, AskStats):
+        connection.send(Stats(replace(engine.stats(), memory_bytes=_resident_bytes())))
+
+
+def _serve_embedder(embedder: BatchEmbedder, inbox: Inbox, connection: Connection) -> None:
+    connection.send(Loaded(embedder.name))
+    while True:
+        command = inbox.get()
+        if isinstance(command, Embed):
+            connection.send(_embedded(embedder, command))
+        elif isinstance(command, AskStats):
+            connection.send(Stats(EngineStats(memory_bytes=_resident_bytes())))
+
+
+def _embedded(embedder: BatchEmbedder, command: Embed) -> Embedded:
+    try:
+        return Embedded(command.request.id, embedder.embed(command.request))
+    except InvalidRequest as error:
+        return Embedded(command.request.id, None, to_wire(error))
+
+
+def _resident_bytes() -> int:
+    try:
+        with open("/proc/self/statm") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        # Not Linux: the peak is the nearest figure the standard library has.
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+if __name__ == "__main__":
+    main()
