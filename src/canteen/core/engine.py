@@ -1,6 +1,6 @@
 """The seam: what runs a model, and how a stream becomes a completion."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
@@ -62,7 +62,7 @@ class Engine(Protocol):
     @property
     def capabilities(self) -> Capabilities: ...
 
-    def generate(self, request: GenerationRequest) -> AsyncIterator[Chunk]: ...
+    def generate(self, request: GenerationRequest) -> AsyncGenerator[Chunk]: ...
 
     async def stats(self) -> EngineStats: ...
 
@@ -75,6 +75,8 @@ class Embedder(Protocol):
     name: str
 
     async def embed(self, request: EmbeddingRequest) -> Embeddings: ...
+
+    async def stats(self) -> EngineStats: ...
 
     async def close(self) -> None: ...
 
@@ -114,7 +116,7 @@ class BatchEmbedder(Protocol):
 
 async def complete(engine: Engine, request: GenerationRequest) -> Completion:
     """Fold a request's stream into its completion."""
-    async with aclosing(engine.generate(request)) as chunks:  # type: ignore[type-var]
+    async with aclosing(engine.generate(request)) as chunks:
         return await fold(chunks, request.n)
 
 

@@ -1,0 +1,270 @@
+"""The gateway's side of a worker: starts it, talks to it, starts it again after a crash."""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from canteen.core.engine import Capabilities, EngineStats
+from canteen.core.errors import CanteenError, EngineError, WorkerDied
+from canteen.core.generation import Chunk, EmbeddingRequest, Embeddings, GenerationRequest
+from canteen.engines.wire import (
+    HEADER,
+    Add,
+    AskStats,
+    Cancel,
+    Command,
+    Embed,
+    Embedded,
+    Event,
+    Load,
+    Loaded,
+    LoadFailed,
+    Stats,
+    Step,
+    decode_event,
+    frame,
+    from_wire,
+)
+
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 30.0
+STEADY_S = 60.0
+MOST_FAILED_LOADS = 3
+
+Inbox = asyncio.Queue[Chunk | Embeddings | CanteenError]
+
+
+class Worker:
+    """A worker process that is kept alive: after a crash it is started again, with back-off.
+
+    What was in flight at a crash ends with WorkerDied; what comes while it is being started
+    again waits for it.
+    """
+
+    def __init__(self, engine: str, options: dict[str, Any]) -> None:
+        self._load = Load(engine, options)
+        self._inboxes: dict[str, Inbox] = {}
+        self._stats: asyncio.Future[EngineStats] | None = None
+        self._loaded: asyncio.Future[Loaded] = asyncio.get_running_loop().create_future()
+        self._writer: asyncio.StreamWriter | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._supervisor: asyncio.Task[None] | None = None
+        self.num_restarts = 0
+
+    async def start(self) -> Loaded:
+        """Start the process and load the model; raises what loading it raised."""
+        self._supervisor = asyncio.create_task(self._supervise())
+        try:
+            return await asyncio.shield(self._loaded)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """End the process; what is in flight ends with WorkerDied."""
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+            with contextlib.suppress(asyncio.CancelledError, CanteenError):
+                await self._supervisor
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the model is loaded now."""
+        return self._loaded.done() and not self._loaded.exception()
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, while there is a process."""
+        return self._process.pid if self._process else None
+
+    async def open(self, request_id: str, command: Command) -> Inbox:
+        """Send what begins a request; its answers come to the inbox."""
+        await asyncio.shield(self._loaded)
+        inbox = self._inboxes[request_id] = Inbox()
+        self._send(command)
+        return inbox
+
+    def shut(self, request_id: str, *, is_finished: bool) -> None:
+        """Forget a request, and cancel it where it still runs."""
+        if self._inboxes.pop(request_id, None) is not None and not is_finished:
+            self._send(Cancel(request_id))
+
+    async def stats(self) -> EngineStats:
+        """The worker's gauges; zeros while it is not there."""
+        if not self.is_ready:
+            return EngineStats()
+        if self._stats is None or self._stats.done():
+            self._stats = asyncio.get_running_loop().create_future()
+            self._send(AskStats())
+        return await asyncio.shield(self._stats)
+
+    def _send(self, command: Command) -> None:
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(frame(command))
+
+    async def _supervise(self) -> None:
+        loop = asyncio.get_running_loop()
+        pauses = _pauses()
+        while True:
+            started_s = loop.time()
+            try:
+                await self._live()
+            finally:
+                self._bury()
+            if self._loaded.done() and self._loaded.exception():
+                return
+            if loop.time() - started_s > STEADY_S:
+                pauses = _pauses()
+            self.num_restarts += 1
+            pause_s = next(pauses)
+            logger.error(
+                "a worker ended; starting it again",
+                extra={"engine": self._load.engine, "pause_s": pause_s},
+            )
+            self._loaded = self._loaded if not self._loaded.done() else loop.create_future()
+            await asyncio.sleep(pause_s)
+
+    async def _live(self) -> None:
+        """One life of the process, from its start to its end."""
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                # A session of its own: Ctrl-C in a terminal is for the gateway to handle.
+                self._process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-m",
+                    "canteen.engines.worker",
+                    str(theirs.fileno()),
+                    pass_fds=(theirs.fileno(),),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+            reader, self._writer = await asyncio.open_unix_connection(sock=ours)
+            self._send(self._load)
+            await self._listen(reader)
+        finally:
+            ours.close()
+            await self._reap()
+
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                (size,) = HEADER.unpack(await reader.readexactly(HEADER.size))
+                self._handle(decode_event(await reader.readexactly(size)))
+
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, Step):
+            for delta in event.deltas:
+                answer = from_wire(delta.error) if delta.error else delta.chunk
+                self._deliver(delta.request_id, answer)
+        elif isinstance(event, Embedded):
+            answer = from_wire(event.error) if event.error else event.embeddings
+            self._deliver(event.request_id, answer)
+        elif isinstance(event, Stats):
+            if self._stats is not None and not self._stats.done():
+                self._stats.set_result(event.stats)
+        elif isinstance(event, Loaded):
+            self._loaded.set_result(event)
+        elif isinstance(event, LoadFailed):
+            self._loaded.set_exception(from_wire(event.error))
+
+    def _deliver(self, request_id: str, answer: Chunk | Embeddings | CanteenError | None) -> None:
+        inbox = self._inboxes.get(request_id)
+        if inbox is not None and answer is not None:
+            inbox.put_nowait(answer)
+
+    async def _reap(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = None
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
+            await self._process.wait()
+        self._process = None
+
+    def _bury(self) -> None:
+        """End what was in flight; where nothing was ever loaded, say so to those who wait."""
+        for inbox in self._inboxes.values():
+            inbox.put_nowait(
+                WorkerDied("the process that held the model ended; please send the request again")
+            )
+        self._inboxes.clear()
+        if self._stats is not None and not self._stats.done():
+            self._stats.set_result(EngineStats())
+        if not self._loaded.done() and self.num_restarts >= MOST_FAILED_LOADS:
+            self._loaded.set_exception(EngineError("the model's process ends while it is loading"))
+
+
+def _pauses() -> "itertools.chain[float]":
+    doubling = (FIRST_PAUSE_S * 2**i for i in range(8))
+    return itertools.chain(doubling, itertools.repeat(LONGEST_PAUSE_S))
+
+
+class WorkerEngine:
+    """An Engine whose model lives in a worker."""
+
+    def __init__(self, worker: Worker, loaded: Loaded) -> None:
+        if loaded.capabilities is None:
+            raise EngineError("this model makes embeddings, not text")
+        self.worker = worker
+        self.name = loaded.name
+        self.capabilities: Capabilities = loaded.capabilities
+
+    async def generate(self, request: GenerationRequest) -> AsyncGenerator[Chunk]:
+        """Yield the chunks; closing early cancels the sequence in the worker."""
+        inbox = await self.worker.open(request.id, Add(request))
+        is_finished = False
+        try:
+            while not is_finished:
+                answer = await inbox.get()
+                is_finished = not isinstance(answer, Chunk) or answer.usage is not None
+                if not isinstance(answer, Chunk):
+                    raise answer if isinstance(answer, CanteenError) else TypeError(answer)
+                yield answer
+        finally:
+            self.worker.shut(request.id, is_finished=is_finished)
+
+    async def stats(self) -> EngineStats:
+        """The worker's gauges."""
+        return await self.worker.stats()
+
+    async def close(self) -> None:
+        """End the worker."""
+        await self.worker.close()
+
+
+class WorkerEmbedder:
+    """An Embedder whose model lives in a worker."""
+
+    def __init__(self, worker: Worker, loaded: Loaded) -> None:
+        self.worker = worker
+        self.name = loaded.name
+
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        """Embed; a batch that has begun is finished even if nobody waits any more."""
+        inbox = await self.worker.open(request.id, Embed(request))
+        try:
+            answer = await inbox.get()
+        finally:
+            self.worker.shut(request.id, is_finished=True)
+        if not isinstance(answer, Embeddings):
+            raise answer if isinstance(answer, CanteenError) else TypeError(answer)
+        return answer
+
+    async def stats(self) -> EngineStats:
+        """The worker's gauges."""
+        return await self.worker.stats()
+
+    async def close(self) -> None:
+        """End the worker."""
+        await self.worker.close()

@@ -1,0 +1,1 @@
+"""The kitchen: which models there are, which are loaded, and who may eat when."""
