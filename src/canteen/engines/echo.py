@@ -18,6 +18,7 @@ from canteen.core.generation import (
     GenerationRequest,
     Grammar,
     TokenLogprob,
+    Tool,
     Usage,
 )
 
@@ -43,7 +44,8 @@ class _Sequence:
 @dataclass(slots=True)
 class EchoEngine:
     """Says the last message (or the prompt) back, word by word, again and again up to
-    `max_tokens`, or once when none is given. A grammar is obeyed by a minimal instance of it.
+    `max_tokens`, or once when none is given. A grammar is obeyed by a minimal instance of it;
+    with tools to choose from, it calls the first one once.
 
     A token is a word with the space before it. `tokens_per_s` is per sequence, and
     `prefill_tokens_per_s` for the prompt; 0 is as fast as it goes.
@@ -174,9 +176,11 @@ def _completion(
 ) -> tuple[list[str], FinishReason]:
     """The pieces to say, and why they end."""
     if request.grammar is not None:
-        pieces, wanted = [_obey(request.grammar)], 1
+        pieces = [_obey(request.grammar)]
+    elif request.tools and request.messages[-1].role == "user":
+        pieces = [_call(request.tools[0])]
     elif request.sampling.max_tokens is None and not request.sampling.ignore_eos:
-        pieces, wanted = words, len(words)
+        pieces = words
     else:
         wanted = request.sampling.max_tokens or room
         pieces = list(islice(cycle(words or [" echo"]), min(wanted, room)))
@@ -187,6 +191,11 @@ def _completion(
         return _words(text[: min(ends)]), "stop"
     is_cut = len(pieces) >= limit and request.sampling.max_tokens is not None
     return pieces[:limit], "length" if is_cut and request.grammar is None else "stop"
+
+
+def _call(tool: Tool) -> str:
+    arguments = _instance(tool.parameters, tool.parameters)
+    return f"<tool_call>{json.dumps({'name': tool.name, 'arguments': arguments})}</tool_call>"
 
 
 def _obey(grammar: Grammar) -> str:

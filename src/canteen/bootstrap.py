@@ -1,0 +1,140 @@
+"""The only file that knows every class: wires the rooms into the services behind every door."""
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from canteen.core.engine import Embedder, Engine
+from canteen.core.errors import InvalidRequest
+from canteen.core.generation import Chunk, EmbeddingRequest, Embeddings, GenerationRequest
+from canteen.core.model import ModelCard, Progress
+from canteen.engines import registry
+from canteen.engines.process import Worker, WorkerEmbedder, WorkerEngine
+from canteen.metering.metrics import Metrics
+from canteen.runtime.admission import Limited, LimitedEmbedder
+from canteen.runtime.catalog import Catalog
+from canteen.runtime.pool import Health, LoadedModel, Pool, Served
+from canteen.runtime.pull import Puller
+from canteen.settings import Settings
+from canteen.tasks.generate import generate
+
+VERSION = "0.1.0"
+
+
+@dataclass(slots=True)
+class Services:
+    """What a door (HTTP, shell, Python) can ask for."""
+
+    settings: Settings
+    catalog: Catalog
+    pool: Pool
+    puller: Puller
+    metrics: Metrics
+    version: str = VERSION
+    started_s: float = field(default_factory=time.time)
+    is_draining: bool = False
+
+    async def generate(self, request: GenerationRequest) -> AsyncGenerator[Chunk]:
+        """Answer a request with the model it names, which is loaded if need be.
+
+        Raises InvalidRequest, Overloaded or EngineError, before or between chunks.
+        """
+        card = self._card(request.model, "generator")
+        started_s = time.monotonic()
+        async with self.pool.use(card, request.keep_alive_s) as slot:
+            load_s = time.monotonic() - started_s
+            engine: Any = slot.served
+            async with aclosing(generate(engine, request)) as chunks:
+                async for chunk in chunks:
+                    if chunk.usage is not None:
+                        chunk = replace(chunk, usage=replace(chunk.usage, load_s=load_s))
+                    yield chunk
+
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        """Embed texts with the model the request names."""
+        card = self._card(request.model, "embedder")
+        started_s = time.monotonic()
+        async with self.pool.use(card, request.keep_alive_s) as slot:
+            load_s = time.monotonic() - started_s
+            embedder: Any = slot.served
+            made: Embeddings = await embedder.embed(request)
+        return replace(made, usage=replace(made.usage, load_s=load_s))
+
+    async def load(self, model: str, keep_alive_s: float | None = None) -> float:
+        """Load a model; the seconds it took, about 0 when it was there."""
+        started_s = time.monotonic()
+        async with self.pool.use(self.catalog.get(model), keep_alive_s):
+            return time.monotonic() - started_s
+
+    async def unload(self, model: str) -> None:
+        """Take a model out of memory."""
+        await self.pool.unload(self.catalog.get(model))
+
+    async def loaded(self) -> list[LoadedModel]:
+        """The models in memory."""
+        return await self.pool.loaded()
+
+    async def capabilities(self, model: str) -> tuple[str, ...]:
+        """What a model can do, in Ollama's words."""
+        card = self.catalog.get(model)
+        if card.kind == "embedder":
+            return ("embedding",)
+        has_tools = card.engine == "echo" or "tools" in card.template
+        return ("completion", "tools") if has_tools else ("completion",)
+
+    def pull(self, name: str, *, over_http: bool = False) -> AsyncIterator[Progress]:
+        """Bring a model into the store."""
+        return self.puller.pull(name, over_http=over_http)
+
+    async def close(self) -> None:
+        """End every worker."""
+        await self.pool.close()
+
+    def _card(self, model: str, kind: str) -> ModelCard:
+        card = self.catalog.get(model)
+        if card.kind != kind:
+            can = "embeds and does not generate" if kind == "generator" else "does not embed"
+            raise InvalidRequest(f"model '{model}' {can}; choose another", param="model")
+        return card
+
+
+def build(settings: Settings) -> Services:
+    """Wire everything; nothing is loaded and nothing is started yet."""
+    catalog = Catalog(settings.home)
+
+    async def create(card: ModelCard) -> tuple[Served, Health]:
+        worker = Worker(card.engine, _options(settings, catalog, card))
+        loaded = await worker.start()
+        if registry.is_embedder(card.engine):
+            embedder: Embedder = WorkerEmbedder(worker, loaded)
+            return LimitedEmbedder(embedder, settings.max_queue), worker
+        engine: Engine = WorkerEngine(worker, loaded)
+        return Limited(engine, settings.max_queue), worker
+
+    return Services(
+        settings=settings,
+        catalog=catalog,
+        pool=Pool(create, settings.keep_alive_s),
+        puller=Puller(catalog),
+        metrics=Metrics(),
+    )
+
+
+def _options(settings: Settings, catalog: Catalog, card: ModelCard) -> dict[str, Any]:
+    """An engine's keyword arguments."""
+    if card.engine == "echo-embedder":
+        return {}
+    if card.engine == "echo":
+        known = ("tokens_per_s", "prefill_tokens_per_s", "context_length")
+        speeds = {key: card.parameters[key] for key in known if key in card.parameters}
+        return {"max_num_seqs": settings.max_num_seqs, **speeds}
+    options = {"folder": str(catalog.path(card)), "num_threads": settings.num_threads}
+    if card.engine == "openvino":
+        options |= {
+            "max_num_seqs": settings.max_num_seqs,
+            "kv_cache_gb": settings.kv_cache_gb,
+            "max_batched_tokens": settings.max_batched_tokens,
+        }
+    return options

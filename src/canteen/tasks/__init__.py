@@ -1,0 +1,1 @@
+"""The language work: each task is a file, its prompt at the top, and is given an Engine."""

@@ -1,0 +1,99 @@
+"""JSON Schemas that a grammar can keep: refused up front, or checked at the end."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from canteen.core.errors import InvalidRequest
+
+# What constrained decoding would ignore without a word, or cannot express (engines.md, section 5).
+UNENFORCED = frozenset(
+    {
+        "uniqueItems",
+        "multipleOf",
+        "not",
+        "if",
+        "then",
+        "else",
+        "patternProperties",
+        "propertyNames",
+        "dependentSchemas",
+        "dependentRequired",
+        "dependencies",
+        "contains",
+        "minContains",
+        "maxContains",
+        "minProperties",
+        "maxProperties",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+        "$dynamicRef",
+        "$recursiveRef",
+    }
+)
+LOOK_AROUND = ("(?=", "(?!", "(?<")
+# Their values are maps from a free name to a schema.
+NAMED = ("properties", "$defs", "definitions")
+PLAIN = ("const", "enum", "default", "examples", "required")
+MOST_DEPTH = 64
+MOST_BYTES = 256 << 10
+
+
+class Schema:
+    """A JSON Schema that was found enforceable; validates finished texts.
+
+    Raises InvalidRequest, naming the keyword and its path, for a schema that is not.
+    """
+
+    def __init__(self, text: str, *, param: str = "response_format") -> None:
+        import jsonschema_rs
+
+        if len(text) > MOST_BYTES:
+            raise InvalidRequest(f"the schema is longer than {MOST_BYTES} bytes", param=param)
+        schema = json.loads(text)
+        for path, problem in _problems(schema, "$", 0):
+            raise InvalidRequest(f"schema not supported: {problem} at {path}", param=param)
+        try:
+            self._validator = jsonschema_rs.validator_for(schema)
+        except (ValueError, jsonschema_rs.ReferencingError) as exc:
+            reason = str(exc).splitlines()[0]
+            raise InvalidRequest(f"not a valid JSON Schema: {reason}", param=param) from exc
+
+    def problem(self, text: str) -> str | None:
+        """What keeps `text` from being a valid instance; None when it is one."""
+        try:
+            value = json.loads(text)
+        except ValueError:
+            return "it is not JSON"
+        for error in self._validator.iter_errors(value):
+            return str(error.message)
+        return None
+
+
+def _problems(schema: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:
+    if depth > MOST_DEPTH:
+        yield path, f"nesting deeper than {MOST_DEPTH}"
+    elif isinstance(schema, list):
+        for index, item in enumerate(schema):
+            yield from _problems(item, f"{path}[{index}]", depth + 1)
+    elif isinstance(schema, Mapping):
+        for key, value in schema.items():
+            yield from _of_keyword(key, value, f"{path}.{key}", depth)
+    elif not isinstance(schema, bool) and path == "$":
+        yield path, "a schema that is no object"
+
+
+def _of_keyword(key: str, value: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:
+    if key in UNENFORCED:
+        yield path, f"the keyword '{key}' cannot be enforced"
+    elif key == "allOf" and isinstance(value, list) and len(value) > 1:
+        yield path, "'allOf' of several branches cannot be enforced"
+    elif key == "$ref" and not str(value).startswith("#"):
+        yield path, "a reference to elsewhere; put it under $defs"
+    elif key == "pattern" and any(mark in str(value) for mark in LOOK_AROUND):
+        yield path, "a pattern that looks around cannot be enforced"
+    elif key in NAMED and isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _problems(inner, f"{path}.{name}", depth + 1)
+    elif key not in PLAIN and isinstance(value, Mapping | list):
+        yield from _problems(value, path, depth + 1)
