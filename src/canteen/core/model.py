@@ -62,3 +62,26 @@ class Progress:
     digest: str = ""
     completed: int = 0
     total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What preparation found out and made: the ModelCard's fields that only it knows.
+
+    `quality` is the record of what the preparation cost in accuracy and what it gained:
+    `bytes_before`, `bytes_after`, and by kind perplexities or cosines, and speed.
+    """
+
+    kind: Literal["generator", "embedder"]
+    engine: str
+    format: str
+    architecture: str
+    num_parameters: int
+    context_length: int
+    size_bytes: int
+    quantization: str
+    embedding_length: int = 0
+    template: str = ""
+    license: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    quality: Mapping[str, Any] = field(default_factory=dict)
