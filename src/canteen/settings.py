@@ -72,7 +72,10 @@ class Settings:
         "CANTEEN_ALLOW_REMOTE", "allow an address beyond loopback", False, _flag
     )
     allowed_hosts: tuple[str, ...] = _setting(
-        "CANTEEN_ALLOWED_HOSTS", "Host names to answer besides loopback's, comma-separated", (), _words
+        "CANTEEN_ALLOWED_HOSTS",
+        "Host names to answer besides loopback's, comma-separated",
+        (),
+        _words,
     )
     allowed_origins: tuple[str, ...] = _setting(
         "CANTEEN_ORIGINS", "web origins allowed to call, comma-separated", (), _words
@@ -107,7 +110,9 @@ class Settings:
     max_body_bytes: int = _setting(
         "CANTEEN_MAX_BODY_BYTES", "largest request body, bytes", 32 << 20, _whole(1024, 1 << 40)
     )
-    log_level: str = _setting("CANTEEN_LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR", "INFO", _log_level)
+    log_level: str = _setting(
+        "CANTEEN_LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR", "INFO", _log_level
+    )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":

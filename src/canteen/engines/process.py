@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import os
-import signal
 import socket
 import sys
 from collections.abc import AsyncGenerator
@@ -58,6 +56,7 @@ class Worker:
         self._writer: asyncio.StreamWriter | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._supervisor: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
         self.num_restarts = 0
 
     async def start(self) -> Loaded:
@@ -71,10 +70,13 @@ class Worker:
 
     async def close(self) -> None:
         """End the process; what is in flight ends with WorkerDied."""
+        self._closing.set()
+        self._kill()
         if self._supervisor is not None:
-            self._supervisor.cancel()
-            with contextlib.suppress(asyncio.CancelledError, CanteenError):
-                await self._supervisor
+            # Not cancelled: it must reap the process it may just have started.
+            await asyncio.shield(self._supervisor)
+        if not self._loaded.done():
+            self._fail_loading(WorkerDied("the model was taken out of memory; please try again"))
 
     @property
     def is_ready(self) -> bool:
@@ -114,13 +116,13 @@ class Worker:
     async def _supervise(self) -> None:
         loop = asyncio.get_running_loop()
         pauses = _pauses()
-        while True:
+        while not self._closing.is_set():
             started_s = loop.time()
             try:
                 await self._live()
             finally:
                 self._bury()
-            if self._loaded.done() and self._loaded.exception():
+            if self._closing.is_set() or (self._loaded.done() and self._loaded.exception()):
                 return
             if loop.time() - started_s > STEADY_S:
                 pauses = _pauses()
@@ -131,7 +133,8 @@ class Worker:
                 extra={"engine": self._load.engine, "pause_s": pause_s},
             )
             self._loaded = self._loaded if not self._loaded.done() else loop.create_future()
-            await asyncio.sleep(pause_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), pause_s)
 
     async def _live(self) -> None:
         """One life of the process, from its start to its end."""
@@ -150,7 +153,8 @@ class Worker:
                 )
             reader, self._writer = await asyncio.open_unix_connection(sock=ours)
             self._send(self._load)
-            await self._listen(reader)
+            if not self._closing.is_set():
+                await self._listen(reader)
         finally:
             ours.close()
             await self._reap()
@@ -175,7 +179,7 @@ class Worker:
         elif isinstance(event, Loaded):
             self._loaded.set_result(event)
         elif isinstance(event, LoadFailed):
-            self._loaded.set_exception(from_wire(event.error))
+            self._fail_loading(from_wire(event.error))
 
     def _deliver(self, request_id: str, answer: Chunk | Embeddings | CanteenError | None) -> None:
         inbox = self._inboxes.get(request_id)
@@ -186,11 +190,14 @@ class Worker:
         if self._writer is not None:
             self._writer.close()
         self._writer = None
+        self._kill()
         if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._process.pid, signal.SIGKILL)
             await self._process.wait()
         self._process = None
+
+    def _kill(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
 
     def _bury(self) -> None:
         """End what was in flight; where nothing was ever loaded, say so to those who wait."""
@@ -202,7 +209,12 @@ class Worker:
         if self._stats is not None and not self._stats.done():
             self._stats.set_result(EngineStats())
         if not self._loaded.done() and self.num_restarts >= MOST_FAILED_LOADS:
-            self._loaded.set_exception(EngineError("the model's process ends while it is loading"))
+            self._fail_loading(EngineError("the model's process ends while it is loading"))
+
+    def _fail_loading(self, error: CanteenError) -> None:
+        self._loaded.set_exception(error)
+        # Looked at here, since perhaps nobody waits for it.
+        self._loaded.exception()
 
 
 def _pauses() -> "itertools.chain[float]":

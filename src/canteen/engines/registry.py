@@ -70,7 +70,9 @@ def create(name: str, options: dict[str, Any]) -> Any:
     if name not in ENGINES:
         raise NotSupported(f"there is no engine '{name}'; there are {', '.join(ENGINES)}")
     if not is_installed(name):
-        raise NotSupported(f"engine '{name}' is not installed; run: pip install 'canteen-llm[{name}]'")
+        raise NotSupported(
+            f"engine '{name}' is not installed; run: pip install 'canteen-llm[{name}]'"
+        )
     entry = ENGINES[name]
     make: Callable[..., Any] = getattr(import_module(entry.module), entry.cls)
     return make(**{key: _value(key, value) for key, value in options.items()})

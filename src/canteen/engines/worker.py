@@ -73,10 +73,12 @@ def main() -> None:
         raise TypeError("the first command must be Load")
     try:
         model = registry.create(load.engine, load.options)
-    except Exception as exc:
-        logger.exception("loading failed")
-        error = exc if isinstance(exc, CanteenError) else EngineError("the model could not be loaded")
+    except CanteenError as error:
         connection.send(LoadFailed(to_wire(error)))
+        return
+    except Exception:
+        logger.exception("loading failed")
+        connection.send(LoadFailed(to_wire(EngineError("the model could not be loaded"))))
         return
     inbox: Inbox = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(commands, inbox), daemon=True).start()

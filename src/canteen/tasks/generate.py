@@ -56,9 +56,7 @@ async def _free(engine: Engine, request: GenerationRequest) -> AsyncGenerator[Ch
                 continue
             text += finder.finish()
             reason = "tool_calls" if finder.calls else chunk.finish_reason
-            yield replace(
-                chunk, text=text, tool_calls=tuple(finder.calls), finish_reason=reason
-            )
+            yield replace(chunk, text=text, tool_calls=tuple(finder.calls), finish_reason=reason)
 
 
 async def _structured(
@@ -133,6 +131,4 @@ def _as_call(text: str, chunk: Chunk, request: GenerationRequest) -> Chunk:
         raise InvalidOutput("the model's answer is no call of the tools given; try again")
     # Compact arguments, as the hosted services send them.
     call = replace(call, arguments=json.dumps(json.loads(call.arguments), separators=(",", ":")))
-    return replace(
-        chunk, text="", logprobs=(), tool_calls=(call,), finish_reason="tool_calls"
-    )
+    return replace(chunk, text="", logprobs=(), tool_calls=(call,), finish_reason="tool_calls")

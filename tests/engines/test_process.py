@@ -1,0 +1,107 @@
+"""A worker process on the echo engine: it answers, dies, comes back, and cancels."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import pytest
+
+from canteen.core.engine import complete
+from canteen.core.errors import ContextTooLong, InvalidRequest, NotSupported, WorkerDied
+from canteen.core.generation import EmbeddingRequest, GenerationRequest, Message, SamplingParams
+from canteen.engines.process import Worker, WorkerEmbedder, WorkerEngine
+
+
+def request(request_id: str, prompt: str = "a b c", max_tokens: int = 1000) -> GenerationRequest:
+    return GenerationRequest(
+        request_id, "echo", prompt=prompt, sampling=SamplingParams(max_tokens=max_tokens)
+    )
+
+
+@pytest.fixture
+async def worker() -> AsyncIterator[Worker]:
+    worker = Worker("echo", {"tokens_per_s": 100.0})
+    yield worker
+    await worker.close()
+
+
+@pytest.fixture
+async def engine(worker: Worker) -> WorkerEngine:
+    return WorkerEngine(worker, await worker.start())
+
+
+async def test_a_completion_comes_through_the_wire_unchanged(engine: WorkerEngine) -> None:
+    asked = GenerationRequest("1", "echo", messages=(Message("user", "héllo wörld 🌍"),))
+
+    completion = await complete(engine, asked)
+
+    assert completion.text == "héllo wörld 🌍"
+    assert completion.usage.completion_tokens == 3
+
+
+async def test_a_prompt_that_is_too_long_arrives_as_that_error(engine: WorkerEngine) -> None:
+    with pytest.raises(ContextTooLong) as caught:
+        await complete(engine, request("1", "word " * 9000))
+
+    assert (caught.value.prompt_tokens, caught.value.context_length) == (9001, 8192)
+
+
+async def test_an_invalid_request_keeps_its_parameter(engine: WorkerEngine) -> None:
+    asked = GenerationRequest("1", "echo", prompt="a", top_logprobs=3)
+
+    with pytest.raises(InvalidRequest) as caught:
+        await complete(engine, asked)
+
+    assert caught.value.param == "top_logprobs"
+
+
+async def test_closing_the_stream_cancels_the_sequence(engine: WorkerEngine) -> None:
+    async with aclosing(engine.generate(request("1"))) as chunks:
+        await anext(chunks)
+        assert (await engine.stats()).num_running == 1
+
+    assert (await engine.stats()).num_running == 0
+
+
+async def test_a_killed_worker_ends_its_requests_and_serves_again(
+    engine: WorkerEngine, worker: Worker
+) -> None:
+    streams = [asyncio.create_task(complete(engine, request(str(i)))) for i in range(16)]
+    while (await engine.stats()).num_running < 16:
+        await asyncio.sleep(0.01)
+
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGKILL)
+    endings = await asyncio.gather(*streams, return_exceptions=True)
+
+    assert all(isinstance(ending, WorkerDied) for ending in endings)
+    assert (await complete(engine, request("again", max_tokens=3))).text == "a b c"
+    assert worker.num_restarts == 1
+
+
+async def test_the_worker_ends_when_it_is_closed(engine: WorkerEngine, worker: Worker) -> None:
+    pid = worker.pid
+    assert pid is not None
+
+    await engine.close()
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_an_unknown_engine_is_refused_by_name() -> None:
+    with pytest.raises(NotSupported, match="no engine 'nope'"):
+        await Worker("nope", {}).start()
+
+
+async def test_embeddings_come_through_the_wire_in_order() -> None:
+    worker = Worker("echo-embedder", {})
+    embedder = WorkerEmbedder(worker, await worker.start())
+
+    made = await embedder.embed(EmbeddingRequest("1", "echo-embed", ("cat", "dog", "cat")))
+    await embedder.close()
+
+    assert made.vectors[0] == made.vectors[2] != made.vectors[1]
+    assert made.usage.prompt_tokens == 3

@@ -1,0 +1,63 @@
+"""Messages survive the wire, whatever they hold."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from canteen.core.errors import (
+    CanteenError,
+    ContextTooLong,
+    EngineError,
+    InvalidRequest,
+    NotSupported,
+)
+from canteen.core.generation import Chunk, GenerationRequest, Message, TokenLogprob, Tool, Usage
+from canteen.engines.wire import (
+    HEADER,
+    Add,
+    Step,
+    WireDelta,
+    decode_command,
+    decode_event,
+    frame,
+    from_wire,
+    to_wire,
+)
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(TEXT, TEXT, st.floats(allow_nan=False), st.binary())
+def test_a_chunk_survives(text: str, token: str, logprob: float, raw: bytes) -> None:
+    top = (TokenLogprob("b", -1.0, b"b"),)
+    chunk = Chunk(text, 1, 2, (TokenLogprob(token, logprob, raw, top),), (), "stop", Usage(3))
+
+    sent = frame(Step([WireDelta("r", chunk)]))
+
+    assert HEADER.unpack(sent[:4]) == (len(sent) - 4,)
+    assert decode_event(sent[4:]) == Step([WireDelta("r", chunk)])
+
+
+@given(TEXT)
+def test_a_request_survives(text: str) -> None:
+    tool = Tool("t", text, {"type": "object", "properties": {"x": {"enum": [1, None, text]}}})
+    request = GenerationRequest("r", "m", (Message("user", text),), tools=(tool,))
+
+    assert decode_command(frame(Add(request))[4:]) == Add(request)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ContextTooLong(9, 8),
+        InvalidRequest("no", param="top_p"),
+        NotSupported("not here"),
+        EngineError("broken"),
+    ],
+)
+def test_an_error_of_the_tree_survives(error: CanteenError) -> None:
+    back = from_wire(to_wire(error))
+
+    assert type(back) is type(error)
+    assert (back.message, back.code) == (error.message, error.code)
+    assert getattr(back, "param", None) == getattr(error, "param", None)
