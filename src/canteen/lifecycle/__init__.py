@@ -1,0 +1,1 @@
+"""What happens to a model before it serves: preparation, measuring."""

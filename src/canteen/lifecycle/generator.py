@@ -1,0 +1,82 @@
+"""Preparing a generative model for the openvino engine."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from canteen.core.errors import ModelUnsuitable
+from canteen.core.model import Prepared, Progress
+from canteen.lifecycle import openvino_ir, perplexity
+from canteen.lifecycle.gguf_source import GgufSource
+from canteen.lifecycle.openvino_ir import Tokens
+
+Report = Callable[[Progress], None]
+
+DEFAULT_CONTEXT_LENGTH = 2048
+MODELS_WITHOUT_BOS = ("gpt2",)
+
+
+def from_gguf(source: Path, out: Path, report: Report) -> Prepared:
+    """Dequantize, convert, compress to int8 per channel, and measure what that cost."""
+    gguf = GgufSource(source)
+    tokens = _tokens(gguf)
+    with TemporaryDirectory(prefix="float16-", dir=out) as name:
+        exact = Path(name)
+        _convert(gguf, exact, report)
+        report(Progress("compressing"))
+        openvino_ir.compress(exact / openvino_ir.MODEL, out / openvino_ir.MODEL)
+        openvino_ir.copy_tokenizer(exact, out)
+        report(Progress("measuring"))
+        before = {
+            "bytes_before": source.stat().st_size,
+            "perplexity_before": perplexity.perplexity_of(exact, perplexity.EXACT),
+        }
+    openvino_ir.write_generation_config(out, tokens)
+    description = openvino_ir.describe(out, gguf.context_length, tokens)
+    return Prepared(
+        kind="generator",
+        engine="openvino",
+        format="gguf",
+        architecture=gguf.architecture,
+        num_parameters=gguf.num_parameters,
+        context_length=gguf.context_length,
+        size_bytes=openvino_ir.size_bytes(out),
+        quantization=gguf.quantization,
+        embedding_length=int(gguf.own("embedding_length", 0)),
+        template=description["chat_template"],
+        license=str(gguf.value("general.license", "")),
+        metadata=gguf.metadata(),
+        quality={**before, **_measured(out), "weights_after": "int8, symmetric per channel"},
+    )
+
+
+def _convert(gguf: GgufSource, exact: Path, report: Report) -> None:
+    """Leave the dequantized model in `exact` as IR in F16, with its tokenizer."""
+    float16 = exact / "model.gguf"
+    gguf.write_dequantized(float16, lambda n, of: report(Progress("dequantizing", "", n, of)))
+    report(Progress("converting"))
+    openvino_ir.convert(float16)
+    float16.unlink()
+
+
+def _measured(folder: Path) -> dict[str, Any]:
+    """The part of the quality record that is about the prepared folder."""
+    windows = perplexity.folder_windows(folder)
+    model = folder / openvino_ir.MODEL
+    return {
+        "bytes_after": openvino_ir.size_bytes(folder),
+        "perplexity_after": perplexity.perplexity(model, windows, {}),
+        "decode_tokens_per_s": openvino_ir.decode_tokens_per_s(
+            folder, windows[0], time.perf_counter
+        ),
+    }
+
+
+def _tokens(gguf: GgufSource) -> Tokens:
+    bos = gguf.value("tokenizer.ggml.bos_token_id")
+    without = gguf.value("tokenizer.ggml.model") in MODELS_WITHOUT_BOS
+    add_bos = bool(gguf.value("tokenizer.ggml.add_bos_token", not without))
+    return Tokens(gguf.end_token_ids(), gguf.control_token_ids(), bos, add_bos and bos is not None)

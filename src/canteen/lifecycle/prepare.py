@@ -1,0 +1,69 @@
+"""Preparing a model: from the files as they were published to a folder that an engine loads.
+
+As a program (`python -m canteen.lifecycle.prepare SOURCE OUT`) it prints its progress as JSON
+lines, and last the Prepared, or an object with `error` and `code`.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from canteen.core.errors import CanteenError, ModelUnsuitable
+from canteen.core.model import Prepared, Progress
+from canteen.core.telemetry_off import switch_off
+
+Report = Callable[[Progress], None]
+
+
+def prepare(source: Path, out: Path, report: Report) -> Prepared:
+    """Prepare a GGUF file, a folder of OpenVINO IR or one of a sentence embedder into `out`.
+
+    Raises ModelUnsuitable for what no engine here runs; `out` is then to be thrown away.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    return _kind_of(source)(source, out, report)
+
+
+def _kind_of(source: Path) -> Callable[[Path, Path, Report], Prepared]:
+    from canteen.lifecycle import embedder, generator
+
+    if not source.exists():
+        raise ModelUnsuitable("there is nothing at the given path")
+    if source.is_file():
+        return generator.from_gguf
+    if (source / "openvino_model.xml").exists():
+        return generator.from_ir
+    if (source / "model.safetensors").exists() and (source / "tokenizer.json").exists():
+        return embedder.from_safetensors
+    raise ModelUnsuitable(
+        "the folder has neither openvino_model.xml (a generator) "
+        "nor model.safetensors with tokenizer.json (an embedder)"
+    )
+
+
+def main(arguments: list[str], write: Callable[[str], object]) -> int:
+    """The program; returns its exit status."""
+
+    def line(value: dict[str, Any]) -> None:
+        write(json.dumps(value) + "\n")
+
+    try:
+        source, out = (Path(argument) for argument in arguments)
+        prepared = prepare(source, out, lambda progress: line(asdict(progress)))
+    except CanteenError as exc:
+        line({"error": exc.message, "code": exc.code})
+        return 1
+    line(asdict(prepared))
+    return 0
+
+
+if __name__ == "__main__":
+    switch_off(os.environ, sys.modules)
+    # The libraries print to standard output as they please: it becomes standard error for them.
+    protocol = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    sys.exit(main(sys.argv[1:], protocol.write))
