@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from canteen.core.engine import BatchEmbedder, EngineStats, StepEngine
 from canteen.core.errors import CanteenError, EngineError, InvalidRequest
+from canteen.core.telemetry_off import switch_off
 from canteen.engines import registry
 from canteen.engines.wire import (
     HEADER,
@@ -65,6 +66,7 @@ class Connection:
 
 def main() -> None:
     """Load what the gateway asks for, then serve it until the gateway is gone."""
+    switch_off(os.environ, sys.modules)  # type: ignore[arg-type]
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     connection = Connection(int(sys.argv[1]))
     commands = connection.commands()
