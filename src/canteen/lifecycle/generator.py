@@ -1,6 +1,6 @@
 """Preparing a generative model for the openvino engine."""
 
-import json
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +10,13 @@ from typing import Any
 from canteen.core.errors import ModelUnsuitable
 from canteen.core.model import Prepared, Progress
 from canteen.lifecycle import openvino_ir, perplexity
+from canteen.lifecycle.as_served import ServedModel
 from canteen.lifecycle.gguf_source import GgufSource
+from canteen.lifecycle.ir_facts import IrFacts
 from canteen.lifecycle.openvino_ir import Tokens
 
 Report = Callable[[Progress], None]
 
-DEFAULT_CONTEXT_LENGTH = 2048
 MODELS_WITHOUT_BOS = ("gpt2",)
 
 
@@ -65,14 +66,37 @@ def _convert(gguf: GgufSource, exact: Path, report: Report) -> None:
 def _measured(folder: Path) -> dict[str, Any]:
     """The part of the quality record that is about the prepared folder."""
     windows = perplexity.folder_windows(folder)
-    model = folder / openvino_ir.MODEL
+    model = ServedModel(folder)
     return {
         "bytes_after": openvino_ir.size_bytes(folder),
-        "perplexity_after": perplexity.perplexity(model, windows, {}),
-        "decode_tokens_per_s": openvino_ir.decode_tokens_per_s(
-            folder, windows[0], time.perf_counter
-        ),
+        "perplexity_after": model.perplexity(windows),
+        "decode_tokens_per_s": model.decode_tokens_per_s(windows[0], time.perf_counter),
     }
+
+
+def from_ir(source: Path, out: Path, report: Report) -> Prepared:
+    """Take a folder of OpenVINO IR as it is, and measure it."""
+    for name in (openvino_ir.TOKENIZER, openvino_ir.DETOKENIZER):
+        if not (source / name).exists():
+            raise ModelUnsuitable(f"the folder has no {name}; convert its tokenizer first")
+    report(Progress("copying"))
+    shutil.copytree(source, out, dirs_exist_ok=True)
+    facts = IrFacts(out)
+    description = openvino_ir.describe(out, facts.context_length, facts.tokens())
+    report(Progress("measuring"))
+    return Prepared(
+        kind="generator",
+        engine="openvino",
+        format="openvino",
+        architecture=facts.architecture,
+        num_parameters=facts.num_parameters,
+        context_length=facts.context_length,
+        size_bytes=openvino_ir.size_bytes(out),
+        quantization=facts.quantization,
+        embedding_length=facts.embedding_length,
+        template=description["chat_template"],
+        quality=_measured(out),
+    )
 
 
 def _tokens(gguf: GgufSource) -> Tokens:

@@ -154,6 +154,10 @@ def _check_runnable(source: GgufSource) -> None:
         raise _other_engine(f"a GGUF of architecture '{architecture or 'unknown'}'")
     if source.own("expert_count", 0):
         raise _other_engine(f"a mixture of experts ('{architecture}')")
+    # The reader knows no scaled rotary positions and would ignore them without a word.
+    scaling = source.own("rope.scaling.type", "none")
+    if scaling != "none" or "rope_freqs.weight" in source.tensor_names:
+        raise _other_engine(f"scaled rotary positions ('{architecture}')")
     if source.value("split.count", 1) > 1:
         raise ModelUnsuitable("one part of a split GGUF; merge its parts into one file first")
     if source.value("tokenizer.ggml.tokens") is None:
