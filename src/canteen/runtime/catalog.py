@@ -1,0 +1,281 @@
+"""The model store: names to cards, cards to files."""
+
+import builtins
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from canteen.core.errors import EngineError, InvalidRequest, ModelNotFound
+from canteen.core.model import ModelCard, full_name
+from canteen.runtime import blobs, locks
+
+logger = logging.getLogger(__name__)
+
+SCHEMA = 1
+LOCK_NAME_LENGTH = len("sha256-") + 64
+ORPHANS_STAY_S = 24 * 3600
+STAGING_STAYS_S = 7 * 24 * 3600
+
+
+class Catalog:
+    """Files under `home`; safe to use from several processes at once."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._models = home / "models"
+        self._manifests = self._models / "manifests"
+
+    def list(self) -> builtins.list[ModelCard]:
+        """Every model, by name; one whose manifest is damaged is left out with a warning."""
+        return [card for card in self._read_all() if card is not None]
+
+    def get(self, name: str) -> ModelCard:
+        """The card of a name; raises ModelNotFound, or EngineError where it cannot be read."""
+        name = full_name(name)
+        try:
+            return _parse(self._manifest(name).read_bytes())
+        except FileNotFoundError:
+            raise ModelNotFound(name) from None
+        except (ValueError, TypeError) as exc:
+            raise EngineError(
+                f"the manifest of model '{name}' is damaged; pull the model again "
+                f"(canteen pull {name}) or remove it (canteen rm {name})",
+                code="damaged_manifest",
+            ) from exc
+
+    def put(self, card: ModelCard) -> None:
+        """Write a card under its name, in place of the one that may be there."""
+        card = replace(card, name=full_name(card.name))
+        text = json.dumps({"schema": SCHEMA, **asdict(card)}, indent=1, ensure_ascii=False)
+        with self._lock():
+            before = self._read(self._manifest(card.name))
+            blobs.write_whole(self._manifest(card.name), text.encode())
+            if before is not None:
+                self._collect(before)
+
+    def copy(self, source: str, destination: str) -> None:
+        """Give a model a second name; the files are shared."""
+        self.put(replace(self.get(source), name=full_name(destination), modified_at=now()))
+
+    def derive(self, source: str, name: str, **overrides: Any) -> ModelCard:
+        """Make a model of another's files with other defaults, and return its card.
+
+        `overrides` may be `parameters` (added to the source's), `system`, `template`,
+        `messages` and `license`.
+        """
+        unknown = set(overrides) - {"parameters", "system", "template", "messages", "license"}
+        if unknown:
+            raise InvalidRequest(f"a model cannot be derived with other {min(unknown)}")
+        base = self.get(source)
+        if "parameters" in overrides:
+            overrides["parameters"] = {**base.parameters, **overrides["parameters"]}
+        card = replace(base, name=full_name(name), parent=base.name, modified_at=now(), **overrides)
+        self.put(card)
+        return card
+
+    def remove(self, name: str) -> None:
+        """Forget a name, and remove the files that no other name needs."""
+        path = self._manifest(full_name(name))
+        with self._lock():
+            card = self._read(path)
+            try:
+                path.unlink()
+            except FileNotFoundError:
+                raise ModelNotFound(full_name(name)) from None
+            with contextlib.suppress(OSError):
+                path.parent.rmdir()
+            if card is not None:
+                self._collect(card)
+
+    def path(self, card: ModelCard) -> Path:
+        """The prepared folder of a card."""
+        return self.home / card.folder
+
+    def has_blob(self, digest: str) -> bool:
+        """Whether the whole of these bytes is here."""
+        return self.blob_path(digest).exists()
+
+    def blob_path(self, digest: str) -> Path:
+        """Where these bytes are, or would be; raises InvalidRequest for what is no digest."""
+        return self._models / "blobs" / blobs.checked(digest).replace(":", "-")
+
+    async def add_blob(self, digest: str, chunks: AsyncIterator[bytes]) -> None:
+        """Store bytes that come in pieces; raises InvalidRequest if their digest is another."""
+        upload = Upload(self._models / "uploads")
+        try:
+            destination = self.blob_path(digest)
+            async for chunk in chunks:
+                upload.write(chunk)
+            if upload.digest() != digest:
+                raise InvalidRequest(
+                    f"the bytes sent have digest {upload.digest()}, not {digest}; send them again",
+                    param="digest",
+                )
+            upload.publish(destination)
+        finally:
+            upload.close()
+
+    def lock_path(self, name: str) -> Path:
+        """The lock of a digest, or of a source that is being fetched."""
+        return self._models / "locks" / name.replace(":", "-")
+
+    def staging(self, source: str) -> Path:
+        """Where a source's downloads are kept until they are published."""
+        return self._models / "staging" / staging_name(source)
+
+    def prepared(self, digest: str, preparation: int) -> Path:
+        """Where the prepared folder of a digest is, or would be."""
+        return self.home / "prepared" / f"{digest.replace(':', '-')}-{preparation}"
+
+    def partial(self, digest: str) -> Path:
+        """Where a digest's preparation works until it is published."""
+        return self.home / "prepared" / f".partial-{digest.removeprefix('sha256:')}"
+
+    def tidy(self) -> None:
+        """Remove what killed processes left behind, but not what can be resumed."""
+        with self._lock():
+            for path in self._models.glob("manifests/*/.fresh-*"):
+                blobs.erase(path)
+            for pattern in ("models/*/.doomed-*", "prepared/.doomed-*"):
+                for path in self.home.glob(pattern):
+                    blobs.erase(path)
+            for path in self._models.glob("uploads/*"):
+                with locks.try_locked(path) as is_free:
+                    if is_free:
+                        blobs.erase(path)
+            for path in self.home.glob("prepared/.partial-*"):
+                self._erase_unlocked(path, path.name.replace(".partial-", "sha256-"), 0)
+            for path in self._models.glob("staging/*"):
+                self._erase_unlocked(path, path.name, STAGING_STAYS_S)
+            self._collect_orphans()
+
+    def _erase_unlocked(self, path: Path, lock: str, stays_s: float) -> None:
+        if age_s(path) < stays_s:
+            return
+        with locks.try_locked(self.lock_path(lock)) as is_free:
+            if is_free:
+                blobs.remove(path)
+
+    def _collect(self, card: ModelCard) -> None:
+        """Remove a card's files that no card needs; never while a pull of them is going on."""
+        cards = list(self._read_all())
+        if None in cards:
+            return
+        kept = {kept.digest for kept in cards if kept} | {kept.folder for kept in cards if kept}
+        with locks.try_locked(self.lock_path(card.digest)) as is_free:
+            if is_free and card.digest not in kept:
+                blobs.remove(self.blob_path(card.digest))
+            if is_free and card.folder and card.folder not in kept:
+                blobs.remove(self.path(card))
+
+    def _collect_orphans(self) -> None:
+        """Remove blobs without a name that nobody came back for (a create follows its upload)."""
+        cards = list(self._read_all())
+        if None in cards:
+            return
+        kept = {self.blob_path(card.digest) for card in cards if card}
+        kept |= {self.path(card) for card in cards if card}
+        for path in (*self._models.glob("blobs/sha256-*"), *self.home.glob("prepared/sha256-*")):
+            if path not in kept:
+                self._erase_unlocked(path, path.name[:LOCK_NAME_LENGTH], ORPHANS_STAY_S)
+
+    def _read_all(self) -> Iterator[ModelCard | None]:
+        for path in sorted(self._manifests.glob("*/*.json")):
+            if not path.name.startswith("."):
+                yield self._read(path)
+
+    def _read(self, path: Path) -> ModelCard | None:
+        try:
+            return _parse(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError):
+            logger.warning(
+                "a damaged manifest is left out; pull the model again or remove it",
+                extra={"manifest": f"{path.parent.name}/{path.name}"},
+            )
+            return None
+
+    def _manifest(self, name: str) -> Path:
+        # A '/' in a name must not make folders: `a:b` and `a/b.json` would meet.
+        model, tag = name.rsplit(":", 1)
+        return self._manifests / model.replace("/", "%2F") / f"{tag}.json"
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        with locks.locked(self._models / "locks" / "store"):
+            yield
+
+
+class Upload:
+    """A file that is being received; whoever finds it unlocked may remove it."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        fd, name = tempfile.mkstemp(dir=folder)
+        self._file = os.fdopen(fd, "wb")
+        self._path = Path(name)
+        self._sha256 = hashlib.sha256()
+        self._lock = locks.locked(self._path)
+        self._lock.__enter__()
+
+    def write(self, chunk: bytes) -> None:
+        """Take the next piece."""
+        self._file.write(chunk)
+        self._sha256.update(chunk)
+
+    def digest(self) -> str:
+        """The digest of all pieces so far."""
+        return "sha256:" + self._sha256.hexdigest()
+
+    def publish(self, destination: Path) -> None:
+        """Move the file to its place."""
+        self._file.flush()
+        blobs.publish(self._path, destination)
+
+    def close(self) -> None:
+        """Remove the file if it is still here."""
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+        self._lock.__exit__(None, None, None)
+
+
+def staging_name(source: str) -> str:
+    """A short file name for a source."""
+    return "source-" + hashlib.sha256(source.encode()).hexdigest()[:24]
+
+
+def age_s(path: Path) -> float:
+    """Seconds since a file or folder changed; 0 for one that is gone."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def now() -> str:
+    """The time as manifests have it: RFC 3339, UTC."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _parse(text: bytes) -> ModelCard:
+    """A manifest's card; raises ValueError or TypeError for anything else."""
+    manifest = json.loads(text)
+    if not isinstance(manifest, dict) or manifest.pop("schema", None) != SCHEMA:
+        raise ValueError("not a manifest of this version")
+    card = ModelCard(**{**manifest, "messages": tuple(manifest.get("messages", ()))})
+    if not all(isinstance(getattr(card, f.name), str) for f in fields(card) if f.type is str):
+        raise TypeError("a manifest's field has another type")
+    if not blobs.is_digest(card.digest):
+        raise ValueError("a manifest's digest is none")
+    return card

@@ -1,0 +1,72 @@
+"""A program run on a leash, with its output line by line."""
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+LONGEST_LINE_BYTES = 1 << 26
+TAIL_BYTES = 8192
+FULL_DISK_WORDS = ("No space left on device", "File too large", "Disk quota exceeded")
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A running program; what it says on standard error goes to a file."""
+
+    process: Process
+    log: Path
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        """Its standard output."""
+        assert self.process.stdout is not None
+        async for line in self.process.stdout:
+            yield line
+
+    async def wait(self, at_most_s: float) -> int | None:
+        """Its exit status, or None while it runs."""
+        with suppress(TimeoutError):
+            return await asyncio.wait_for(self.process.wait(), at_most_s)
+        return None
+
+    def said(self) -> str:
+        """The end of what it said on standard error."""
+        return self.log.read_bytes()[-TAIL_BYTES:].decode(errors="replace")
+
+    def met_full_disk(self) -> bool:
+        """Whether it complained about that."""
+        said = self.said()
+        return any(words in said for words in FULL_DISK_WORDS)
+
+
+@asynccontextmanager
+async def child(
+    module: Sequence[str], folder: Path, lock_fd: int, *, is_read: bool = True
+) -> AsyncIterator[Child]:
+    """Run a module with its arguments for the time of the block; it is killed at the end.
+
+    It inherits the lock, so that nobody touches its files before it is really gone.
+    """
+    log = folder / "log"
+    log_fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "canteen.runtime.leash", str(folder), *module),
+            stdin=PIPE,
+            stdout=PIPE if is_read else DEVNULL,
+            stderr=log_fd,
+            limit=LONGEST_LINE_BYTES,
+            pass_fds=[lock_fd],
+        )
+    finally:
+        os.close(log_fd)
+    try:
+        yield Child(process, log)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()

