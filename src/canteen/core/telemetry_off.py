@@ -1,7 +1,7 @@
 """Libraries that phone home are told not to, before they load."""
 
 from collections.abc import MutableMapping
-from types import ModuleType
+from typing import Any
 
 VARIABLES = {
     "DO_NOT_TRACK": "1",
@@ -13,9 +13,7 @@ VARIABLES = {
 }
 
 
-def switch_off(
-    environ: MutableMapping[str, str], modules: MutableMapping[str, ModuleType | None]
-) -> None:
+def switch_off(environ: MutableMapping[str, str], modules: MutableMapping[str, Any]) -> None:
     """Make `environ` and `modules` (os.environ, sys.modules) such that nothing is reported.
 
     OpenVINO's reporter has no switch but a file in the user's home, and consents where that

@@ -45,9 +45,7 @@ class OpenVinoEmbedder(BatchEmbedder):
         texts = self._tokens(request.inputs)
         cut = [self._cut(text, request.truncate) for text in texts]
         num_tokens = sum(map(len, cut))
-        usage = Usage(
-            prompt_tokens=num_tokens, truncated_tokens=sum(map(len, texts)) - num_tokens
-        )
+        usage = Usage(prompt_tokens=num_tokens, truncated_tokens=sum(map(len, texts)) - num_tokens)
         return Embeddings(tuple(map(tuple, self._vectors(cut, dimensions).tolist())), usage)
 
     def _dimensions(self, request: EmbeddingRequest) -> int:

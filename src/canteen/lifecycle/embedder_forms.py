@@ -113,9 +113,7 @@ def _int8(model: Any) -> Any:
     )
 
 
-def _texts_per_s(
-    texts: Texts, requests: Sequence[Any], clock: Callable[[], float]
-) -> list[float]:
+def _texts_per_s(texts: Texts, requests: Sequence[Any], clock: Callable[[], float]) -> list[float]:
     """Median speed of each, measured in turns so that a busy host slows all alike."""
     times: list[list[float]] = [[] for _ in requests]
     for _ in range(ROUNDS):
