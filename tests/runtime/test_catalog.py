@@ -1,0 +1,277 @@
+"""The catalog: names, manifests, blobs, and what is collected when."""
+
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from canteen.core.errors import EngineError, InvalidRequest, ModelNotFound
+from canteen.core.model import ModelCard
+from canteen.runtime import locks
+from canteen.runtime.catalog import Catalog, now
+
+
+def digest_of(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def stored(catalog: Catalog, name: str, data: bytes = b"weights") -> ModelCard:
+    digest = digest_of(data)
+    folder = catalog.prepared(digest, 1)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.bin").write_bytes(data)
+    catalog.blob_path(digest).parent.mkdir(parents=True, exist_ok=True)
+    catalog.blob_path(digest).write_bytes(data)
+    card = ModelCard(
+        name=name,
+        kind="generator",
+        digest=digest,
+        engine="openvino",
+        folder=folder.relative_to(catalog.home).as_posix(),
+        source="file:x",
+        format="gguf",
+        architecture="llama",
+        num_parameters=1,
+        context_length=8,
+        size_bytes=len(data),
+        quantization="Q8_0",
+        modified_at=now(),
+        parameters={"temperature": 0.5, "stop": ["\n"]},
+        messages=({"role": "user", "content": "hé"},),
+    )
+    catalog.put(card)
+    return catalog.get(name)
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    return Catalog(tmp_path)
+
+
+async def pieces(*data: bytes) -> AsyncIterator[bytes]:
+    for piece in data:
+        yield piece
+
+
+def test_an_empty_home_has_no_models(catalog: Catalog) -> None:
+    assert catalog.list() == []
+
+
+def test_a_card_comes_back_as_it_was_put(catalog: Catalog) -> None:
+    card = stored(catalog, "a:1")
+
+    assert catalog.get("a:1") == card
+    assert catalog.list() == [card]
+    assert catalog.path(card).is_dir()
+
+
+def test_a_name_without_a_tag_means_latest(catalog: Catalog) -> None:
+    stored(catalog, "a")
+
+    assert catalog.get("a").name == "a:latest"
+
+
+def test_an_unknown_name_is_not_found(catalog: Catalog) -> None:
+    with pytest.raises(ModelNotFound, match="model 'b:latest' not found"):
+        catalog.get("b")
+    with pytest.raises(ModelNotFound):
+        catalog.remove("b")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../x", "a/../b", "/etc/passwd", "a:../b", "a\0b", ".x", "", "a:b:c", "aé:1", "x" * 999],
+)
+def test_a_name_cannot_leave_the_store(catalog: Catalog, name: str) -> None:
+    for use in (catalog.get, catalog.remove, lambda bad: catalog.copy("a", bad)):
+        with pytest.raises(InvalidRequest):
+            use(name)
+
+
+def test_names_that_look_like_each_others_files_do_not_meet(catalog: Catalog) -> None:
+    names = ["a:b", "a/b.json:latest", "a/b:c", "a:latest"]
+
+    for name in names:
+        stored(catalog, name)
+
+    assert {card.name for card in catalog.list()} == set(names)
+
+
+def test_a_copy_keeps_the_files_when_the_original_goes(catalog: Catalog) -> None:
+    card = stored(catalog, "a")
+
+    catalog.copy("a", "llama2")
+    catalog.remove("a")
+
+    assert [kept.name for kept in catalog.list()] == ["llama2:latest"]
+    assert catalog.has_blob(card.digest)
+    assert catalog.path(card).is_dir()
+
+
+def test_the_last_name_takes_the_files_with_it(catalog: Catalog) -> None:
+    card = stored(catalog, "a")
+    other = stored(catalog, "b", b"other weights")
+
+    catalog.remove("a")
+
+    assert not catalog.has_blob(card.digest)
+    assert not catalog.path(card).exists()
+    assert catalog.has_blob(other.digest)
+
+
+def test_a_name_that_is_put_anew_lets_go_of_its_old_files(catalog: Catalog) -> None:
+    old = stored(catalog, "a", b"old")
+    new = stored(catalog, "a", b"new")
+
+    assert not catalog.has_blob(old.digest)
+    assert catalog.has_blob(new.digest)
+
+
+def test_files_that_a_pull_works_on_are_not_collected(catalog: Catalog) -> None:
+    card = stored(catalog, "a")
+
+    with locks.try_locked(catalog.lock_path(card.digest)):
+        catalog.remove("a")
+
+    assert catalog.has_blob(card.digest)
+
+
+def test_nothing_is_collected_while_a_manifest_cannot_be_read(catalog: Catalog) -> None:
+    card = stored(catalog, "a")
+    stored(catalog, "b")
+    (catalog.home / "models/manifests/b/latest.json").write_text("{")
+
+    catalog.remove("a")
+
+    assert catalog.has_blob(card.digest)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"schema": 1}', '{"schema": 99}', "\xff", '{"schema":1,"x":2}']
+)
+def test_a_damaged_manifest_is_named_and_left_out(
+    catalog: Catalog, caplog: pytest.LogCaptureFixture, text: str
+) -> None:
+    good = stored(catalog, "good")
+    stored(catalog, "bad", b"bad")
+    (catalog.home / "models/manifests/bad/latest.json").write_bytes(text.encode("latin-1"))
+
+    with caplog.at_level(logging.WARNING):
+        assert catalog.list() == [good]
+
+    assert "damaged" in caplog.text
+    with pytest.raises(EngineError, match="canteen pull bad:latest"):
+        catalog.get("bad")
+    catalog.remove("bad")
+    with pytest.raises(ModelNotFound):
+        catalog.get("bad")
+
+
+def test_a_derived_model_shares_files_and_adds_defaults(catalog: Catalog) -> None:
+    base = stored(catalog, "a")
+
+    catalog.derive("a", "pirate", system="Arr.", parameters={"temperature": 0.1})
+
+    card = catalog.get("pirate")
+    assert (card.system, card.parent, card.folder) == ("Arr.", "a:latest", base.folder)
+    assert card.parameters == {"temperature": 0.1, "stop": ["\n"]}
+    with pytest.raises(InvalidRequest, match="other digest"):
+        catalog.derive("a", "b", digest="x")
+
+
+async def test_a_blob_is_stored_when_its_digest_is_right(catalog: Catalog) -> None:
+    digest = digest_of(b"hello world")
+
+    await catalog.add_blob(digest, pieces(b"hello ", b"world"))
+
+    assert catalog.has_blob(digest)
+    assert catalog.blob_path(digest).read_bytes() == b"hello world"
+
+
+async def test_a_blob_with_another_digest_leaves_nothing(catalog: Catalog) -> None:
+    digest = digest_of(b"hello world")
+
+    with pytest.raises(InvalidRequest, match="send them again"):
+        await catalog.add_blob(digest, pieces(b"goodbye"))
+
+    assert not catalog.has_blob(digest)
+    assert list((catalog.home / "models/uploads").iterdir()) == []
+
+
+@pytest.mark.parametrize("digest", ["", "sha256:", "sha256:../../x", "sha256:" + "A" * 64, "md5:0"])
+async def test_a_digest_that_is_none_is_refused(catalog: Catalog, digest: str) -> None:
+    with pytest.raises(InvalidRequest, match="hexadecimal"):
+        catalog.has_blob(digest)
+    with pytest.raises(InvalidRequest):
+        await catalog.add_blob(digest, pieces(b""))
+
+
+def test_concurrent_puts_and_removes_leave_a_valid_store(catalog: Catalog) -> None:
+    card = stored(catalog, "keeper")
+
+    def work(worker: int) -> None:
+        for turn in range(10):
+            catalog.put(replace(card, name=f"m{worker}:{turn % 3}"))
+            catalog.copy("keeper", f"c{worker}")
+            assert catalog.get("keeper") == card
+            catalog.remove(f"m{worker}:{turn % 3}")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+
+    assert {c.name for c in catalog.list()} == {
+        "keeper:latest",
+        *(f"c{n}:latest" for n in range(4)),
+    }
+    assert catalog.has_blob(card.digest)
+
+
+def test_tidying_removes_scraps_and_keeps_what_can_be_resumed(catalog: Catalog) -> None:
+    card = stored(catalog, "a")
+    scraps = [
+        catalog.home / "models/manifests/a/.fresh-1-x.json",
+        catalog.home / "models/uploads/tmp1",
+        catalog.home / "models/blobs/.doomed-1-x",
+        catalog.partial(card.digest) / "out",
+    ]
+    staging = catalog.staging("hf:a/b") / "wheel"
+    for path in (*scraps, staging):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    catalog.tidy()
+
+    assert not any(path.exists() for path in scraps)
+    assert staging.exists()
+    assert catalog.has_blob(card.digest)
+
+
+def test_tidying_collects_orphans_of_yesterday_only(catalog: Catalog) -> None:
+    blobs = catalog.home / "models/blobs"
+    blobs.mkdir(parents=True)
+    old, fresh = blobs / ("sha256-" + "0" * 64), blobs / ("sha256-" + "1" * 64)
+    old.touch()
+    fresh.touch()
+    two_days_ago_s = time.time() - 2 * 24 * 3600
+    os.utime(old, (two_days_ago_s, two_days_ago_s))
+
+    catalog.tidy()
+
+    assert not old.exists()
+    assert fresh.exists()
+
+
+def test_a_manifest_is_plain_json(catalog: Catalog) -> None:
+    stored(catalog, "org/a:1")
+
+    manifest = json.loads((catalog.home / "models/manifests/org%2Fa/1.json").read_text())
+
+    assert manifest["schema"] == 1
+    assert manifest["name"] == "org/a:1"
