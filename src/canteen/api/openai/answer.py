@@ -1,0 +1,44 @@
+"""How an answer of this dialect leaves: as one JSON body, or as server-sent events."""
+
+import time
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.responses import Response
+
+from canteen.api.openai import render
+from canteen.api.routing import status_of
+from canteen.api.streaming import json_bytes, sse, stream
+from canteen.core.errors import CanteenError
+from canteen.core.generation import Usage
+
+HEARTBEAT = b": ping\n"
+
+
+def new_id(prefix: str) -> str:
+    """An id nobody else has, whatever request id the client sent."""
+    return f"{prefix}{uuid.uuid4().hex}"
+
+
+def now() -> int:
+    """Whole seconds since 1970, as `created` has them."""
+    return int(time.time())
+
+
+def whole(body: dict[str, Any], usage: Usage | None = None) -> Response:
+    """A JSON body; what was cut from the prompt at the caller's wish is said in a header."""
+    headers = {}
+    if usage is not None and usage.truncated_tokens:
+        headers["x-truncated-tokens"] = str(usage.truncated_tokens)
+    return Response(json_bytes(body), media_type="application/json", headers=headers)
+
+
+async def events(frames: AsyncIterator[bytes]) -> Response:
+    """Server-sent events; an error after the first is an event too, and the last one."""
+    return await stream(frames, "text/event-stream", _late_error, HEARTBEAT)
+
+
+def _late_error(error: CanteenError) -> bytes:
+    """Some clients look for the event's name, others for the key, so it has both."""
+    return sse(json_bytes(render.error_body(error, status_of(error))), "error")

@@ -1,0 +1,52 @@
+"""The route of the Responses API."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from starlette.responses import Response
+
+from canteen.api.openai import answer
+from canteen.api.openai.responses import render, schema, translate
+from canteen.api.routing import Route, Served
+from canteen.api.streaming import json_bytes, sse
+from canteen.core.engine import fold
+from canteen.core.generation import Chunk, FinishReason, Usage
+
+
+async def create(body: schema.ResponseRequest, served: Served) -> Response:
+    """Answer a conversation, whole or as events."""
+    request = translate.generation(body, answer.new_id("resp_"), served.caller_id)
+    created_at = answer.now()
+    chunks = served.services.generate(request)
+    if body.stream:
+        return await answer.events(_events(chunks, render.Events(body, request.id, created_at)))
+    async with aclosing(chunks):
+        completion = await fold(chunks)
+    choice, usage = completion.choices[0], completion.usage
+    return answer.whole(render.response(body, request.id, created_at, choice, usage), usage)
+
+
+async def _events(chunks: AsyncGenerator[Chunk], events: render.Events) -> AsyncGenerator[bytes]:
+    usage = Usage()
+    finish_reason: FinishReason = "stop"
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            usage = chunk.usage or usage
+            finish_reason = chunk.finish_reason or finish_reason
+            for event in events.of(chunk):
+                yield sse(json_bytes(event), event["type"])
+    for event in events.end(finish_reason, usage):
+        yield sse(json_bytes(event), event["type"])
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/responses",
+        create,
+        schema.ResponseRequest,
+        schema.Response,
+        "Answer a conversation",
+        streams="text/event-stream",
+    ),
+)

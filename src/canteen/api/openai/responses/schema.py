@@ -1,0 +1,90 @@
+"""Requests of the Responses API, and its answer as the OpenAPI document shows it."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from canteen.api.openai.schema import Part
+from canteen.api.openai.wire import MOST_TOP_LOGPROBS, Count, Name, Sampling, Whole, Wire
+
+
+class Item(Wire):
+    """An item of the input: a message, a call, or a call's output."""
+
+    type: str = "message"
+    role: Literal["system", "developer", "user", "assistant"] = "user"
+    content: str | list[Part] = ""
+    call_id: str = ""
+    name: str = ""
+    arguments: str = "{}"
+    output: str | list[Part] = ""
+
+
+class Function(Wire):
+    """A tool; only functions are known."""
+
+    type: str
+    name: str = ""
+    description: str = ""
+    parameters: dict[str, Any] = {}
+    strict: bool = True
+
+
+class NamedTool(Wire):
+    """The function that must be called."""
+
+    type: Literal["function"]
+    name: Name
+
+
+class Format(Wire):
+    """What the text must be."""
+
+    type: Literal["text", "json_object", "json_schema"] = "text"
+    name: str = ""
+    definition: dict[str, Any] | None = Field(default=None, alias="schema")
+
+
+class Text(Wire):
+    """Wishes about the text."""
+
+    format: Format = Format()
+
+
+class ResponseRequest(Sampling):
+    """POST /responses."""
+
+    model: Name
+    input: str | Annotated[list[Item], Field(min_length=1)]
+    instructions: str | None = None
+    stream: bool = False
+    max_output_tokens: Count | None = None
+    text: Text = Text()
+    tools: list[Function] = []
+    tool_choice: Literal["auto", "none", "required"] | NamedTool = "auto"
+    parallel_tool_calls: bool = True
+    top_logprobs: Annotated[Whole, Field(ge=0, le=MOST_TOP_LOGPROBS)] = 0
+    include: list[str] = []
+    truncation: Literal["auto", "disabled"] = "disabled"
+    metadata: dict[str, Any] = {}
+    background: bool = False
+    previous_response_id: str | None = None
+    conversation: str | dict[str, Any] | None = None
+    prompt: dict[str, Any] | None = None
+
+
+class Response(BaseModel):
+    """A whole response."""
+
+    id: str
+    object: Literal["response"]
+    created_at: int
+    status: Literal["completed", "incomplete", "in_progress"]
+    model: str
+    output: list[dict[str, Any]]
+    parallel_tool_calls: bool
+    tool_choice: str | dict[str, Any]
+    tools: list[dict[str, Any]]
+    error: None
+    incomplete_details: dict[str, str] | None
+    usage: dict[str, Any] | None

@@ -1,0 +1,118 @@
+"""The routes of this dialect: parse, call, render."""
+
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from typing import Any, Protocol
+
+from starlette.responses import Response
+
+from canteen.api.openai import answer, render, schema, translate
+from canteen.api.openai.fan_out import fan_out
+from canteen.api.openai.responses.routes import ROUTES as RESPONSES
+from canteen.api.routing import Dialect, Route, Served
+from canteen.api.streaming import json_bytes, sse
+from canteen.core.engine import fold
+from canteen.core.generation import Chunk, Usage
+
+
+async def chat(body: schema.ChatRequest, served: Served) -> Response:
+    """Answer a chat, whole or streamed."""
+    request = translate.chat(body, answer.new_id("chatcmpl-"), served.caller_id)
+    created = answer.now()
+    chunks = served.services.generate(request)
+    if body.stream:
+        frames = render.ChatFrames(request.id, created, body.model, body.n)
+        return await answer.events(_events(chunks, frames, body.stream_options.include_usage))
+    async with aclosing(chunks):
+        completion = await fold(chunks, body.n)
+    return answer.whole(render.chat(completion, request.id, created, body.model), completion.usage)
+
+
+async def completions(body: schema.CompletionRequest, served: Served) -> Response:
+    """Continue one or several prompts, whole or streamed."""
+    answer_id, created = answer.new_id("cmpl-"), answer.now()
+    requests = translate.completions(body, answer_id, served.caller_id)
+    num_choices = body.n * len(requests)
+    chunks = fan_out(served.services.generate, requests)
+    if body.stream:
+        frames = render.CompletionFrames(answer_id, created, body.model, num_choices)
+        return await answer.events(_events(chunks, frames, body.stream_options.include_usage))
+    async with aclosing(chunks):
+        completion = await fold(chunks, num_choices)
+    return answer.whole(
+        render.completion(completion, answer_id, created, body.model), completion.usage
+    )
+
+
+async def embeddings(body: schema.EmbeddingsRequest, served: Served) -> Response:
+    """Embed texts or token ids."""
+    request = translate.embeddings(body, answer.new_id("embd-"), served.caller_id)
+    made = await served.services.embed(request)
+    return answer.whole(render.embeddings(made, body.model, body.encoding_format), made.usage)
+
+
+async def models(served: Served) -> Response:
+    """The models of the store."""
+    return answer.whole(render.models(served.services.catalog.list()))
+
+
+async def model(served: Served) -> Response:
+    """One model of the store; raises ModelNotFound."""
+    return answer.whole(render.model(served.services.catalog.get(served.path["model"])))
+
+
+class _Frames(Protocol):
+    """What turns chunks into the frames of one kind of answer."""
+
+    def of(self, chunk: Chunk) -> Iterator[dict[str, Any]]: ...
+
+    def usage(self, usage: Usage) -> dict[str, Any]: ...
+
+
+async def _events(
+    chunks: AsyncGenerator[Chunk], frames: _Frames, include_usage: bool
+) -> AsyncGenerator[bytes]:
+    usage = Usage()
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            usage = chunk.usage or usage
+            for frame in frames.of(chunk):
+                yield sse(json_bytes(frame))
+    if include_usage:
+        yield sse(json_bytes(frames.usage(usage)))
+    yield sse(render.DONE)
+
+
+SSE = "text/event-stream"
+ROUTES = (
+    Route(
+        "POST",
+        "/chat/completions",
+        chat,
+        schema.ChatRequest,
+        schema.ChatCompletion,
+        "Answer a chat",
+        streams=SSE,
+    ),
+    Route(
+        "POST",
+        "/completions",
+        completions,
+        schema.CompletionRequest,
+        schema.TextCompletion,
+        "Continue prompts",
+        streams=SSE,
+    ),
+    Route(
+        "POST",
+        "/embeddings",
+        embeddings,
+        schema.EmbeddingsRequest,
+        schema.EmbeddingList,
+        "Embed texts",
+    ),
+    Route("GET", "/models", models, None, schema.ModelList, "List the models"),
+    Route("GET", "/models/{model:path}", model, None, schema.Model, "Show a model"),
+    *RESPONSES,
+)
+DIALECT = Dialect("openai", ROUTES, render.error_body, prefixes=("/v1", ""))
