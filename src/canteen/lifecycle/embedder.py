@@ -23,15 +23,16 @@ NUM_SENTENCES = 250
 
 def from_safetensors(source: Path, out: Path, report: Report) -> Prepared:
     """Build the graph of a sentence-transformers folder, and choose its arithmetic by measuring."""
-    from safetensors.numpy import load_file
-
     from canteen.lifecycle.bert_graph import BertConfig, BertGraph
     from canteen.lifecycle.embedder_forms import Texts, choose
 
     config = _config(source)
     report(Progress("converting"))
-    weights = load_file(source / "model.safetensors")
-    model = BertGraph(BertConfig(**{key: config[key] for key in _SHAPE}), weights).build()
+    weights = _weights(source)
+    try:
+        model = BertGraph(BertConfig(**{key: config[key] for key in _SHAPE}), weights).build()
+    except KeyError as exc:
+        raise ModelUnsuitable(f"model.safetensors has no weights {exc}") from exc
     context_length = _context_length(source, config)
     report(Progress("measuring"))
     texts = Texts(source / "tokenizer.json", context_length, measured_texts())
@@ -65,6 +66,18 @@ def measured_texts() -> list[str]:
     paragraphs = quality_text().strip().split("\n\n")
     sentences = [s for p in paragraphs for s in re.split(r"(?<=[.!?]) +", p)]
     return sentences[:NUM_SENTENCES] + paragraphs
+
+
+def _weights(source: Path) -> dict[str, Any]:
+    """Weights by name, without the `bert.` that some publishers put before them."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        weights = load_file(source / "model.safetensors")
+    except SafetensorError as exc:
+        raise ModelUnsuitable("model.safetensors is damaged or cut short; pull it again") from exc
+    return {name.removeprefix("bert."): weight for name, weight in weights.items()}
 
 
 def _config(source: Path) -> dict[str, Any]:
