@@ -1,0 +1,100 @@
+# `make serve` and `make test` do all the set-up they need; `make check` is what CI runs.
+
+PORT ?= 11434
+HOST ?= 127.0.0.1
+VENV := .venv
+BIN := $(VENV)/bin
+CACHE := .cache
+LANGCHAIN_2023 := $(CACHE)/venvs/langchain-2023
+PIP_INSTALL := pip install --quiet --disable-pip-version-check
+
+# The first Python that is new enough; `make serve PYTHON=/path/to/python` chooses another.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; \
+	done)
+
+.DELETE_ON_ERROR:
+.PHONY: serve test test-slow check format format-check lint types layers licences docs bench \
+	venv system-packages clean
+
+serve: $(VENV)/base.done  ## set everything up, then serve the default model
+	@$(BIN)/canteen serve --host $(HOST) --port $(PORT)
+
+test: venv system-packages $(LANGCHAIN_2023)/done  ## everything the tests need, then the tests
+	$(BIN)/python -m pytest $(TESTS)
+
+test-slow: venv system-packages $(LANGCHAIN_2023)/done  ## what is too slow for every change
+	$(BIN)/python -m pytest -m slow $(TESTS)
+
+check: format-check lint types layers licences test  ## what CI runs
+
+format: venv  ## rewrite the code as it should look
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+format-check: venv
+	$(BIN)/ruff format --check .
+
+lint: venv
+	$(BIN)/ruff check .
+
+types: venv
+	$(BIN)/mypy
+
+layers: venv  ## the import contracts
+	$(BIN)/lint-imports --no-cache
+
+licences: venv  ## no GPL or AGPL among what is installed
+	$(BIN)/python -m tests.architecture.licences
+
+docs: venv  ## rewrite the generated pages of docs/reference
+	$(BIN)/python -m docs.generate
+
+bench: venv  ## 32 streams over HTTP against llama.cpp's server; prints a row for the log
+	$(BIN)/$(PIP_INSTALL) -c constraints.txt xllamacpp
+	$(BIN)/python -m benchmarks.http_streams
+
+venv: $(VENV)/dev.done
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "Python's venv module is missing; as root: apt-get install" \
+		"$$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')" >&2; \
+		exit 1; }
+	@echo "making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/base.done: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "installing Canteen into $(VENV) (about 650 MB)"
+	@$(BIN)/$(PIP_INSTALL) -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/dev.done: $(VENV)/base.done
+	@echo "installing what the checks need"
+	@$(BIN)/$(PIP_INSTALL) -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# The LangChain of the article's month does not go together with today's.
+$(LANGCHAIN_2023)/done: tests/compat/langchain-2023.txt $(VENV)/bin/python
+	@echo "installing the LangChain of October 2023 for its test"
+	@$(PYTHON) -m venv $(LANGCHAIN_2023)
+	@$(LANGCHAIN_2023)/bin/$(PIP_INSTALL) -r tests/compat/langchain-2023.txt
+	@touch $@
+
+# A JDK 17 for the Java client, strace to see every connection.
+system-packages:
+	@missing=""; \
+	command -v javac >/dev/null || missing="$$missing openjdk-17-jdk-headless"; \
+	command -v strace >/dev/null || missing="$$missing strace"; \
+	test -z "$$missing" && exit 0; \
+	line="apt-get install --yes --no-install-recommends$$missing"; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "$$line"; \
+		apt-get update --quiet=2 && DEBIAN_FRONTEND=noninteractive $$line --quiet=2; \
+	else \
+		echo "some tests will be skipped; to run them all, as root: $$line"; \
+	fi
+
+clean:  ## remove what was built and cached, models included
+	rm -rf $(VENV) $(CACHE) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,123 @@
+"""A Canteen served in a process of its own, as its users start it."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+BOUND = re.compile(rb"listening on (http://[\w.\[\]:]+)")
+START_WITHIN_S = 60.0
+LOOK_EVERY_S = 0.05
+CANTEEN = (sys.executable, "-m", "canteen")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running `canteen serve`: where it listens, its process, and what it has printed."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def port(self) -> int:
+        """The port it is bound to."""
+        return int(self.url.rpartition(":")[2])
+
+    def stop(self, how: signal.Signals = signal.SIGTERM, within_s: float = 30.0) -> int:
+        """Signal it, wait for its end; its exit status."""
+        self.process.send_signal(how)
+        return self.process.wait(within_s)
+
+
+def plain_environ(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a user: nothing of Canteen's, of pytest's or of CI's but `home`."""
+    ours = ("CANTEEN_", "PYTEST_")
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
+    kept.pop("CI", None)
+    return {**kept, "CANTEEN_HOME": str(home), **(extra or {})}
+
+
+def start(
+    home: Path,
+    log: Path,
+    environ: Mapping[str, str] | None = None,
+    command: Sequence[str] = CANTEEN,
+    arguments: Sequence[str] = (),
+    cwd: Path | None = None,
+) -> Server:
+    """Start `canteen serve` on a free port and wait until it is ready."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, "serve", "--port", "0", *arguments],
+            env=plain_environ(home, environ),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
+        )
+    deadline_s = time.monotonic() + START_WITHIN_S
+    try:
+        url = _bound(process, log, deadline_s)
+        _await_ready(url, process, log, deadline_s)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    return Server(url, process, log)
+
+
+def end(server: Server) -> None:
+    """Stop a server that may have ended already, by force if need be."""
+    if server.process.poll() is not None:
+        return
+    try:
+        server.stop()
+    except subprocess.TimeoutExpired:
+        server.process.kill()
+        server.process.wait()
+
+
+def linked_copy(source: Path, target: Path) -> Path:
+    """A copy of a home that shares its files' bytes and none of its locks."""
+    leave_out = shutil.ignore_patterns("locks", "staging")
+    shutil.copytree(source, target, ignore=leave_out, copy_function=_link)
+    return target
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _bound(process: subprocess.Popen[bytes], log: Path, deadline_s: float) -> str:
+    while True:
+        found = BOUND.search(log.read_bytes())
+        if found:
+            return found.group(1).decode()
+        _wait(process, log, deadline_s)
+
+
+def _await_ready(url: str, process: subprocess.Popen[bytes], log: Path, deadline_s: float) -> None:
+    while True:
+        try:
+            with urllib.request.urlopen(f"{url}/health/ready", timeout=5):
+                return
+        except (urllib.error.URLError, ConnectionError):
+            _wait(process, log, deadline_s)
+
+
+def _wait(process: subprocess.Popen[bytes], log: Path, deadline_s: float) -> None:
+    if process.poll() is not None or time.monotonic() > deadline_s:
+        raise AssertionError(f"canteen serve is not ready; it printed:\n{log.read_text()}")
+    time.sleep(LOOK_EVERY_S)
