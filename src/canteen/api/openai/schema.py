@@ -46,7 +46,7 @@ class Message(Wire):
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | list[Part] = ""
     name: str | None = None
-    tool_calls: list[ToolCall] = []
+    tool_calls: list[ToolCall] = Field(default_factory=list)
     tool_call_id: str | None = None
 
 
@@ -55,7 +55,7 @@ class Function(Wire):
 
     name: Name
     description: str = ""
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field(default_factory=dict)
 
 
 class Tool(Wire):
@@ -100,11 +100,11 @@ class ChatRequest(Generating):
     logprobs: bool = False
     top_logprobs: Annotated[Whole, Field(ge=0, le=MOST_TOP_LOGPROBS)] = 0
     response_format: ResponseFormat | None = None
-    tools: list[Tool] = []
+    tools: list[Tool] = Field(default_factory=list)
     tool_choice: Literal["auto", "none", "required"] | NamedTool = "auto"
     parallel_tool_calls: bool = True
-    functions: list[Any] = []
-    audio: dict[str, Any] = {}
+    functions: list[Any] = Field(default_factory=list)
+    audio: dict[str, Any] = Field(default_factory=dict)
 
 
 class CompletionRequest(Generating):

@@ -52,7 +52,7 @@ class Sampling(Wire):
     top_k: Annotated[Whole, Field(ge=-1, le=MOST_TOKENS)] | None = None
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
     seed: Annotated[Whole, Field(ge=-(2**63), lt=2**63)] | None = None
-    stop: Stop = []
+    stop: Stop = Field(default_factory=list)
     presence_penalty: Penalty = 0.0
     frequency_penalty: Penalty = 0.0
     repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = None
@@ -76,4 +76,4 @@ class Generating(Sampling):
     stream_options: StreamOptions = StreamOptions()
     n: Annotated[Whole, Field(ge=1, le=MOST_CHOICES)] = 1
     max_tokens: Count | None = None
-    logit_bias: dict[str, Any] = {}
+    logit_bias: dict[str, Any] = Field(default_factory=dict)

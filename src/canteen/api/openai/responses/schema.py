@@ -26,7 +26,7 @@ class Function(Wire):
     type: str
     name: str = ""
     description: str = ""
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field(default_factory=dict)
     strict: bool = True
 
 
@@ -60,13 +60,13 @@ class ResponseRequest(Sampling):
     stream: bool = False
     max_output_tokens: Count | None = None
     text: Text = Text()
-    tools: list[Function] = []
+    tools: list[Function] = Field(default_factory=list)
     tool_choice: Literal["auto", "none", "required"] | NamedTool = "auto"
     parallel_tool_calls: bool = True
     top_logprobs: Annotated[Whole, Field(ge=0, le=MOST_TOP_LOGPROBS)] = 0
-    include: list[str] = []
+    include: list[str] = Field(default_factory=list)
     truncation: Literal["auto", "disabled"] = "disabled"
-    metadata: dict[str, Any] = {}
+    metadata: dict[str, Any] = Field(default_factory=dict)
     background: bool = False
     previous_response_id: str | None = None
     conversation: str | dict[str, Any] | None = None
