@@ -10,6 +10,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,12 @@ def _file(file: Any) -> dict[str, Any]:
 def cached_plan(repo: str, which: str) -> dict[str, Any]:
     """The plan without a hub, of what huggingface_hub has in its cache."""
     from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
 
-    for cached in scan_cache_dir().repos:
+    repos: Iterable[Any] = ()
+    with suppress(CacheNotFound):
+        repos = scan_cache_dir().repos
+    for cached in repos:
         for revision in cached.revisions if cached.repo_id == repo else ():
             files = {
                 file.file_path.relative_to(revision.snapshot_path).as_posix(): file

