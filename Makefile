@@ -1,12 +1,11 @@
 # `make serve` and `make test` do all the set-up they need; `make check` is what CI runs.
 
 PORT ?= 11434
-HOST ?= 127.0.0.1
 VENV := .venv
 BIN := $(VENV)/bin
 CACHE := .cache
 LANGCHAIN_2023 := $(CACHE)/venvs/langchain-2023
-PIP_INSTALL := pip install --quiet --disable-pip-version-check
+PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check
 
 # The first Python that is new enough; `make serve PYTHON=/path/to/python` chooses another.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
@@ -18,7 +17,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 	venv system-packages clean
 
 serve: $(VENV)/base.done  ## set everything up, then serve the default model
-	@$(BIN)/canteen serve --host $(HOST) --port $(PORT)
+	@$(BIN)/canteen serve --port $(PORT)
 
 test: venv system-packages $(LANGCHAIN_2023)/done  ## everything the tests need, then the tests
 	$(BIN)/python -m pytest $(TESTS)
