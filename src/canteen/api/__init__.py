@@ -1,0 +1,1 @@
+"""The HTTP door: dialects in, the services behind them, answers out."""

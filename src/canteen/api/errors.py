@@ -1,0 +1,89 @@
+"""From an error to a status, headers, and the body of our own routes."""
+
+import math
+from http import HTTPStatus
+from typing import Any
+
+from canteen.core.errors import (
+    CanteenError,
+    Forbidden,
+    InvalidRequest,
+    ModelNotFound,
+    NotSupported,
+    Overloaded,
+)
+
+CLIENT_GONE = 499
+SHUTTING_DOWN = "server_shutting_down"
+
+
+class HttpError(InvalidRequest):
+    """A refusal that only HTTP knows: no such route, wrong method, body too large."""
+
+    def __init__(
+        self, status: int, message: str, *, code: str, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(message, code=code)
+        self.status = status
+        self.headers = headers or {}
+
+
+class Unexpected(CanteenError):
+    """A fault of ours; the log, not the caller, is told which."""
+
+    code = "internal_error"
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(f"something went wrong here; the log has it under request id {request_id}")
+
+
+_STATUSES: tuple[tuple[type[CanteenError], int], ...] = (
+    (ModelNotFound, 404),
+    (Forbidden, 403),
+    (NotSupported, 501),
+    (InvalidRequest, 400),
+    (Overloaded, 503),
+)
+
+
+def status_of(error: CanteenError) -> int:
+    """The HTTP status that says whose turn it is: 4xx the caller's, 503 later, 500 ours."""
+    if isinstance(error, HttpError):
+        return error.status
+    return next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
+
+
+def headers_of(error: CanteenError) -> dict[str, str]:
+    """What tells a client whether and when to try again."""
+    if isinstance(error, HttpError):
+        return {"x-should-retry": "false", **error.headers}
+    if isinstance(error, InvalidRequest):
+        return {"x-should-retry": "false"}
+    if not isinstance(error, Overloaded):
+        return {}
+    wait_ms = max(1, math.ceil(error.retry_after_s * 1000))
+    headers = {"retry-after": str(math.ceil(wait_ms / 1000)), "retry-after-ms": str(wait_ms)}
+    if error.code in ("draining", SHUTTING_DOWN):
+        headers |= {"x-should-retry": "true", "connection": "close"}
+    return headers
+
+
+def problem(error: CanteenError, status: int) -> dict[str, Any]:
+    """A problem of RFC 9457, which our own routes answer with."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": error.message,
+        "code": error.code,
+    }
+    if isinstance(error, Overloaded):
+        body["retry_after_ms"] = max(1, math.ceil(error.retry_after_s * 1000))
+    return body
+
+
+def shutting_down() -> Overloaded:
+    """What ends an answer that outlives the time given to it at shutdown."""
+    return Overloaded(
+        "the server is shutting down; ask again", retry_after_s=1.0, code=SHUTTING_DOWN
+    )

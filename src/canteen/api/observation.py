@@ -1,0 +1,112 @@
+"""What is noted of a request while it is answered, for the access log and the metrics."""
+
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from canteen.core.errors import CanteenError
+from canteen.core.generation import Chunk, EmbeddingRequest, Embeddings, GenerationRequest, Usage
+
+if TYPE_CHECKING:
+    from canteen.bootstrap import Services
+
+
+@dataclass(slots=True)
+class Observation:
+    """A request's record in the making; times are of `clock`."""
+
+    request_id: str
+    trace_id: str
+    caller_id: str
+    clock: Callable[[], float] = time.monotonic
+    arrived_s: float = field(init=False)
+    route: str = ""
+    operation: str = ""
+    model: str = ""
+    status: int = 0
+    usage: Usage = field(default_factory=Usage)
+    finish_reason: str = ""
+    error_code: str = ""
+    is_gone: bool = False
+    is_streamed: bool = False
+    num_tokens: int = 0
+    first_token_s: float | None = None
+    first_sent_s: float | None = None
+    last_token_s: float | None = None
+
+    def __post_init__(self) -> None:
+        self.arrived_s = self.clock()
+
+    @property
+    def ttft_s(self) -> float | None:
+        """Arrival to the first byte of the answer sent, or to its first token if not streamed."""
+        first_s = self.first_sent_s if self.first_sent_s is not None else self.first_token_s
+        return None if first_s is None else first_s - self.arrived_s
+
+    @property
+    def tpot_s(self) -> float | None:
+        """Mean seconds between tokens after the first."""
+        if self.first_token_s is None or self.last_token_s is None or self.num_tokens < 2:
+            return None
+        return (self.last_token_s - self.first_token_s) / (self.num_tokens - 1)
+
+    def see(self, chunk: Chunk) -> None:
+        """Note a chunk of the answer."""
+        if chunk.num_tokens:
+            self.num_tokens += chunk.num_tokens
+            self.last_token_s = self.clock()
+            if self.first_token_s is None:
+                self.first_token_s = self.last_token_s
+        if chunk.finish_reason:
+            self.finish_reason = chunk.finish_reason
+        if chunk.usage is not None:
+            self.usage = _sum(self.usage, chunk.usage)
+
+    def fail(self, error: CanteenError) -> None:
+        """Note the error that ended the request."""
+        self.error_code = error.code
+
+
+def _sum(one: Usage, other: Usage) -> Usage:
+    """The usage of two generations for one request: tokens add up, waiting overlaps."""
+    return Usage(
+        prompt_tokens=one.prompt_tokens + other.prompt_tokens,
+        cached_tokens=one.cached_tokens + other.cached_tokens,
+        completion_tokens=one.completion_tokens + other.completion_tokens,
+        truncated_tokens=one.truncated_tokens + other.truncated_tokens,
+        load_s=max(one.load_s, other.load_s),
+        queue_s=max(one.queue_s, other.queue_s),
+        prefill_s=max(one.prefill_s, other.prefill_s),
+        decode_s=max(one.decode_s, other.decode_s),
+    )
+
+
+def observed(services: "Services", observation: Observation) -> "Services":
+    """The same services, whose generating and embedding is noted."""
+    return cast("Services", _Observed(services, observation))
+
+
+class _Observed:
+    """Passes everything on, and notes what matters."""
+
+    def __init__(self, services: "Services", observation: Observation) -> None:
+        self._services = services
+        self._observation = observation
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._services, name)
+
+    async def generate(self, request: GenerationRequest) -> AsyncGenerator[Chunk]:
+        self._observation.model = request.model
+        async with aclosing(self._services.generate(request)) as chunks:
+            async for chunk in chunks:
+                self._observation.see(chunk)
+                yield chunk
+
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        self._observation.model = request.model
+        made = await self._services.embed(request)
+        self._observation.usage = _sum(self._observation.usage, made.usage)
+        return made

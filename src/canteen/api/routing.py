@@ -1,0 +1,63 @@
+"""Routes as data: what a dialect is, and what its handlers are given."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from canteen.api.errors import status_of
+from canteen.api.observation import Observation
+from canteen.core.errors import CanteenError
+
+if TYPE_CHECKING:
+    from canteen.bootstrap import Services
+
+__all__ = ["Dialect", "Observation", "Route", "Served", "status_of"]
+
+Method = Literal["GET", "HEAD", "POST", "DELETE", "PUT"]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One row of a dialect's table.
+
+    `handler` takes the validated body, where `request` names its model, and Served. `streams`
+    is the media type of its streamed answer. `raw` leaves the body to the handler, which reads
+    it from `served.request`. GET rows answer HEAD too.
+    """
+
+    method: Method
+    path: str
+    handler: Callable[..., Awaitable[Response]]
+    request: type[BaseModel] | None = None
+    response: type[BaseModel] | None = None
+    summary: str = ""
+    streams: str | None = None
+    raw: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """A family of routes, where they are mounted, and how errors look there."""
+
+    name: str
+    routes: tuple[Route, ...]
+    error_body: Callable[[CanteenError, int], dict[str, Any]]
+    prefixes: tuple[str, ...] = ("",)
+    error_media_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a handler may use besides the body."""
+
+    services: "Services"
+    request_id: str
+    caller_id: str
+    path: Mapping[str, str]
+    headers: Mapping[str, str]
+    observe: Observation
+    request: Request = field(repr=False)
