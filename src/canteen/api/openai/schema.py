@@ -6,24 +6,18 @@ from pydantic import BaseModel, Field
 
 from canteen.api.openai.wire import (
     MOST_TOP_LOGPROBS,
+    Content,
     Count,
     Generating,
     Name,
-    TokenId,
+    Texts,
     Whole,
     Wire,
+    expecting,
 )
 
 MOST_PROMPTS = 128
 MOST_INPUTS = 2048
-
-
-class Part(Wire):
-    """A part of a message's content; only text can be read."""
-
-    type: str
-    text: str | None = None
-    refusal: str | None = None
 
 
 class FunctionCall(Wire):
@@ -44,7 +38,7 @@ class Message(Wire):
     """One turn of a chat."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | list[Part] = ""
+    content: Content = Field(default_factory=list)
     name: str | None = None
     tool_calls: list[ToolCall] = Field(default_factory=list)
     tool_call_id: str | None = None
@@ -101,7 +95,10 @@ class ChatRequest(Generating):
     top_logprobs: Annotated[Whole, Field(ge=0, le=MOST_TOP_LOGPROBS)] = 0
     response_format: ResponseFormat | None = None
     tools: list[Tool] = Field(default_factory=list)
-    tool_choice: Literal["auto", "none", "required"] | NamedTool = "auto"
+    tool_choice: Annotated[
+        Literal["auto", "none", "required"] | NamedTool,
+        expecting("'auto', 'none', 'required' or an object with a function's name"),
+    ] = "auto"
     parallel_tool_calls: bool = True
     functions: list[Any] = Field(default_factory=list)
     audio: dict[str, Any] = Field(default_factory=dict)
@@ -110,7 +107,7 @@ class ChatRequest(Generating):
 class CompletionRequest(Generating):
     """POST /completions."""
 
-    prompt: str | list[str] | list[TokenId] | list[list[TokenId]]
+    prompt: Texts
     logprobs: Annotated[Whole, Field(ge=0, le=MOST_TOP_LOGPROBS)] | None = None
     best_of: Annotated[Whole, Field(ge=1)] | None = None
     echo: bool = False
@@ -121,7 +118,7 @@ class EmbeddingsRequest(Wire):
     """POST /embeddings."""
 
     model: Name
-    input: str | list[str] | list[TokenId] | list[list[TokenId]]
+    input: Texts
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: Count | None = None
     truncate: bool = False

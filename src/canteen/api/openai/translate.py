@@ -12,10 +12,9 @@ from canteen.api.openai.schema import (
     EmbeddingsRequest,
     Message,
     NamedTool,
-    Part,
     ResponseFormat,
 )
-from canteen.api.openai.wire import Generating, Sampling
+from canteen.api.openai.wire import Generating, Part, Sampling
 from canteen.core import generation as core
 from canteen.core.errors import InvalidRequest
 
@@ -137,10 +136,8 @@ def several(
     )
 
 
-def text(content: str | Sequence[Part], path: str) -> str:
+def text(content: Sequence[Part], path: str) -> str:
     """The text of a message; raises InvalidRequest, naming the part, where it is not text."""
-    if isinstance(content, str):
-        return content
     for i, part in enumerate(content):
         if part.type not in TEXT_PARTS:
             raise InvalidRequest(

@@ -2,7 +2,16 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 MOST_TOKENS = 2**31 - 1
 MOST_CHOICES = 32
@@ -34,6 +43,27 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _parts(value: Any) -> Any:
+    """A text is one part, so that an error in a part is found by its path."""
+    if isinstance(value, str):
+        return [{"type": "text", "text": value}]
+    if not isinstance(value, list):
+        raise ValueError("Input should be a string or a list of parts")
+    return value
+
+
+def expecting(what: str) -> WrapValidator:
+    """Of several forms: one error that names them all, in place of one for each."""
+
+    def validate(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise ValueError(f"Input should be {what}") from None
+
+    return WrapValidator(validate)
+
+
 Whole = Annotated[int, BeforeValidator(_whole)]
 Count = Annotated[Whole, Field(ge=1, le=MOST_TOKENS)]
 TokenId = Annotated[int, Field(ge=0, le=MOST_TOKENS)]
@@ -42,6 +72,21 @@ TopP = Annotated[float, Field(gt=0, le=1)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 Stop = Annotated[list[str], BeforeValidator(_listed), Field(max_length=MOST_STOPS)]
 Name = Annotated[str, Field(min_length=1, max_length=256)]
+Texts = Annotated[
+    str | list[str] | list[TokenId] | list[list[TokenId]],
+    expecting("a string, a list of strings, a list of token ids, or a list of such lists"),
+]
+
+
+class Part(Wire):
+    """A part of a message's content; only text can be read."""
+
+    type: str
+    text: str | None = None
+    refusal: str | None = None
+
+
+Content = Annotated[list[Part], BeforeValidator(_parts)]
 
 
 class Sampling(Wire):

@@ -2,10 +2,18 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
-from canteen.api.openai.schema import Part
-from canteen.api.openai.wire import MOST_TOP_LOGPROBS, Count, Name, Sampling, Whole, Wire
+from canteen.api.openai.wire import (
+    MOST_TOP_LOGPROBS,
+    Content,
+    Count,
+    Name,
+    Sampling,
+    Whole,
+    Wire,
+    expecting,
+)
 
 
 class Item(Wire):
@@ -13,11 +21,20 @@ class Item(Wire):
 
     type: str = "message"
     role: Literal["system", "developer", "user", "assistant"] = "user"
-    content: str | list[Part] = ""
+    content: Content = Field(default_factory=list)
     call_id: str = ""
     name: str = ""
     arguments: str = "{}"
-    output: str | list[Part] = ""
+    output: Content = Field(default_factory=list)
+
+
+def _items(value: Any) -> Any:
+    """A text is what the user says."""
+    if isinstance(value, str):
+        return [{"role": "user", "content": value}]
+    if not isinstance(value, list):
+        raise ValueError("Input should be a string or a list of items")
+    return value
 
 
 class Function(Wire):
@@ -55,13 +72,16 @@ class ResponseRequest(Sampling):
     """POST /responses."""
 
     model: Name
-    input: str | Annotated[list[Item], Field(min_length=1)]
+    input: Annotated[list[Item], BeforeValidator(_items), Field(min_length=1)]
     instructions: str | None = None
     stream: bool = False
     max_output_tokens: Count | None = None
     text: Text = Text()
     tools: list[Function] = Field(default_factory=list)
-    tool_choice: Literal["auto", "none", "required"] | NamedTool = "auto"
+    tool_choice: Annotated[
+        Literal["auto", "none", "required"] | NamedTool,
+        expecting("'auto', 'none', 'required' or an object with a function's name"),
+    ] = "auto"
     parallel_tool_calls: bool = True
     top_logprobs: Annotated[Whole, Field(ge=0, le=MOST_TOP_LOGPROBS)] = 0
     include: list[str] = Field(default_factory=list)

@@ -64,10 +64,7 @@ def _refuse_state(body: ResponseRequest) -> None:
 def _messages(body: ResponseRequest) -> Iterator[Message]:
     if body.instructions:
         yield Message("system", body.instructions)
-    if isinstance(body.input, str):
-        yield Message("user", body.input)
-    else:
-        yield from _joined(_of_item(item, f"input[{i}]") for i, item in enumerate(body.input))
+    yield from _joined(_of_item(item, f"input[{i}]") for i, item in enumerate(body.input))
 
 
 def _of_item(item: Item, path: str) -> Message | None:
