@@ -2,15 +2,24 @@
 
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from pathlib import Path
 
 import gguf
 import numpy as np
 import pytest
 
+from canteen.core.model import ModelCard, Progress
+from canteen.runtime import blobs
+from canteen.runtime.catalog import Catalog
+from canteen.runtime.pull import Puller
+
 HERE = Path(__file__).parent
+PREPARE = ("plain_prepare",)
+WEIGHTS = bytes(range(256)) * 4096
 MakeWheel = Callable[..., None]
+Pull = Callable[..., Awaitable[list[Progress]]]
 
 
 @pytest.fixture
@@ -55,3 +64,41 @@ def tiny_gguf(tmp_path: Path) -> Path:
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+@pytest.fixture
+def catalog(tmp_path: Path, programs: Path) -> Catalog:
+    """An empty store."""
+    return Catalog(tmp_path / "home")
+
+
+@pytest.fixture
+def pull(catalog: Catalog) -> Pull:
+    """Pulls into it with the stand-in for preparation."""
+
+    async def pull(what: str, name: str | None = None, **options: bool) -> list[Progress]:
+        async with aclosing(Puller(catalog, PREPARE).pull(what, name, **options)) as steps:
+            return [progress async for progress in steps]
+
+    return pull
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A file."""
+    path = tmp_path / "weights.gguf"
+    path.write_bytes(WEIGHTS)
+    return path
+
+
+def statuses(steps: list[Progress]) -> list[str]:
+    """Without those that follow each other."""
+    words = [step.status for step in steps]
+    return [word for n, word in enumerate(words) if n == 0 or words[n - 1] != word]
+
+
+def is_whole(catalog: Catalog, card: ModelCard) -> bool:
+    """Whether the files of a model are all there."""
+    blob = catalog.blob_path(card.digest)
+    is_prepared = (catalog.path(card) / "model.bin").stat().st_size > blobs.size_bytes(blob)
+    return blobs.digest_of(blob) == card.digest and is_prepared

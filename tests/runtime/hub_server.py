@@ -74,7 +74,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
-        self.served.requests.append((self.command, path, {name.lower(): value for name, value in self.headers.items()}))
+        self.served.requests.append(
+            (self.command, path, {name.lower(): value for name, value in self.headers.items()})
+        )
         if found := _API.fullmatch(path):
             self._model(found["repo"], found["revision"] or "main")
         elif found := _RESOLVE.fullmatch(path):

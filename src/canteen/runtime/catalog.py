@@ -18,6 +18,7 @@ from typing import Any
 from canteen.core.errors import EngineError, InvalidRequest, ModelNotFound
 from canteen.core.model import ModelCard, full_name
 from canteen.runtime import blobs, locks
+from canteen.runtime.threads import in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +122,7 @@ class Catalog:
                     f"the bytes sent have digest {upload.digest()}, not {digest}; send them again",
                     param="digest",
                 )
-            upload.publish(destination)
+            await in_thread(upload.publish, destination)
         finally:
             upload.close()
 

