@@ -1,7 +1,5 @@
 """Tiny GGUF files made on the spot, and the real default models from the shared home."""
 
-import asyncio
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,21 +11,18 @@ from gguf.quants import quantize
 
 from canteen.core.model import ModelCard
 from canteen.runtime.catalog import Catalog
-from canteen.runtime.pull import Puller
 
 MakeGguf = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
-def catalog() -> Catalog:
-    """The store that all tests with real models share and that CI keeps."""
-    default = Path(__file__).parents[2] / ".cache" / "home"
-    return Catalog(Path(os.environ.get("CANTEEN_TEST_HOME", default)))
+def catalog(model_home: Path) -> Catalog:
+    return Catalog(model_home)
 
 
 @pytest.fixture(scope="session")
 def default_model(catalog: Catalog) -> ModelCard:
-    return pulled(catalog, "smollm2:135m")
+    return catalog.get("smollm2:135m")
 
 
 @pytest.fixture(scope="session")
@@ -37,16 +32,7 @@ def default_gguf(catalog: Catalog, default_model: ModelCard) -> Path:
 
 @pytest.fixture(scope="session")
 def embedder_model(catalog: Catalog) -> ModelCard:
-    return pulled(catalog, "all-minilm")
-
-
-def pulled(catalog: Catalog, name: str) -> ModelCard:
-    async def pull() -> None:
-        async for _ in Puller(catalog).pull(name):
-            pass
-
-    asyncio.run(pull())
-    return catalog.get(name)
+    return catalog.get("all-minilm")
 
 
 @pytest.fixture

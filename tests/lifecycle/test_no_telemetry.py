@@ -5,8 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from canteen.core.model import ModelCard
-from canteen.runtime.catalog import Catalog
+from .tiny_model import TinyModel
 
 # Forked children keep the hook.
 WATCHED = """
@@ -48,12 +47,10 @@ def test_the_watch_sees_connections(tmp_path: Path) -> None:
     assert "WATCHED socket.connect" in seen.stderr
 
 
-def test_preparing_with_every_library_connects_to_nothing(
-    catalog: Catalog, embedder_model: ModelCard, tmp_path: Path
-) -> None:
+def test_preparing_connects_to_nothing(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    source = catalog.blob_path(embedder_model.digest)
+    source = TinyModel("llama").write(tmp_path / "tiny")
 
     ended = run_watched(home, "canteen.lifecycle.prepare", str(source), str(tmp_path / "out"))
 

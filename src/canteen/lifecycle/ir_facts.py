@@ -1,6 +1,7 @@
 """What a folder of OpenVINO IR tells of its model."""
 
 import json
+import math
 from collections import Counter
 from functools import cached_property
 from pathlib import Path
@@ -10,8 +11,6 @@ from canteen.core.errors import ModelUnsuitable
 from canteen.lifecycle.openvino_ir import MODEL, Tokens
 
 DEFAULT_CONTEXT_LENGTH = 2048
-# A constant smaller than this is a norm, a scale or a shape, and no weight matrix.
-MIN_WEIGHTS = 4096
 
 
 class IrFacts:
@@ -74,16 +73,14 @@ class IrFacts:
         counts: Counter[str] = Counter()
         for node in model.get_ops():
             if node.get_type_name() == "Constant":
-                size = _num_elements(node)
-                counts[node.get_element_type().get_type_name()] += size if size > MIN_WEIGHTS else 0
+                counts[node.get_element_type().get_type_name()] += _num_weights(node)
         return counts
 
 
-def _num_elements(node: Any) -> int:
-    size = 1
-    for side in node.get_output_shape(0):
-        size *= side
-    return size
+def _num_weights(constant: Any) -> int:
+    """Its elements if it is a matrix, and not a norm, a scale or a shape."""
+    sides = [int(side) for side in constant.get_output_shape(0) if side > 1]
+    return math.prod(sides) if len(sides) > 1 else 0
 
 
 def _read(path: Path) -> dict[str, Any]:
