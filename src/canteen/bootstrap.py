@@ -8,8 +8,14 @@ from typing import Any
 
 from canteen.core.engine import Embedder, Engine
 from canteen.core.errors import InvalidRequest
-from canteen.core.generation import Chunk, EmbeddingRequest, Embeddings, GenerationRequest
-from canteen.core.model import ModelCard, Progress
+from canteen.core.generation import (
+    Chunk,
+    EmbeddingRequest,
+    Embeddings,
+    GenerationRequest,
+    SamplingParams,
+)
+from canteen.core.model import ModelCard, Progress, full_name
 from canteen.engines import registry
 from canteen.engines.process import Worker, WorkerEmbedder, WorkerEngine
 from canteen.metering.metrics import Metrics
@@ -35,6 +41,7 @@ class Services:
     version: str = VERSION
     started_s: float = field(default_factory=time.time)
     is_draining: bool = False
+    is_warm: bool = False
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Chunk]:
         """Answer a request with the model it names, which is loaded if need be.
@@ -67,6 +74,16 @@ class Services:
         started_s = time.monotonic()
         async with self.pool.use(self.catalog.get(model), keep_alive_s):
             return time.monotonic() - started_s
+
+    async def warm_up(self) -> None:
+        """Load the default model, where there is one, and let it say one token."""
+        model = self.settings.default_model
+        if any(card.name == full_name(model) for card in self.catalog.list()):
+            sampling = SamplingParams(max_tokens=1)
+            request = GenerationRequest("warm-up", model, prompt="Hello", sampling=sampling)
+            async for _ in self.generate(request):
+                pass
+        self.is_warm = True
 
     async def unload(self, model: str) -> None:
         """Take a model out of memory."""
