@@ -1,0 +1,84 @@
+"""One choice as it is written: tokens in; text, log-probabilities and the end out."""
+
+from collections import deque
+from collections.abc import Collection, Sequence
+
+from canteen.core.generation import Chunk, FinishReason, GenerationRequest, TokenLogprob
+from canteen.engines.detokenizing import Vocabulary
+from canteen.engines.stopping import StopStrings
+
+# No JSON needs this many blanks in a row, but a small model that is allowed them may write
+# nothing else.
+MOST_BLANKS = 128
+
+
+class Writing:
+    """Collects what becomes of a sequence between two chunks."""
+
+    def __init__(
+        self, request: GenerationRequest, vocabulary: Vocabulary, eos_ids: Collection[int]
+    ) -> None:
+        self.tokens: list[int] = []
+        self.finish_reason: FinishReason | None = None
+        self._vocabulary = vocabulary
+        self._eos_ids = eos_ids
+        self._detokenizer = vocabulary.detokenizer()
+        self._stops = StopStrings(request.sampling.stop)
+        self._has_logprobs = request.logprobs
+        self._is_json = request.grammar is not None and request.grammar.kind != "regex"
+        self._num_blanks = 0
+        self._text = ""
+        self._num_tokens = 0
+        self._num_characters = 0
+        self._num_shown = 0
+        # Log-probabilities, each with the number of characters after which it may be shown.
+        self._logprobs: deque[tuple[int, TokenLogprob]] = deque()
+
+    def feed(self, token_ids: Sequence[int], logprobs: Sequence[float]) -> None:
+        """Take the tokens of a step; sets `finish_reason` where a stop string is complete."""
+        for token_id, logprob in zip(token_ids, logprobs, strict=True):
+            self.tokens.append(token_id)
+            self._num_tokens += 1
+            text = self._detokenizer.feed(token_id)
+            self._num_characters += len(text)
+            if self._has_logprobs and token_id not in self._eos_ids:
+                self._logprobs.append((self._num_characters, self._logprob(token_id, logprob)))
+            self._show(self._stops.feed(text))
+            if self._stops.is_hit or (self._is_json and self._has_run_blank(text)):
+                self.finish_reason = "stop"
+                return
+
+    def finish(self, reason: FinishReason) -> None:
+        """No more tokens come."""
+        text = self._detokenizer.finish()
+        self._num_characters += len(text)
+        self._show(self._stops.feed(text))
+        self._show(self._stops.finish())
+        self.finish_reason = "stop" if self._stops.is_hit else reason
+
+    def chunk(self, index: int) -> Chunk | None:
+        """What is to be shown since the last chunk; None where that is nothing."""
+        logprobs = self._shown_logprobs()
+        if not self._text and not logprobs and not self.finish_reason:
+            return None
+        chunk = Chunk(self._text, index, num_tokens=self._num_tokens, logprobs=logprobs)
+        self._text, self._num_tokens = "", 0
+        return chunk
+
+    def _show(self, text: str) -> None:
+        self._text += text
+        self._num_shown += len(text)
+
+    def _logprob(self, token_id: int, logprob: float) -> TokenLogprob:
+        token = self._vocabulary.tokens[token_id]
+        return TokenLogprob(token.decode("utf-8", "replace"), logprob, token)
+
+    def _shown_logprobs(self) -> tuple[TokenLogprob, ...]:
+        shown = []
+        while self._logprobs and self._logprobs[0][0] <= self._num_shown:
+            shown.append(self._logprobs.popleft()[1])
+        return tuple(shown)
+
+    def _has_run_blank(self, text: str) -> bool:
+        self._num_blanks = self._num_blanks + len(text) if not text.strip() else 0
+        return self._num_blanks > MOST_BLANKS
