@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from starlette.responses import Response
 
 from canteen.api.openai import answer, render, schema, translate
+from canteen.api.openai.defaults import filled, introduced
 from canteen.api.openai.fan_out import fan_out
 from canteen.api.openai.responses.routes import ROUTES as RESPONSES
 from canteen.api.routing import Dialect, Route, Served
@@ -17,7 +18,9 @@ from canteen.core.generation import Chunk, Usage
 
 async def chat(body: schema.ChatRequest, served: Served) -> Response:
     """Answer a chat, whole or streamed."""
-    request = translate.chat(body, answer.new_id("chatcmpl-"), served.caller_id)
+    card = served.services.catalog.get(body.model)
+    asked = translate.chat(filled(body, card), answer.new_id("chatcmpl-"), served.caller_id)
+    request = introduced(asked, card)
     created = answer.now()
     chunks = served.services.generate(request)
     if body.stream:
@@ -31,7 +34,8 @@ async def chat(body: schema.ChatRequest, served: Served) -> Response:
 async def completions(body: schema.CompletionRequest, served: Served) -> Response:
     """Continue one or several prompts, whole or streamed."""
     answer_id, created = answer.new_id("cmpl-"), answer.now()
-    requests = translate.completions(body, answer_id, served.caller_id)
+    card = served.services.catalog.get(body.model)
+    requests = translate.completions(filled(body, card), answer_id, served.caller_id)
     num_choices = body.n * len(requests)
     chunks = fan_out(served.services.generate, requests)
     if body.stream:

@@ -6,6 +6,7 @@ from contextlib import aclosing
 from starlette.responses import Response
 
 from canteen.api.openai import answer
+from canteen.api.openai.defaults import filled, introduced
 from canteen.api.openai.responses import render, schema, translate
 from canteen.api.routing import Route, Served
 from canteen.api.streaming import json_bytes, sse
@@ -15,7 +16,9 @@ from canteen.core.generation import Chunk, FinishReason, Usage
 
 async def create(body: schema.ResponseRequest, served: Served) -> Response:
     """Answer a conversation, whole or as events."""
-    request = translate.generation(body, answer.new_id("resp_"), served.caller_id)
+    card = served.services.catalog.get(body.model)
+    asked = translate.generation(filled(body, card), answer.new_id("resp_"), served.caller_id)
+    request = introduced(asked, card)
     created_at = answer.now()
     chunks = served.services.generate(request)
     if body.stream:
