@@ -63,6 +63,14 @@ def test_a_folder_of_ir_without_tokenizer_is_refused(tmp_path: Path) -> None:
         prepare(tmp_path, tmp_path / "out", unheard)
 
 
+def test_a_damaged_folder_of_ir_is_refused(tmp_path: Path) -> None:
+    prepare(TinyModel("llama").write(tmp_path / "tiny"), tmp_path / "made", unheard)
+    (tmp_path / "made" / "openvino_tokenizer.xml").write_text("<net")
+
+    with pytest.raises(ModelUnsuitable, match="cannot run this folder"):
+        prepare(tmp_path / "made", tmp_path / "out", unheard)
+
+
 def test_the_program_keeps_what_libraries_print_out_of_its_lines(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "canteen.lifecycle.prepare", "/dev/null", str(tmp_path)]
 
@@ -91,6 +99,8 @@ def test_a_folder_of_ir_is_taken_as_it_is(tmp_path: Path) -> None:
     assert after == pytest.approx(before, rel=1e-6)
     description = json.loads((tmp_path / "out" / "canteen.json").read_text())
     assert description["eos_token_ids"] == [2]
+    weights = [folder / "openvino_model.bin" for folder in (tmp_path / "made", tmp_path / "out")]
+    assert weights[0].samefile(weights[1])
 
 
 def test_the_default_model_is_described_for_its_engine(

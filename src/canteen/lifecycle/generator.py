@@ -1,5 +1,7 @@
 """Preparing a generative model for the openvino engine."""
 
+import math
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from canteen.lifecycle.openvino_ir import Tokens
 Report = Callable[[Progress], None]
 
 MODELS_WITHOUT_BOS = ("gpt2",)
+MAX_EXACT_PARAMETERS = 2_000_000_000
 
 
 def from_gguf(source: Path, out: Path, report: Report) -> Prepared:
@@ -33,7 +36,7 @@ def from_gguf(source: Path, out: Path, report: Report) -> Prepared:
         report(Progress("measuring"))
         before = {
             "bytes_before": source.stat().st_size,
-            "perplexity_before": perplexity.perplexity_of(exact, perplexity.EXACT),
+            "perplexity_before": perplexity.perplexity_of(exact, _reference_mode(gguf)),
         }
     openvino_ir.write_generation_config(out, tokens)
     description = openvino_ir.describe(out, gguf.context_length, tokens)
@@ -67,9 +70,12 @@ def _measured(folder: Path) -> dict[str, Any]:
     """The part of the quality record that is about the prepared folder."""
     windows = perplexity.folder_windows(folder)
     model = ServedModel(folder)
+    after = model.perplexity(windows)
+    if not math.isfinite(after):
+        raise ModelUnsuitable("the converted model computes no numbers; its weights are damaged")
     return {
         "bytes_after": openvino_ir.size_bytes(folder),
-        "perplexity_after": model.perplexity(windows),
+        "perplexity_after": after,
         "decode_tokens_per_s": model.decode_tokens_per_s(windows[0], time.perf_counter),
     }
 
@@ -80,10 +86,17 @@ def from_ir(source: Path, out: Path, report: Report) -> Prepared:
         if not (source / name).exists():
             raise ModelUnsuitable(f"the folder has no {name}; convert its tokenizer first")
     report(Progress("copying"))
-    shutil.copytree(source, out, dirs_exist_ok=True)
+    shutil.copytree(source, out, dirs_exist_ok=True, copy_function=_share)
     facts = IrFacts(out)
-    description = openvino_ir.describe(out, facts.context_length, facts.tokens())
-    report(Progress("measuring"))
+    try:
+        description = openvino_ir.describe(out, facts.context_length, facts.tokens())
+        report(Progress("measuring"))
+        quality = _measured(out)
+    except RuntimeError as exc:
+        raise ModelUnsuitable(
+            "the openvino engine cannot run this folder; it must be a text generator "
+            "with its tokenizer, as optimum-cli export openvino makes it"
+        ) from exc
     return Prepared(
         kind="generator",
         engine="openvino",
@@ -95,8 +108,24 @@ def from_ir(source: Path, out: Path, report: Report) -> Prepared:
         quantization=facts.quantization,
         embedding_length=facts.embedding_length,
         template=description["chat_template"],
-        quality=_measured(out),
+        quality=quality,
     )
+
+
+def _share(source: str, target: str) -> None:
+    """Copy, but let weights, which nobody writes to, be one file on disk where possible."""
+    if source.endswith(".bin"):
+        try:
+            os.link(os.path.realpath(source), target)
+        except OSError:
+            shutil.copyfile(source, target)
+    else:
+        shutil.copyfile(source, target)
+
+
+def _reference_mode(gguf: GgufSource) -> dict[str, str]:
+    """Float32, unless the model is so large that its weights in float32 might not fit."""
+    return perplexity.EXACT if gguf.num_parameters < MAX_EXACT_PARAMETERS else {}
 
 
 def _tokens(gguf: GgufSource) -> Tokens:
