@@ -1,0 +1,93 @@
+"""Writes the pages of docs/reference from the program itself: settings, command line, HTTP."""
+
+import dataclasses
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from canteen.api.app import create_app
+from canteen.bootstrap import build
+from canteen.cli.main import main as program
+from canteen.settings import Settings
+
+REFERENCE = Path(__file__).parent / "reference"
+NOTE = "<!-- Made by `make docs`; do not edit. -->\n"
+METHODS = ("get", "head", "post", "put", "patch", "delete")
+
+
+def pages() -> dict[str, str]:
+    """Every generated page by its file name."""
+    return {"settings.md": settings(), "cli.md": cli(), "http-api.md": http_api()}
+
+
+def settings() -> str:
+    """The page of settings: one row each."""
+    rows = "".join(
+        f"| `{one.metadata['variable']}` | {one.metadata['meaning']} | {_default(one)} |\n"
+        for one in dataclasses.fields(Settings)
+    )
+    return (
+        f"{NOTE}# Settings\n\nRead from the environment when `canteen` starts; a bad value stops "
+        "the start and names the variable.\n\n| variable | meaning | default |\n|---|---|---|\n"
+        f"{rows}"
+    )
+
+
+def cli() -> str:
+    """The page of commands: the help of each."""
+    sections = "".join(
+        f"\n## {name}\n\n```text\n{_help(command, name)}\n```\n"
+        for name, command in sorted(_commands(program, "canteen"))
+    )
+    return f"{NOTE}# Command line\n{sections}"
+
+
+def http_api() -> str:
+    """The page of routes: one row each, by the dialect that answers."""
+    with tempfile.TemporaryDirectory() as home:
+        document: dict[str, Any] = create_app(build(Settings(home=Path(home)))).openapi()
+    rows = sorted(
+        (path, method.upper(), operation.get("summary", ""))
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method in METHODS
+    )
+    table = "".join(f"| `{method} {path}` | {summary} |\n" for path, method, summary in rows)
+    return (
+        f"{NOTE}# HTTP API\n\nBodies are those of Ollama's and of OpenAI's own documentation; "
+        "`/openapi.json` of a running server has every field.\n\n| route | what it does |\n"
+        f"|---|---|\n{table}"
+    )
+
+
+def _default(one: "dataclasses.Field[Any]") -> str:
+    value = one.default
+    if one.name == "home":
+        return "`~/.canteen`"
+    if isinstance(value, tuple):
+        value = ",".join(value)
+    return f"`{value}`" if value != "" else "none"
+
+
+def _commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    yield name, command
+    if isinstance(command, click.Group):
+        context = click.Context(command, info_name=name)
+        for verb in command.list_commands(context):
+            found = command.get_command(context, verb)
+            if found is not None and not found.hidden:
+                yield from _commands(found, f"{name} {verb}")
+
+
+def _help(command: click.Command, name: str) -> str:
+    context = click.Context(command, info_name=name, terminal_width=80, max_content_width=80)
+    return "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
+
+
+if __name__ == "__main__":
+    REFERENCE.mkdir(exist_ok=True)
+    for page, text in pages().items():
+        (REFERENCE / page).write_text(text)
