@@ -1,5 +1,6 @@
-"""Writes the pages of docs/reference from the program itself: settings, command line, HTTP."""
+"""Writes the pages of docs/reference from the program itself."""
 
+import ast
 import dataclasses
 import tempfile
 from collections.abc import Iterator
@@ -15,12 +16,31 @@ from canteen.settings import Settings
 
 REFERENCE = Path(__file__).parent / "reference"
 NOTE = "<!-- Made by `make docs`; do not edit. -->\n"
+SOURCE = Path(__file__).parents[1] / "src" / "canteen"
 METHODS = ("get", "head", "post", "put", "patch", "delete")
 
 
 def pages() -> dict[str, str]:
     """Every generated page by its file name."""
-    return {"settings.md": settings(), "cli.md": cli(), "http-api.md": http_api()}
+    return {
+        "settings.md": settings(),
+        "cli.md": cli(),
+        "http-api.md": http_api(),
+        "modules.md": modules(),
+    }
+
+
+def modules() -> str:
+    """The page of modules: the first line of each."""
+    lines = [NOTE, "# Modules\n"]
+    folder = None
+    for path in sorted(SOURCE.rglob("*.py"), key=lambda path: (path.parent, path.name)):
+        about = (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0]
+        if path.parent != folder:
+            folder = path.parent
+            lines.append(f"\n## {folder.relative_to(SOURCE.parent)}\n\n")
+        lines.append(f"* `{path.name}`: {about}\n")
+    return "".join(lines)
 
 
 def settings() -> str:
