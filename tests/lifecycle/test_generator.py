@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import openvino
+import openvino_genai
 import pytest
 from gguf import GGMLQuantizationType
 
@@ -55,3 +56,11 @@ def test_a_prepared_model_computes_what_its_weights_mean(tiny: TinyModel, tmp_pa
     steps = list(dict.fromkeys(step.status for step in told))
     assert steps == ["dequantizing", "converting", "compressing", "measuring"]
     assert not list((tmp_path / "out").glob("float16-*"))
+
+
+def test_a_prepared_tokenizer_counts_every_token_of_a_long_text(tmp_path: Path) -> None:
+    prepare(TinyModel("llama").write(tmp_path / "tiny"), tmp_path / "out", lambda progress: None)
+
+    tokenizer = openvino_genai.Tokenizer(str(tmp_path / "out"))
+
+    assert tokenizer.encode("a " * 20_000, add_special_tokens=False).input_ids.shape[1] == 40_000

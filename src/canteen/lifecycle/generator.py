@@ -34,9 +34,12 @@ def from_gguf(source: Path, out: Path, report: Report) -> Prepared:
         openvino_ir.compress(exact / openvino_ir.MODEL, out / openvino_ir.MODEL)
         openvino_ir.copy_tokenizer(exact, out)
         report(Progress("measuring"))
+        windows = perplexity.folder_windows(out)
         before = {
             "bytes_before": source.stat().st_size,
-            "perplexity_before": perplexity.perplexity_of(exact, _reference_mode(gguf)),
+            "perplexity_before": perplexity.perplexity(
+                exact / openvino_ir.MODEL, windows, _reference_mode(gguf)
+            ),
         }
     openvino_ir.write_generation_config(out, tokens)
     description = openvino_ir.describe(out, gguf.context_length, tokens)

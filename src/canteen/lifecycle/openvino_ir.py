@@ -15,6 +15,7 @@ DETOKENIZER = "openvino_detokenizer.xml"
 DESCRIPTION = "canteen.json"
 VOCABULARY = "vocabulary.json"
 SCHEMA = 1
+NO_LIMIT = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,41 @@ def compress(source: Path, target: Path) -> None:
 
 
 def copy_tokenizer(source: Path, target: Path) -> None:
-    """Copy tokenizer and detokenizer from one folder to another."""
+    """Copy tokenizer and detokenizer to another folder, and let no text be cut."""
     for file in source.glob("openvino_*tokenizer.*"):
         shutil.copyfile(file, target / file.name)
+    _lift_limit(source / TOKENIZER, target / TOKENIZER)
+
+
+def _lift_limit(source: Path, target: Path) -> None:
+    """Write the tokenizer without its limit on tokens.
+
+    The reader makes one that drops all but the newest 8,192 tokens (or so) without a word, so
+    that a prompt that is too long cannot be told from one that just fits.
+    """
+    import openvino
+    import openvino_tokenizers  # noqa: F401 - registers the operations of tokenizers
+
+    # It holds the library that the model's nodes come from, so it must outlive them all.
+    core = openvino.Core()
+    _write_unlimited(core, source, target)
+
+
+def _write_unlimited(core: Any, source: Path, target: Path) -> None:
+    import numpy as np
+    import openvino
+    from openvino import opset13 as ops
+
+    model = core.read_model(source)
+    for node in model.get_ops():
+        if node.get_type_name() != "Minimum":
+            continue
+        for number in range(2):
+            told = node.input_value(number).get_node()
+            if told.get_type_name() == "Constant":
+                largest = np.full(tuple(told.get_output_shape(0)), NO_LIMIT, np.int32)
+                node.input(number).replace_source_output(ops.constant(largest).output(0))
+    openvino.serialize(model, target, target.with_suffix(".bin"))
 
 
 def describe(folder: Path, context_length: int, tokens: Tokens) -> dict[str, Any]:

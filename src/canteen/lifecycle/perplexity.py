@@ -46,11 +46,6 @@ def perplexity(model: Any, token_windows: Sequence[Sequence[int]], mode: dict[st
     return math.exp(sum(losses) / len(losses))
 
 
-def perplexity_of(folder: Path, mode: dict[str, str]) -> float:
-    """Perplexity of the generative model in a prepared folder."""
-    return perplexity(folder / "openvino_model.xml", folder_windows(folder), mode)
-
-
 def folder_windows(folder: Path) -> list[list[int]]:
     """The text as the tokenizer in `folder` cuts it, beginning as the model's prompts do."""
     import openvino_genai
