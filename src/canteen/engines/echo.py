@@ -21,6 +21,7 @@ from canteen.core.generation import (
     Tool,
     Usage,
 )
+from canteen.engines import sampling_limits
 
 CONTEXT_LENGTH = 8192
 DIMENSIONS = 64
@@ -76,8 +77,12 @@ class EchoEngine:
                 "this engine gives no top log-probabilities; leave top_logprobs out",
                 param="top_logprobs",
             )
-        words, truncated = self._fit(_words(_prompt(request)), request)
-        pieces, finish_reason = _completion(request, words, self.context_length - len(words))
+        if not 1 <= request.n <= self.max_num_seqs:
+            raise InvalidRequest(f"n must be from 1 to {self.max_num_seqs}", param="n")
+        sampling_limits.check(request.sampling)
+        limit = min(request.context_length or self.context_length, self.context_length)
+        words, truncated = self._fit(_words(_prompt(request)), request, limit)
+        pieces, finish_reason = _completion(request, words, limit - len(words))
         now = time.monotonic()
         self._running[request.id] = [
             _Sequence(request, index, pieces, len(words), truncated, finish_reason, now)
@@ -107,8 +112,9 @@ class EchoEngine:
         """Echo holds no cache and next to no memory."""
         return EngineStats(num_running=len(self._running))
 
-    def _fit(self, words: list[str], request: GenerationRequest) -> tuple[list[str], int]:
-        limit = min(request.context_length or self.context_length, self.context_length)
+    def _fit(
+        self, words: list[str], request: GenerationRequest, limit: int
+    ) -> tuple[list[str], int]:
         if len(words) < limit:
             return words, 0
         if not request.truncate:
