@@ -14,7 +14,7 @@ from openai.types.chat import (
     ChatCompletionToolParam,
 )
 from openai.types.responses import ToolParam
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from tests.serving import Server
 
@@ -115,8 +115,8 @@ async def test_logprobs_are_those_of_the_tokens(client: AsyncOpenAI) -> None:
 class Person(BaseModel):
     """What the model is to tell about somebody."""
 
-    name: str
-    age: int
+    name: str = Field(max_length=12)
+    age: int = Field(ge=0, le=150)
 
 
 async def test_json_schema_output_validates(client: AsyncOpenAI) -> None:
