@@ -1,18 +1,23 @@
 """A request's body: read within a limit, unpacked, decoded, and made into a valid type."""
 
+import asyncio
 import zlib
-from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
 import msgspec
+from backports import zstd
 from pydantic import BaseModel, ValidationError
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
+from canteen.api.errors import HttpError
 from canteen.core.errors import InvalidRequest
 
 Body = TypeVar("Body", bound=BaseModel)
 # Objects whose members, too, are absent when they are null.
 OPTIONS = ("options", "stream_options")
+# Unpacking or validating more than this would hold up every stream.
+LARGE_BYTES = 1 << 20
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 async def read(request: Request, max_bytes: int) -> bytes:
@@ -23,62 +28,80 @@ async def read(request: Request, max_bytes: int) -> bytes:
         if size > max_bytes:
             raise _too_large(max_bytes)
         chunks.append(chunk)
-    return _unpacked(b"".join(chunks), request.headers.get("content-encoding", ""), max_bytes)
+    raw = b"".join(chunks)
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding in ("", "identity"):
+        return raw
+    return await asyncio.to_thread(_unpacked, raw, encoding, max_bytes)
 
 
-async def chunks(request: Request) -> AsyncIterator[bytes]:
-    """The body as it arrives, for what is too large to be held; raises ClientDisconnect."""
-    async for chunk in request.stream():
-        if chunk:
-            yield chunk
+async def parse(raw: bytes, schema: type[Body]) -> Body:
+    """A valid body; raises InvalidRequest naming the field and what it must be."""
+    if len(raw) > LARGE_BYTES:
+        return await asyncio.to_thread(_parsed, raw, schema)
+    return _parsed(raw, schema)
 
 
-def _too_large(max_bytes: int) -> InvalidRequest:
-    return InvalidRequest(
+def _too_large(max_bytes: int) -> HttpError:
+    return HttpError(
+        413,
         f"the body is larger than {max_bytes} bytes; send less, or raise CANTEEN_MAX_BODY_BYTES",
         code="body_too_large",
+        headers={"connection": "close"},
     )
 
 
 def _unpacked(raw: bytes, encoding: str, max_bytes: int) -> bytes:
     """At most `max_bytes` come out, whatever went in."""
-    if encoding in ("", "identity"):
-        return raw
+    unpack = {"gzip": _from_gzip, "x-gzip": _from_gzip, "zstd": _from_zstd}.get(encoding)
+    if unpack is None:
+        raise HttpError(
+            415, "the content-encoding must be gzip, zstd or identity", code="unknown_encoding"
+        )
     try:
-        if encoding == "gzip":
-            body = zlib.decompressobj(wbits=31).decompress(raw, max_bytes + 1)
-        elif encoding == "zstd":
-            body = _from_zstd(raw, max_bytes + 1)
-        else:
-            raise InvalidRequest(f"content-encoding '{encoding}' is not gzip, zstd or identity")
-    except (zlib.error, EOFError, ValueError) as exc:
-        raise InvalidRequest(f"the body is not {encoding}, as its content-encoding says") from exc
+        body, is_whole = unpack(raw, max_bytes + 1)
+    except (zlib.error, zstd.ZstdError, EOFError, ValueError) as exc:
+        raise _not_packed(encoding) from exc
     if len(body) > max_bytes:
         raise _too_large(max_bytes)
+    if not is_whole:
+        raise _not_packed(encoding)
     return body
 
 
-def _from_zstd(raw: bytes, max_bytes: int) -> bytes:
-    from backports import zstd
+def _not_packed(encoding: str) -> InvalidRequest:
+    return InvalidRequest(f"the body is not whole and valid {encoding}, which its header says")
 
+
+def _from_gzip(raw: bytes, max_bytes: int) -> tuple[bytes, bool]:
+    unpacking = zlib.decompressobj(wbits=31)
+    return unpacking.decompress(raw, max_bytes), unpacking.eof
+
+
+def _from_zstd(raw: bytes, max_bytes: int) -> tuple[bytes, bool]:
+    unpacking = zstd.ZstdDecompressor()
+    return unpacking.decompress(raw, max_bytes), unpacking.eof
+
+
+def _parsed(raw: bytes, schema: type[Body]) -> Body:
     try:
-        return zstd.ZstdDecompressor().decompress(raw, max_bytes)
-    except zstd.ZstdError as exc:
-        raise ValueError("not zstd") from exc
+        return schema.model_validate(_without_nulls(_decoded(raw)))
+    except ValidationError as exc:
+        raise _invalid(exc) from exc
+    except RecursionError as exc:
+        raise InvalidRequest("the body is nested too deeply", code="invalid_json") from exc
 
 
-def parse(raw: bytes, schema: type[Body]) -> Body:
-    """A valid body; raises InvalidRequest naming the field and what it must be."""
+def _decoded(raw: bytes) -> dict[str, Any]:
     try:
-        value = msgspec.json.decode(raw or b"{}")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        value = msgspec.json.decode(raw.removeprefix(BYTE_ORDER_MARK))
+    except UnicodeDecodeError as exc:
+        raise InvalidRequest("the body is not UTF-8", code="invalid_json") from exc
+    except msgspec.DecodeError as exc:
         raise InvalidRequest(f"the body is not valid JSON: {exc}", code="invalid_json") from exc
     if not isinstance(value, dict):
         raise InvalidRequest("the body must be a JSON object", code="invalid_json")
-    try:
-        return schema.model_validate(_without_nulls(value))
-    except ValidationError as exc:
-        raise _invalid(exc) from exc
+    return value
 
 
 def _without_nulls(value: dict[str, Any]) -> dict[str, Any]:
@@ -95,6 +118,3 @@ def _invalid(error: ValidationError) -> InvalidRequest:
     where = ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
     return InvalidRequest(f"{where}: {message}" if where else message, param=where or None)
-
-
-__all__ = ["ClientDisconnect", "chunks", "parse", "read"]

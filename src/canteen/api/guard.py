@@ -1,35 +1,40 @@
 """Who may knock: known hosts and origins; and nobody any more once we are closing."""
 
 from collections.abc import Callable
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from canteen.api.routing import Dialect
-from canteen.bootstrap import Services
-from canteen.core.errors import Forbidden, Overloaded
+from canteen.api.draining import Drain
+from canteen.core.errors import CanteenError, Forbidden, Overloaded
+from canteen.settings import Settings
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 ALLOWED_METHODS = "GET, POST, DELETE, HEAD, OPTIONS"
-LONGEST_PREFLIGHT_S = "600"
+EXPOSED_HEADERS = "x-request-id, retry-after, retry-after-ms, x-truncated-tokens"
+PREFLIGHT_IS_GOOD_FOR_S = "600"
+# Answered to the very end: probes and scrapers want to see how it goes.
+WATCHED_PATHS = ("/health", "/metrics", "/ping")
+
+Draw = Callable[[Scope, CanteenError], Response]
 
 
 class Guard:
-    """Pure ASGI: refuses a foreign Host (DNS rebinding), a foreign Origin, and new work while
-    the service is ending. A listed origin gets the CORS headers it needs.
+    """ASGI: refuses a foreign Host (DNS rebinding), a foreign Origin, and new work while the
+    service is ending. A listed origin gets the CORS headers it needs.
     """
 
-    def __init__(
-        self, app: ASGIApp, services: Services, dialect_of: Callable[[str], Dialect]
-    ) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, drain: Drain, draw: Draw) -> None:
         self._app = app
-        self._services = services
-        self._dialect_of = dialect_of
-        settings = services.settings
-        self._hosts = LOOPBACK | {settings.host} | set(settings.allowed_hosts)
-        self._origins = frozenset(settings.allowed_origins)
+        self._drain = drain
+        self._draw = draw
+        names = [_hostname(host) for host in (settings.host, *settings.allowed_hosts)]
+        self._hosts = LOOPBACK | {name for name in names if name}
+        self._is_remote = settings.allow_remote
+        self._origins = frozenset(origin.lower() for origin in settings.allowed_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through, or answer it here."""
@@ -39,51 +44,56 @@ class Guard:
         _trim(scope)
         headers = Headers(scope=scope)
         origin = headers.get("origin")
-        refused = self._refusal(scope, headers, origin)
-        if refused is not None:
-            await refused(scope, receive, send)
-            return
-        if origin is None or origin not in self._origins:
+        refusal = self._refusal(scope, headers.get("host"), origin)
+        if refusal is not None:
+            await self._draw(scope, refusal)(scope, receive, send)
+        elif origin is None or origin.lower() not in self._origins:
             await self._app(scope, receive, send)
-            return
-        await self._for_origin(origin, scope, receive, send)
+        else:
+            await self._for_origin(origin, scope, receive, send)
 
-    def _refusal(self, scope: Scope, headers: Headers, origin: str | None) -> Response | None:
-        dialect = self._dialect_of(scope["path"])
-        if not self._is_known_host(headers.get("host", "")):
-            return _drawn(
-                scope,
-                dialect,
-                Forbidden("this Host is not served here; list it in CANTEEN_ALLOWED_HOSTS"),
+    def _refusal(self, scope: Scope, host: str | None, origin: str | None) -> CanteenError | None:
+        if not self._is_known_host(host, scope):
+            return Forbidden("this Host is not served here; list it in CANTEEN_ALLOWED_HOSTS")
+        if origin is not None and not self._is_known_origin(origin, host):
+            return Forbidden("this Origin may not call; list it in CANTEEN_ORIGINS")
+        if self._drain.is_refusing and not scope["path"].startswith(WATCHED_PATHS):
+            return Overloaded(
+                "the server is shutting down; ask again", retry_after_s=1.0, code="draining"
             )
-        if origin is not None and not self._is_known_origin(origin, headers.get("host", "")):
-            return _drawn(
-                scope, dialect, Forbidden("this Origin may not call; list it in CANTEEN_ORIGINS")
-            )
-        if self._services.is_closing and not scope["path"].startswith(("/health", "/metrics")):
-            error = Overloaded("the service is going down", retry_after_s=1, code="draining")
-            response = _drawn(scope, dialect, error)
-            response.headers["connection"] = "close"
-            return response
         return None
 
-    def _is_known_host(self, host: str) -> bool:
-        name = urlsplit(f"//{host}").hostname if host else None
-        # A service that is open to the network is reached by names it cannot know.
-        return name in self._hosts or (self._services.settings.allow_remote and name is not None)
+    def _is_known_host(self, host: str | None, scope: Scope) -> bool:
+        """HTTP/1.0 has no Host, and no browser speaks it.
 
-    def _is_known_origin(self, origin: str, host: str) -> bool:
-        parts = urlsplit(origin)
-        is_ours = parts.scheme in ("http", "https") and parts.netloc == host
-        return is_ours or origin in self._origins
+        The address that was connected to is ours. Open to the network, any address is: a page
+        of a stranger can make a browser send a name here, but not a number of its choice.
+        """
+        if host is None:
+            return True
+        name = _hostname(host)
+        server = scope.get("server")
+        if name in self._hosts or (server and name == server[0]):
+            return True
+        return self._is_remote and _is_address(name)
+
+    def _is_known_origin(self, origin: str, host: str | None) -> bool:
+        if origin.lower() in self._origins:
+            return True
+        try:
+            parts = urlsplit(origin)
+        except ValueError:
+            return False
+        is_web = parts.scheme in ("http", "https")
+        return is_web and host is not None and parts.netloc.lower() == host.lower()
 
     async def _for_origin(self, origin: str, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_allowed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["access-control-allow-origin"] = origin
+                headers["access-control-expose-headers"] = EXPOSED_HEADERS
                 headers.add_vary_header("origin")
-                headers["access-control-expose-headers"] = "x-request-id, retry-after"
             await send(message)
 
         asked = Headers(scope=scope)
@@ -91,16 +101,27 @@ class Guard:
             preflight = {
                 "access-control-allow-methods": ALLOWED_METHODS,
                 "access-control-allow-headers": asked.get("access-control-request-headers", "*"),
-                "access-control-max-age": LONGEST_PREFLIGHT_S,
+                "access-control-max-age": PREFLIGHT_IS_GOOD_FOR_S,
             }
             await Response(status_code=204, headers=preflight)(scope, receive, send_allowed)
             return
         await self._app(scope, receive, send_allowed)
 
 
-def _drawn(scope: Scope, dialect: Dialect, error: Forbidden | Overloaded) -> Response:
-    scope["observation"].error = error.code
-    return dialect.draw(error)
+def _hostname(host: str) -> str | None:
+    """A Host's name without its port; None for what cannot be one."""
+    try:
+        bare = host if ":" not in host or host.startswith("[") or host.count(":") == 1 else None
+        return urlsplit(f"//{bare or f'[{host}]'}").hostname
+    except ValueError:
+        return None
+
+
+def _is_address(name: str | None) -> bool:
+    try:
+        return name is not None and bool(ip_address(name))
+    except ValueError:
+        return False
 
 
 def _trim(scope: Scope) -> None:

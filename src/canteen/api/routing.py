@@ -19,6 +19,17 @@ __all__ = ["Dialect", "Observation", "Route", "Served", "status_of"]
 
 Method = Literal["GET", "HEAD", "POST", "DELETE", "PUT"]
 
+_OPERATIONS = {
+    "/chat/completions": "chat",
+    "/completions": "text_completion",
+    "/responses": "chat",
+    "/embeddings": "embeddings",
+    "/api/chat": "chat",
+    "/api/generate": "text_completion",
+    "/api/embed": "embeddings",
+    "/api/embeddings": "embeddings",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -37,6 +48,11 @@ class Route:
     summary: str = ""
     streams: str | None = None
     raw: bool = False
+
+    @property
+    def operation(self) -> str:
+        """The OpenTelemetry name of what a model is asked to do here, empty if nothing."""
+        return _OPERATIONS.get(self.path, "")
 
 
 @dataclass(frozen=True, slots=True)

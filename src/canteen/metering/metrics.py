@@ -70,7 +70,7 @@ class Metrics:
     """One registry of everything; one for a service, so that tests do not share theirs."""
 
     def __init__(self) -> None:
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         self._open_telemetry = _OpenTelemetry(self._registry)
         self._vllm = _Vllm(self._registry)

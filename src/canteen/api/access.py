@@ -1,0 +1,168 @@
+"""The outermost layer: ids in and out, one line of log and one count at the end of a request."""
+
+import hashlib
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from canteen.api.errors import CLIENT_GONE, SHUTTING_DOWN
+from canteen.api.observation import Observation
+from canteen.core.errors import CanteenError
+from canteen.metering.metrics import Metrics, RequestRecord
+from canteen.runtime.catalog import Catalog
+
+SANE_ID = re.compile(r"[\x20-\x7e]{1,128}")
+TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+LONGEST_USER_AGENT = 256
+REJECTIONS = frozenset({"overloaded", "model_loading", "draining"})
+CLIENT_LANGUAGES = frozenset({"python", "java", "js", "go", "ruby", "kotlin", "csharp"})
+
+Write = Callable[[bytes], object]
+
+
+class Access:
+    """ASGI: gives each request its Observation, and writes it down when all is sent."""
+
+    def __init__(self, app: ASGIApp, catalog: Catalog, metrics: Metrics, write: Write) -> None:
+        self._app = app
+        self._catalog = catalog
+        self._metrics = metrics
+        self._write = write
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        trace = TRACE.fullmatch(headers.get("traceparent", ""))
+        observe = Observation(
+            _request_id(headers), trace[1] if trace else "", _caller_id(headers, scope)
+        )
+        observe.route = scope["path"]
+        scope["canteen.observe"] = observe
+        try:
+            await self._app(scope, receive, _identified(send, observe))
+        finally:
+            if observe.is_gone or not observe.status:
+                observe.status = CLIENT_GONE
+            self._record(scope["method"], headers, observe)
+
+    def _record(self, method: str, headers: Headers, observe: Observation) -> None:
+        duration_s = observe.clock() - observe.arrived_s
+        line = _line(method, headers, observe, duration_s)
+        self._write(msgspec.json.encode(line) + b"\n")
+        if observe.operation:
+            self._metrics.record(self._counted(headers, observe, duration_s))
+
+    def _counted(self, headers: Headers, observe: Observation, duration_s: float) -> RequestRecord:
+        aborted = _aborted(observe)
+        error = observe.error_code or (str(observe.status) if observe.status >= 400 else "")
+        return RequestRecord(
+            operation=observe.operation,
+            model=self._label(observe.model),
+            duration_s=duration_s,
+            usage=observe.usage,
+            finish_reason=observe.finish_reason,
+            error=error,
+            rejected=observe.error_code if observe.error_code in REJECTIONS else "",
+            aborted=aborted,
+            num_tokens_wasted=observe.num_tokens if aborted else 0,
+            ttft_s=observe.ttft_s,
+            tpot_s=observe.tpot_s,
+            retrying_client=_client(headers) if _num_retries(headers) else "",
+        )
+
+    def _label(self, model: str) -> str:
+        """Only names of the store become labels: callers must not be able to invent series."""
+        if not model:
+            return ""
+        try:
+            return self._catalog.get(model).name
+        except CanteenError:
+            return "unknown"
+
+
+def _identified(send: Send, observe: Observation) -> Send:
+    """Adds the request's id to the answer, and notes its status."""
+
+    async def send_with_id(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            observe.status = message["status"]
+            MutableHeaders(scope=message)["x-request-id"] = observe.request_id
+        await send(message)
+
+    return send_with_id
+
+
+def _line(
+    method: str, headers: Headers, observe: Observation, duration_s: float
+) -> Mapping[str, Any]:
+    """The access record; no text of prompt or answer."""
+    usage = observe.usage
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "event": "request",
+        "request_id": observe.request_id,
+        "trace_id": observe.trace_id,
+        "caller": observe.caller_id,
+        "method": method,
+        "route": observe.route,
+        "status": observe.status,
+        "error": observe.error_code,
+        "operation": observe.operation,
+        "model": observe.model,
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens or observe.num_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "truncated_tokens": usage.truncated_tokens,
+        "finish_reason": observe.finish_reason,
+        "queue_ms": _ms(usage.queue_s),
+        "ttft_ms": _ms(observe.ttft_s),
+        "tpot_ms": _ms(observe.tpot_s),
+        "duration_ms": _ms(duration_s),
+        "user_agent": headers.get("user-agent", "")[:LONGEST_USER_AGENT],
+        "retry_count": _num_retries(headers),
+    }
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 3)
+
+
+def _aborted(observe: Observation) -> str:
+    if observe.is_gone:
+        return "client_disconnect"
+    return "drain" if observe.error_code == SHUTTING_DOWN else ""
+
+
+def _request_id(headers: Headers) -> str:
+    given = headers.get("x-request-id", "")
+    return given if SANE_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}"
+
+
+def _caller_id(headers: Headers, scope: Scope) -> str:
+    """A hash of the presented key, else the address; never the key itself."""
+    scheme, _, credentials = headers.get("authorization", "").partition(" ")
+    bearer = credentials.strip() if scheme.lower() == "bearer" else ""
+    key = bearer or headers.get("api-key", "") or headers.get("x-api-key", "")
+    if key:
+        return f"key-{hashlib.sha256(key.encode('latin-1')).hexdigest()[:16]}"
+    return str(scope["client"][0]) if scope.get("client") else "unknown"
+
+
+def _num_retries(headers: Headers) -> int:
+    text = headers.get("x-stainless-retry-count", "0")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 0
+
+
+def _client(headers: Headers) -> str:
+    """The kind of client, from a closed list, since it becomes a label."""
+    language = headers.get("x-stainless-lang", "")
+    return language if language in CLIENT_LANGUAGES else "other"

@@ -1,0 +1,129 @@
+"""The application: all dialects' tables in one FastAPI, behind the guard and the access log."""
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from canteen.api.access import Access, Write
+from canteen.api.documenting import describe, operation, operation_id
+from canteen.api.draining import Counting, Drain
+from canteen.api.endpoint import drawn, endpoint
+from canteen.api.errors import HttpError
+from canteen.api.guard import Guard
+from canteen.api.native import DIALECT as NATIVE
+from canteen.api.ollama import DIALECT as OLLAMA
+from canteen.api.openai import DIALECT as OPENAI
+from canteen.api.routing import Dialect
+from canteen.core.errors import CanteenError
+
+if TYPE_CHECKING:
+    from canteen.bootstrap import Services
+
+DIALECTS = (NATIVE, OLLAMA, OPENAI)
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The whole stack, as a server runs it; `drain` is its way to end."""
+
+    fastapi: FastAPI
+    drain: Drain
+    stack: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        await self.stack(scope, receive, send)
+
+
+def create_app(services: "Services", write: Write | None = None) -> App:
+    """Everything Canteen answers over HTTP; `write` gets the access log, line by line."""
+    fastapi = FastAPI(
+        title="Canteen",
+        version=services.version,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+    )
+    for dialect in DIALECTS:
+        _mount(fastapi, dialect, services)
+    fastapi.openapi = lambda: describe(fastapi, DIALECTS)  # type: ignore[method-assign]
+    fastapi.add_exception_handler(HTTPException, _no_such_route)
+    drain = Drain()
+    guarded = Guard(fastapi, services.settings, drain, _draw)
+    accessed = Access(guarded, services.catalog, services.metrics, write or _to_stdout)
+    return App(fastapi, drain, Counting(accessed, drain))
+
+
+def _mount(fastapi: FastAPI, dialect: Dialect, services: "Services") -> None:
+    for prefix in dialect.prefixes:
+        for route in dialect.routes:
+            path, answer = prefix + route.path, endpoint(route, dialect, services)
+            fastapi.add_api_route(
+                path,
+                answer,
+                methods=[route.method],
+                summary=route.summary,
+                response_model=None,
+                include_in_schema=prefix == dialect.prefixes[0],
+                operation_id=operation_id(dialect, route),
+                openapi_extra=operation(dialect, route),
+            )
+            if route.method == "GET":
+                fastapi.add_api_route(
+                    path, answer, methods=["HEAD"], response_model=None, include_in_schema=False
+                )
+
+
+def _dialect_of(path: str) -> Dialect:
+    """By route, never by Accept."""
+    if path == "/" or path.startswith("/api/"):
+        return OLLAMA
+    return OPENAI if _first_part(path) in _OPENAI_ROOTS else NATIVE
+
+
+def _first_part(path: str) -> str:
+    return path.split("/")[1]
+
+
+_OPENAI_ROOTS = {"v1", *(_first_part(route.path) for route in OPENAI.routes)}
+
+
+def _draw(scope: Scope, error: CanteenError) -> Response:
+    return drawn(error, _dialect_of(scope["path"]), scope["canteen.observe"])
+
+
+async def _no_such_route(request: Request, exc: Exception) -> Response:
+    """The framework's own refusals, in the shape of the route's dialect."""
+    assert isinstance(exc, HTTPException)
+    return _draw(request.scope, _refusal(exc.status_code, request))
+
+
+def _refusal(status: int, request: Request) -> HttpError:
+    path = request.url.path
+    if status == 405:
+        allowed = ", ".join(sorted(_methods(request)))
+        message = f"{path} takes {allowed}, not {request.method}"
+        return HttpError(405, message, code="method_not_allowed", headers={"allow": allowed})
+    message = f"there is no {path} here; /openapi.json lists what there is"
+    if path.startswith("/v1/v1/"):
+        message = f"{path} has /v1 twice; leave it out of the client's base URL"
+    return HttpError(status, message, code="not_found")
+
+
+def _methods(request: Request) -> set[str]:
+    """What may be asked of a path, over all rows that have it."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    fitting = [route for route in routes if route.matches(request.scope)[0] != Match.NONE]
+    return {method for route in fitting for method in route.methods or ()}
+
+
+def _to_stdout(line: bytes) -> None:
+    sys.stdout.buffer.write(line)
+    sys.stdout.buffer.flush()

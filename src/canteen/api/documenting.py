@@ -1,0 +1,77 @@
+"""The OpenAPI document: what each row takes, gives and refuses."""
+
+import re
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+
+from canteen.api.routing import Dialect, Route
+
+REFERENCE = "#/components/schemas/{model}"
+ERRORS = {
+    "400": "The request must be changed",
+    "403": "A Host or Origin that is not allowed",
+    "404": "No such model",
+    "413": "The body is too large",
+    "500": "Our fault",
+    "501": "This model or installation cannot do it",
+    "503": "Busy or shutting down: try again after Retry-After",
+}
+NEEDS_A_REQUEST = frozenset({"400", "404", "413", "501"})
+
+
+def operation(dialect: Dialect, route: Route) -> dict[str, Any]:
+    """An operation of OpenAPI 3.1 for a row."""
+    described: dict[str, Any] = {
+        "operationId": operation_id(dialect, route),
+        "tags": [dialect.name],
+        "responses": {"200": {"description": "The answer", "content": _answers(route)}},
+    }
+    if route.request is not None:
+        schema = {"$ref": REFERENCE.format(model=route.request.__name__)}
+        content = {"application/json": {"schema": schema}}
+        described["requestBody"] = {"required": True, "content": content}
+    for status, meaning in ERRORS.items():
+        if route.request is not None or status not in NEEDS_A_REQUEST:
+            content = {dialect.error_media_type: {"schema": {"type": "object"}}}
+            described["responses"][status] = {"description": meaning, "content": content}
+    return described
+
+
+def operation_id(dialect: Dialect, route: Route) -> str:
+    """A name that no other operation has."""
+    words = re.sub(r"\W+", "_", route.path).strip("_") or "root"
+    return f"{dialect.name}_{route.method.lower()}_{words}"
+
+
+def describe(fastapi: FastAPI, dialects: tuple[Dialect, ...]) -> dict[str, Any]:
+    """The document, made once."""
+    if fastapi.openapi_schema is None:
+        document = get_openapi(title=fastapi.title, version=fastapi.version, routes=fastapi.routes)
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        for route in (route for dialect in dialects for route in dialect.routes):
+            for model in (route.request, route.response):
+                if model is not None:
+                    _add_schema(model, schemas)
+        fastapi.openapi_schema = document
+    return fastapi.openapi_schema
+
+
+def _add_schema(model: type[BaseModel], schemas: dict[str, Any]) -> None:
+    """Two dialects may give one name to different shapes only within `$defs`; the first stays."""
+    schema = model.model_json_schema(ref_template=REFERENCE)
+    for name, definition in schema.pop("$defs", {}).items():
+        schemas.setdefault(name, definition)
+    schemas.setdefault(model.__name__, schema)
+
+
+def _answers(route: Route) -> dict[str, Any]:
+    schema: dict[str, Any] = {}
+    if route.response is not None:
+        schema = {"$ref": REFERENCE.format(model=route.response.__name__)}
+    answers: dict[str, Any] = {"application/json": {"schema": schema}}
+    if route.streams is not None:
+        answers[route.streams] = {"schema": {"type": "string"}}
+    return answers

@@ -1,0 +1,121 @@
+"""From a row of a dialect's table to an endpoint: read, validate, call, and map every error."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from canteen.api import body
+from canteen.api.draining import Drain
+from canteen.api.errors import CLIENT_GONE, Unexpected, headers_of, shutting_down, status_of
+from canteen.api.observation import Observation, observed
+from canteen.api.routing import Dialect, Route, Served
+from canteen.api.streaming import json_bytes
+from canteen.core.errors import CanteenError
+
+if TYPE_CHECKING:
+    from canteen.bootstrap import Services
+
+logger = logging.getLogger(__name__)
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def endpoint(route: Route, dialect: Dialect, services: "Services") -> Endpoint:
+    """What answers one route; it raises nothing but cancellation."""
+
+    async def answer(request: Request) -> Response:
+        observe: Observation = request.scope["canteen.observe"]
+        observe.operation = route.operation
+        try:
+            return await _answered(route, services, request, observe)
+        except ClientDisconnect:
+            observe.is_gone = True
+            return Response(status_code=CLIENT_GONE)
+        except CanteenError as error:
+            return drawn(error, dialect, observe)
+        except Exception:
+            logger.exception("a request failed", extra={"request_id": observe.request_id})
+            return drawn(Unexpected(observe.request_id), dialect, observe)
+
+    return answer
+
+
+def drawn(error: CanteenError, dialect: Dialect, observe: Observation) -> Response:
+    """An error as its dialect shows it."""
+    observe.fail(error)
+    status = status_of(error)
+    return Response(
+        json_bytes(dialect.error_body(error, status)),
+        status,
+        headers_of(error),
+        dialect.error_media_type,
+    )
+
+
+async def _answered(
+    route: Route, services: "Services", request: Request, observe: Observation
+) -> Response:
+    arguments: list[Any] = []
+    if route.request is not None:
+        raw = await body.read(request, services.settings.max_body_bytes)
+        arguments.append(await body.parse(raw, route.request))
+    arguments.append(_served(services, request, observe))
+    if route.raw:
+        # The handler itself hears from receive() that the client has gone.
+        return await route.handler(*arguments)
+    if route.request is None:
+        async for _ in request.stream():
+            pass
+    drain: Drain = request.scope["canteen.drain"]
+    return await _while_wanted(route.handler(*arguments), request, drain)
+
+
+def _served(services: "Services", request: Request, observe: Observation) -> Served:
+    return Served(
+        services=observed(services, observe),
+        request_id=observe.request_id,
+        caller_id=observe.caller_id,
+        path=request.path_params,
+        headers=request.headers,
+        observe=observe,
+        request=request,
+    )
+
+
+async def _while_wanted(answer: Awaitable[Response], request: Request, drain: Drain) -> Response:
+    """Wait for the answer, but no longer than the client does, nor than the service lasts."""
+    working = asyncio.ensure_future(answer)
+    gone = asyncio.ensure_future(_gone(request))
+    ended = asyncio.Event()
+    ending = asyncio.ensure_future(ended.wait())
+    try:
+        with drain.ending(ended.set):
+            await asyncio.wait([working, gone, ending], return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        if ended.is_set():
+            raise shutting_down()
+        raise ClientDisconnect
+    finally:
+        gone.cancel()
+        ending.cancel()
+        await _cancelled(working)
+
+
+async def _gone(request: Request) -> None:
+    """Returns when the client has closed the connection; the body has been read before."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _cancelled(working: "asyncio.Future[Response]") -> None:
+    """End what nobody waits for, and wait until it has let go of what it held."""
+    if not working.done():
+        working.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await working

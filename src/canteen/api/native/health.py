@@ -1,0 +1,69 @@
+"""Is it started, alive, ready? No probe ever generates text."""
+
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from canteen.api.routing import Served
+from canteen.api.streaming import json_bytes
+from canteen.runtime.pool import LoadedModel
+
+
+class Health(BaseModel):
+    """A state in the shape of Spring's Actuator."""
+
+    status: str
+    components: dict[str, Any] = {}
+
+
+async def startup(served: Served) -> Response:
+    """Up once the default model, where there is one, has produced a token."""
+    return _answer(served.services.is_warm, {})
+
+
+async def live(served: Served) -> Response:
+    """Up while the event loop turns, which this answer shows; a busy engine is no reason."""
+    return _answer(True, {})
+
+
+async def ready(served: Served) -> Response:
+    """Up when requests are welcome: warm, not shutting down, and no sole model in pieces."""
+    services = served.services
+    loaded = await services.loaded()
+    is_broken = bool(loaded) and all(model.state == "restarting" for model in loaded)
+    components = {model.card.name: _component(model) for model in loaded}
+    components["service"] = {"status": "OUT_OF_SERVICE" if services.is_draining else "UP"}
+    return _answer(services.is_warm and not services.is_draining and not is_broken, components)
+
+
+async def health(served: Served) -> Response:
+    """The same as readiness, where tools look by habit."""
+    return await ready(served)
+
+
+async def ping(served: Served) -> Response:
+    """The same as liveness, where tools look by habit."""
+    return await live(served)
+
+
+def _component(model: LoadedModel) -> dict[str, Any]:
+    status = {"ready": "UP", "loading": "STARTING", "restarting": "DOWN"}[model.state]
+    return {
+        "status": status,
+        "details": {
+            "running": model.num_running,
+            "waiting": model.num_waiting,
+            "restarts": model.num_restarts,
+        },
+    }
+
+
+def _answer(is_up: bool, components: dict[str, Any]) -> Response:
+    body = {"status": "UP" if is_up else "DOWN", "components": components}
+    return Response(
+        json_bytes(body),
+        200 if is_up else 503,
+        {"cache-control": "no-store"},
+        "application/json",
+    )

@@ -1,0 +1,44 @@
+"""The table of our own routes."""
+
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from canteen.api.errors import problem
+from canteen.api.native import health
+from canteen.api.routing import Dialect, Route, Served
+from canteen.api.streaming import json_bytes
+from canteen.metering.metrics import MEDIA_TYPE, ModelGauges
+
+
+class Version(BaseModel):
+    """Which Canteen this is."""
+
+    version: str
+
+
+async def metrics(served: Served) -> Response:
+    """Everything counted, for Prometheus."""
+    loaded = [
+        ModelGauges(one.card.name, one.num_running, one.num_waiting, one.kv_cache_usage)
+        for one in await served.services.loaded()
+    ]
+    text = served.services.metrics.text(served.services.version, loaded)
+    return Response(text, headers={"content-type": MEDIA_TYPE})
+
+
+async def version(served: Served) -> Response:
+    """Which Canteen this is."""
+    return Response(json_bytes({"version": served.services.version}), media_type="application/json")
+
+
+ROUTES = (
+    Route("GET", "/health", health.health, None, health.Health, "Ready for requests?"),
+    Route("GET", "/healthz", health.health, None, health.Health, "Ready for requests?"),
+    Route("GET", "/ping", health.ping, None, health.Health, "Alive?"),
+    Route("GET", "/health/startup", health.startup, None, health.Health, "Started?"),
+    Route("GET", "/health/live", health.live, None, health.Health, "Alive?"),
+    Route("GET", "/health/ready", health.ready, None, health.Health, "Ready for requests?"),
+    Route("GET", "/metrics", metrics, None, None, "Metrics for Prometheus"),
+    Route("GET", "/version", version, None, Version, "The version"),
+)
+DIALECT = Dialect("native", ROUTES, problem, error_media_type="application/problem+json")

@@ -1,0 +1,201 @@
+"""The HTTP server process: binds, serves, and leaves in good order when told to."""
+
+import asyncio
+import errno
+import ipaddress
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import httpx
+import uvicorn
+
+from canteen.api.app import App, create_app
+from canteen.core.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from canteen.bootstrap import Services
+    from canteen.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+# Longer than the 60 s that connection pools of Java keep an idle connection for.
+KEEP_ALIVE_S = 90
+LARGEST_HEAD_BYTES = 64 << 10
+BACKLOG = 2048
+END_WITHIN_S = 5.0
+PROBE_WITHIN_S = 1.0
+
+
+def check_is_allowed(settings: "Settings") -> None:
+    """Raises InvalidRequest for an address beyond loopback that nobody has allowed."""
+    if not settings.allow_remote and not _is_loopback(settings.host):
+        raise InvalidRequest(
+            f"{settings.host} is reachable from other machines, and there are no keys yet; if that "
+            "is wanted, say --allow-remote (CANTEEN_ALLOW_REMOTE=1), else serve on 127.0.0.1",
+            param="CANTEEN_HOST",
+        )
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; raises InvalidRequest, saying what answers there if something does."""
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as exc:
+        raise InvalidRequest(f"{host} is no address of this machine", param="host") from exc
+    listener = socket.socket(family, kind, proto)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as exc:
+        listener.close()
+        raise InvalidRequest(_why_not_bound(host, port, exc), param="port") from exc
+    listener.setblocking(False)
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """Where a listening socket is reached from this machine."""
+    host, port = listener.getsockname()[:2]
+    address = ipaddress.ip_address(host)
+    if address.is_unspecified:
+        address = ipaddress.ip_address("127.0.0.1" if address.version == 4 else "::1")
+    name = f"[{address}]" if address.version == 6 else str(address)
+    return f"http://{name}:{port}"
+
+
+def serve(
+    services: "Services", listener: socket.socket, on_bound: Callable[[str], None] | None = None
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain and close; call it in the main thread.
+
+    `on_bound` is called with the URL once requests are accepted, before the model is loaded.
+    """
+    asyncio.run(_serve(services, listener, on_bound))
+
+
+async def _serve(
+    services: "Services", listener: socket.socket, on_bound: Callable[[str], None] | None
+) -> None:
+    app = create_app(services)
+    server = _Server(_configured(app))
+    leaving = _Leaving(services, app, server)
+    leaving.listen_to_signals()
+    warming = asyncio.ensure_future(_warm_up(services))
+    if on_bound is not None:
+        on_bound(url_of(listener))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        warming.cancel()
+        with suppress(asyncio.CancelledError):
+            await warming
+        await services.close()
+
+
+async def _warm_up(services: "Services") -> None:
+    """A model that will not load must not keep the server from answering about it."""
+    try:
+        await services.warm_up()
+    except Exception:
+        logger.exception("the default model did not warm up")
+
+
+def _configured(app: App) -> uvicorn.Config:
+    """h11, since httptools loses the body of a request that offers h2c, as Java's do."""
+    return uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        loop="asyncio",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=int(END_WITHIN_S),
+        h11_max_incomplete_event_size=LARGEST_HEAD_BYTES,
+        backlog=BACKLOG,
+    )
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to us: uvicorn's own handling closes the port at once."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _Leaving:
+    """SIGTERM: not ready; after the delay refuse; let answers finish; end the rest; stop."""
+
+    def __init__(self, services: "Services", app: App, server: uvicorn.Server) -> None:
+        self._services = services
+        self._drain = app.drain
+        self._server = server
+        self._task: asyncio.Task[None] | None = None
+
+    def listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal, number)
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if self._task is not None:
+            # Workers end with us: they hold a pipe that our end closes.
+            os._exit(128 + number)
+        self._services.is_draining = True
+        self._task = asyncio.ensure_future(self._leave())
+
+    async def _leave(self) -> None:
+        settings = self._services.settings
+        logger.info("draining")
+        await asyncio.sleep(settings.drain_delay_s)
+        self._drain.is_refusing = True
+        if not await self._drain.until_idle(settings.drain_timeout_s):
+            self._drain.end_all()
+            await self._drain.until_idle(END_WITHIN_S)
+        self._server.should_exit = True
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _why_not_bound(host: str, port: int, exc: OSError) -> str:
+    if exc.errno == errno.EADDRINUSE:
+        return f"port {port} is taken: {_who_answers(host, port)}; choose another with --port"
+    if exc.errno == errno.EACCES:
+        return f"port {port} needs root; choose one above 1023 with --port"
+    return f"{host} is no address of this machine; 127.0.0.1 always is"
+
+
+def _who_answers(host: str, port: int) -> str:
+    """What the present owner of a port says of itself."""
+    shown = f"[{host}]" if ":" in host else host
+    try:
+        with httpx.Client(
+            base_url=f"http://{shown}:{port}", timeout=PROBE_WITHIN_S, trust_env=False
+        ) as client:
+            greeting = client.get("/").text.strip()[:60]
+            version = client.get("/api/version")
+            number = version.json().get("version") if version.is_success else None
+    except (httpx.HTTPError, ValueError, AttributeError):
+        return "something that does not speak HTTP answers there"
+    if number:
+        return f"{greeting!r}, version {number}, answers there"
+    return f"an HTTP server that says {greeting!r} answers there"
