@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from canteen.api.openai.render import Json, token_logprobs
-from canteen.api.openai.responses.schema import NamedTool, ResponseRequest
+from canteen.api.openai.responses.schema import ResponseRequest, ResponseToolName
 from canteen.core.generation import Choice, Chunk, FinishReason, TokenLogprob, ToolCall, Usage
 
 
@@ -152,7 +152,7 @@ def _shell(body: ResponseRequest, response_id: str, created_at: int) -> Json:
             "format": body.text.format.model_dump(by_alias=True, exclude_unset=True)
             or {"type": "text"}
         },
-        "tool_choice": choice.model_dump() if isinstance(choice, NamedTool) else choice,
+        "tool_choice": choice.model_dump() if isinstance(choice, ResponseToolName) else choice,
         "tools": [tool.model_dump() for tool in body.tools],
         "top_p": 1.0 if body.top_p is None else body.top_p,
         "truncation": body.truncation,

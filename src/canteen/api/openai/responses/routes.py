@@ -48,7 +48,7 @@ ROUTES = (
         "/responses",
         create,
         schema.ResponseRequest,
-        schema.Response,
+        schema.ResponseBody,
         "Answer a conversation",
         streams="text/event-stream",
     ),

@@ -16,7 +16,7 @@ from canteen.api.openai.wire import (
 )
 
 
-class Item(Wire):
+class InputItem(Wire):
     """An item of the input: a message, a call, or a call's output."""
 
     type: str = "message"
@@ -37,7 +37,7 @@ def _items(value: Any) -> Any:
     return value
 
 
-class Function(Wire):
+class ResponseTool(Wire):
     """A tool; only functions are known."""
 
     type: str
@@ -47,14 +47,14 @@ class Function(Wire):
     strict: bool = True
 
 
-class NamedTool(Wire):
+class ResponseToolName(Wire):
     """The function that must be called."""
 
     type: Literal["function"]
     name: Name
 
 
-class Format(Wire):
+class TextFormat(Wire):
     """What the text must be."""
 
     type: Literal["text", "json_object", "json_schema"] = "text"
@@ -62,24 +62,24 @@ class Format(Wire):
     definition: dict[str, Any] | None = Field(default=None, alias="schema")
 
 
-class Text(Wire):
+class TextWishes(Wire):
     """Wishes about the text."""
 
-    format: Format = Format()
+    format: TextFormat = TextFormat()
 
 
 class ResponseRequest(Sampling):
     """POST /responses."""
 
     model: Name
-    input: Annotated[list[Item], BeforeValidator(_items), Field(min_length=1)]
+    input: Annotated[list[InputItem], BeforeValidator(_items), Field(min_length=1)]
     instructions: str | None = None
     stream: bool = False
     max_output_tokens: Count | None = None
-    text: Text = Text()
-    tools: list[Function] = Field(default_factory=list)
+    text: TextWishes = TextWishes()
+    tools: list[ResponseTool] = Field(default_factory=list)
     tool_choice: Annotated[
-        Literal["auto", "none", "required"] | NamedTool,
+        Literal["auto", "none", "required"] | ResponseToolName,
         expecting("'auto', 'none', 'required' or an object with a function's name"),
     ] = "auto"
     parallel_tool_calls: bool = True
@@ -93,7 +93,7 @@ class ResponseRequest(Sampling):
     prompt: dict[str, Any] | None = None
 
 
-class Response(BaseModel):
+class ResponseBody(BaseModel):
     """A whole response."""
 
     id: str

@@ -4,7 +4,13 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from canteen.api.openai.responses.schema import Format, Function, Item, NamedTool, ResponseRequest
+from canteen.api.openai.responses.schema import (
+    InputItem,
+    ResponseRequest,
+    ResponseTool,
+    ResponseToolName,
+    TextFormat,
+)
 from canteen.api.openai.translate import ROLES, sampling, text
 from canteen.core.errors import InvalidRequest, NotSupported
 from canteen.core.generation import (
@@ -67,7 +73,7 @@ def _messages(body: ResponseRequest) -> Iterator[Message]:
     yield from _joined(_of_item(item, f"input[{i}]") for i, item in enumerate(body.input))
 
 
-def _of_item(item: Item, path: str) -> Message | None:
+def _of_item(item: InputItem, path: str) -> Message | None:
     if item.type == "message":
         return Message(ROLES[item.role], text(item.content, f"{path}.content"))
     if item.type == "function_call":
@@ -101,7 +107,7 @@ def _joined(messages: Iterable[Message | None]) -> Iterator[Message]:
         yield last
 
 
-def _grammar(wanted: Format) -> Grammar | None:
+def _grammar(wanted: TextFormat) -> Grammar | None:
     if wanted.type == "text":
         return None
     if wanted.type == "json_object":
@@ -113,7 +119,7 @@ def _grammar(wanted: Format) -> Grammar | None:
     return Grammar("json_schema", json.dumps(wanted.definition))
 
 
-def _tool(tool: Function, path: str) -> Tool:
+def _tool(tool: ResponseTool, path: str) -> Tool:
     if tool.type != "function":
         raise InvalidRequest(
             f"{path}: a tool of type '{tool.type}' is not supported; only functions are",
@@ -125,6 +131,6 @@ def _tool(tool: Function, path: str) -> Tool:
 
 
 def _tool_choice(body: ResponseRequest) -> ToolChoice:
-    if isinstance(body.tool_choice, NamedTool):
+    if isinstance(body.tool_choice, ResponseToolName):
         return ToolChoice("named", body.tool_choice.name)
     return ToolChoice(body.tool_choice)
