@@ -68,7 +68,7 @@ def cli() -> str:
 def http_api() -> str:
     """The page of routes: one row each, by the dialect that answers."""
     with tempfile.TemporaryDirectory() as home:
-        document: dict[str, Any] = create_app(build(Settings(home=Path(home)))).openapi()
+        document: dict[str, Any] = create_app(build(Settings(home=Path(home)))).fastapi.openapi()
     rows = sorted(
         (path, method.upper(), operation.get("summary", ""))
         for path, item in document["paths"].items()

@@ -14,6 +14,7 @@ from tests.serving import Server
 
 # What a CI machine may lack. A skip for any other reason fails a run with CI=true.
 EXCUSES = ("no GPU", "no hub", "no Maven Central")
+DEFAULT_MODEL = "smollm2:135m"
 MAIN_HOME = Path(__file__).parents[1] / ".cache" / "home"
 
 Serve = Callable[..., Server]
@@ -35,7 +36,7 @@ def pull(home: Path, *names: str) -> Path:
 def model_home() -> Path:
     """A home with the real default models; shared by all runs, so do not write to it."""
     home = Path(os.environ.get("CANTEEN_TEST_HOME", MAIN_HOME))
-    return pull(home, "smollm2:135m", "all-minilm")
+    return pull(home, DEFAULT_MODEL, "all-minilm")
 
 
 @pytest.fixture
@@ -57,6 +58,8 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
     def start(home: Path, **environ: str) -> Server:
         log = tmp_path / f"serve-{len(running)}.log"
+        if all(card.name != DEFAULT_MODEL for card in Catalog(home).list()):
+            environ = {"CANTEEN_MODEL": "echo", **environ}
         running.append(serving.start(home, log, environ))
         return running[-1]
 
