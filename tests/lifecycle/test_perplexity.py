@@ -40,7 +40,7 @@ def test_windows_are_whole_and_begin_as_prompts_do() -> None:
 
     plain, marked = windows(tokens), windows(tokens, bos_token_id=-1)
 
-    assert [len(window) for window in plain] == [512] * 8
+    assert [len(window) for window in plain] == [512] * 12
     assert plain[1][0] == 512
     assert [window[:2] for window in marked[:2]] == [[-1, 0], [-1, 511]]
     assert {len(window) for window in marked} == {512}
@@ -50,4 +50,4 @@ def test_the_text_is_long_enough_for_every_window_and_small_enough_to_ship() -> 
     text = quality_text()
 
     # English prose has at least four characters a token.
-    assert 8 * 512 * 6 < len(text) < 60_000
+    assert 12 * 512 * 6 < len(text) < 60_000

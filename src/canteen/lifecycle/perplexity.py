@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 WINDOW_TOKENS = 512
-NUM_WINDOWS = 8
+NUM_WINDOWS = 12
 # Rows whose log-probabilities are made at once: a large vocabulary needs 0.6 MB a row.
 ROWS = 64
 
