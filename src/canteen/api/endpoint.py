@@ -63,7 +63,9 @@ async def _answered(
     arguments: list[Any] = []
     if route.request is not None:
         raw = await body.read(request, services.settings.max_body_bytes)
-        arguments.append(await body.parse(raw, route.request))
+        parsed = await body.parse(raw, route.request)
+        observe.model = getattr(parsed, "model", "")
+        arguments.append(parsed)
     arguments.append(_served(services, request, observe))
     if route.raw:
         # The handler itself hears from receive() that the client has gone.
