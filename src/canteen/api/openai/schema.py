@@ -6,12 +6,12 @@ from pydantic import BaseModel, Field
 
 from canteen.api.openai.wire import (
     MOST_TOP_LOGPROBS,
+    WHOLE,
     Content,
     Count,
     Generating,
     Name,
     Texts,
-    Whole,
     Wire,
     expecting,
 )
@@ -92,7 +92,7 @@ class ChatRequest(Generating):
     messages: Annotated[list[Message], Field(min_length=1)]
     max_completion_tokens: Count | None = None
     logprobs: bool = False
-    top_logprobs: Annotated[Whole, Field(ge=0, le=MOST_TOP_LOGPROBS)] = 0
+    top_logprobs: Annotated[int, Field(ge=0, le=MOST_TOP_LOGPROBS), WHOLE] = 0
     response_format: ResponseFormat | None = None
     tools: list[Tool] = Field(default_factory=list)
     tool_choice: Annotated[
@@ -108,8 +108,8 @@ class CompletionRequest(Generating):
     """POST /completions."""
 
     prompt: Texts
-    logprobs: Annotated[Whole, Field(ge=0, le=MOST_TOP_LOGPROBS)] | None = None
-    best_of: Annotated[Whole, Field(ge=1)] | None = None
+    logprobs: Annotated[int, Field(ge=0, le=MOST_TOP_LOGPROBS), WHOLE] | None = None
+    best_of: Annotated[int, Field(ge=1), WHOLE] | None = None
     echo: bool = False
     suffix: str = ""
 

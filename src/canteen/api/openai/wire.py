@@ -64,13 +64,17 @@ def expecting(what: str) -> WrapValidator:
     return WrapValidator(validate)
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
-Count = Annotated[Whole, Field(ge=1, le=MOST_TOKENS)]
+WHOLE = BeforeValidator(_whole)
+Count = Annotated[int, Field(ge=1, le=MOST_TOKENS), WHOLE]
 TokenId = Annotated[int, Field(ge=0, le=MOST_TOKENS)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 TopP = Annotated[float, Field(gt=0, le=1)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
-Stop = Annotated[list[str], BeforeValidator(_listed), Field(max_length=MOST_STOPS)]
+Stop = Annotated[
+    list[str],
+    Field(max_length=MOST_STOPS),
+    BeforeValidator(_listed, json_schema_input_type=str | list[str]),
+]
 Name = Annotated[str, Field(min_length=1, max_length=256)]
 Texts = Annotated[
     str | list[str] | list[TokenId] | list[list[TokenId]],
@@ -86,7 +90,7 @@ class Part(Wire):
     refusal: str | None = None
 
 
-Content = Annotated[list[Part], BeforeValidator(_parts)]
+Content = Annotated[list[Part], BeforeValidator(_parts, json_schema_input_type=str | list[Part])]
 
 
 class Sampling(Wire):
@@ -94,15 +98,15 @@ class Sampling(Wire):
 
     temperature: Temperature | None = None
     top_p: TopP | None = None
-    top_k: Annotated[Whole, Field(ge=-1, le=MOST_TOKENS)] | None = None
+    top_k: Annotated[int, Field(ge=-1, le=MOST_TOKENS), WHOLE] | None = None
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    seed: Annotated[Whole, Field(ge=-(2**63), lt=2**63)] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63), WHOLE] | None = None
     stop: Stop = Field(default_factory=list)
     presence_penalty: Penalty = 0.0
     frequency_penalty: Penalty = 0.0
     repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = None
     repeat_penalty: Annotated[float, Field(gt=0, le=10)] | None = None
-    num_predict: Annotated[Whole, Field(ge=-2, le=MOST_TOKENS)] | None = None
+    num_predict: Annotated[int, Field(ge=-2, le=MOST_TOKENS), WHOLE] | None = None
     ignore_eos: bool = False
     truncate: bool = False
 
@@ -119,6 +123,6 @@ class Generating(Sampling):
     model: Name
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
-    n: Annotated[Whole, Field(ge=1, le=MOST_CHOICES)] = 1
+    n: Annotated[int, Field(ge=1, le=MOST_CHOICES), WHOLE] = 1
     max_tokens: Count | None = None
     logit_bias: dict[str, Any] = Field(default_factory=dict)

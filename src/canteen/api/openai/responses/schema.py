@@ -6,11 +6,11 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from canteen.api.openai.wire import (
     MOST_TOP_LOGPROBS,
+    WHOLE,
     Content,
     Count,
     Name,
     Sampling,
-    Whole,
     Wire,
     expecting,
 )
@@ -72,7 +72,11 @@ class ResponseRequest(Sampling):
     """POST /responses."""
 
     model: Name
-    input: Annotated[list[InputItem], BeforeValidator(_items), Field(min_length=1)]
+    input: Annotated[
+        list[InputItem],
+        Field(min_length=1),
+        BeforeValidator(_items, json_schema_input_type=str | list[InputItem]),
+    ]
     instructions: str | None = None
     stream: bool = False
     max_output_tokens: Count | None = None
@@ -83,7 +87,7 @@ class ResponseRequest(Sampling):
         expecting("'auto', 'none', 'required' or an object with a function's name"),
     ] = "auto"
     parallel_tool_calls: bool = True
-    top_logprobs: Annotated[Whole, Field(ge=0, le=MOST_TOP_LOGPROBS)] = 0
+    top_logprobs: Annotated[int, Field(ge=0, le=MOST_TOP_LOGPROBS), WHOLE] = 0
     include: list[str] = Field(default_factory=list)
     truncation: Literal["auto", "disabled"] = "disabled"
     metadata: dict[str, Any] = Field(default_factory=dict)
