@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CACHE := .cache
 LANGCHAIN_2023 := $(CACHE)/venvs/langchain-2023
-PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check
+PIP_INSTALL := python -m pip install -qq --disable-pip-version-check
 
 # The first Python that is new enough; `make serve PYTHON=/path/to/python` chooses another.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
