@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from canteen.core.engine import StepEngine
+from canteen.core.engine import Delta, StepEngine
 from canteen.core.errors import CanteenError, ContextTooLong, InvalidRequest
 from canteen.core.generation import (
     Chunk,
@@ -220,7 +220,7 @@ def test_a_cancelled_request_is_silent_and_the_others_go_on(engine: StepEngine) 
 
     engine.cancel(gone.id)
 
-    deltas = []
+    deltas: list[Delta] = []
     while engine.has_work():
         deltas += engine.step()
     assert {delta.request_id for delta in deltas} == {going.id}

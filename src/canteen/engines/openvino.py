@@ -176,8 +176,8 @@ class OpenVinoEngine:
         import openvino_genai
 
         sampling = request.sampling
-        # With a top_p of 0 only the likeliest token remains.
-        is_greedy = sampling.temperature == 0 or sampling.top_p == 0
+        # With a top_p of 0 or a min_p of 1 only the likeliest token remains.
+        is_greedy = sampling.temperature == 0 or sampling.top_p == 0 or sampling.min_p == 1
         seed = secrets.randbits(32) if sampling.seed is None else sampling.seed
         config = openvino_genai.GenerationConfig(
             max_new_tokens=min(int(sampling.max_tokens or room), room),
