@@ -32,7 +32,7 @@ class Full(Services):
         yield Chunk()
 
 
-BODIES = {
+BODIES: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"messages": [{"role": "user", "content": "hello"}]},
     "/v1/completions": {"prompt": ["one", "two"]},
     "/v1/responses": {"input": "hello"},
