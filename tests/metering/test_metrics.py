@@ -1,0 +1,81 @@
+from canteen.core.generation import Usage
+from canteen.metering.metrics import Metrics, ModelGauges, RequestRecord
+
+USAGE = Usage(prompt_tokens=10, cached_tokens=4, completion_tokens=6, queue_s=0.5)
+
+
+def text(metrics: Metrics, *loaded: ModelGauges) -> list[str]:
+    return metrics.text("1.2.3", loaded).decode().splitlines()
+
+
+def test_a_finished_chat_is_counted_under_all_names() -> None:
+    metrics = Metrics()
+
+    metrics.record(
+        RequestRecord("chat", "m", 2.0, USAGE, finish_reason="stop", ttft_s=0.3, tpot_s=0.02)
+    )
+
+    lines = text(metrics)
+    assert 'vllm:prompt_tokens_total{engine="0",model_name="m"} 10.0' in lines
+    assert 'vllm:prefix_cache_hits_total{engine="0",model_name="m"} 4.0' in lines
+    assert (
+        'vllm:request_success_total{engine="0",finished_reason="stop",model_name="m"} 1.0' in lines
+    )
+    assert "llm_queue_wait_seconds_sum 0.5" in lines
+    for name in (
+        "gen_ai_server_request_duration_seconds",
+        "gen_ai_server_time_to_first_token_seconds",
+        "gen_ai_server_time_per_output_token_seconds",
+    ):
+        assert any(line.startswith(f"{name}_count") and line.endswith(" 1.0") for line in lines)
+
+
+def test_embedding_is_not_generation() -> None:
+    metrics = Metrics()
+
+    metrics.record(RequestRecord("embeddings", "m", 0.1, Usage(prompt_tokens=3)))
+
+    lines = text(metrics)
+    assert not any(line.startswith("vllm:prompt_tokens_total{") for line in lines)
+    assert any('gen_ai_operation_name="embeddings"' in line for line in lines)
+
+
+def test_what_was_made_for_nobody_is_waste() -> None:
+    metrics = Metrics()
+
+    metrics.record(
+        RequestRecord("chat", "m", 1.0, aborted="client_disconnect", num_tokens_wasted=7)
+    )
+
+    lines = text(metrics)
+    assert 'llm_requests_aborted_total{cause="client_disconnect"} 1.0' in lines
+    assert 'llm_tokens_wasted_total{cause="client_disconnect"} 7.0' in lines
+
+
+def test_refusals_and_retries_are_counted() -> None:
+    metrics = Metrics()
+
+    metrics.record(
+        RequestRecord(
+            "chat", "m", 0.1, error="overloaded", rejected="overloaded", retrying_client="java"
+        )
+    )
+
+    lines = text(metrics)
+    assert 'llm_admission_rejected_total{reason="overloaded"} 1.0' in lines
+    assert 'llm_retry_requests_total{client="java"} 1.0' in lines
+
+
+def test_a_model_that_was_unloaded_leaves_the_gauges() -> None:
+    metrics = Metrics()
+
+    before = text(metrics, ModelGauges("m", 2, 1, 0.5))
+    after = text(metrics)
+
+    assert 'vllm:num_requests_waiting{engine="0",model_name="m"} 1.0' in before
+    assert 'vllm:kv_cache_usage_perc{engine="0",model_name="m"} 0.5' in before
+    assert not any(line.startswith("vllm:num_requests_waiting{") for line in after)
+
+
+def test_the_version_is_told() -> None:
+    assert 'build_info{version="1.2.3"} 1.0' in text(Metrics())
