@@ -1,0 +1,257 @@
+import asyncio
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from canteen.api.server import bind, check_is_allowed, url_of
+from canteen.core.errors import InvalidRequest
+from canteen.runtime.catalog import Catalog
+from canteen.settings import Settings
+from tests.serving import Server
+
+Serve = Callable[..., Server]
+Begun = asyncio.Queue[None]
+TOKENS_PER_S = 40.0
+
+
+@pytest.fixture
+def slow_home(echo_home: Path) -> Path:
+    """The echo model at the pace of a real one."""
+    set_pace(echo_home, TOKENS_PER_S)
+    return echo_home
+
+
+def set_pace(home: Path, tokens_per_s: float) -> None:
+    catalog = Catalog(home)
+    card = catalog.get("echo")
+    catalog.put(replace(card, parameters={**card.parameters, "tokens_per_s": tokens_per_s}))
+
+
+def chat(num_tokens: int, stream: bool = True) -> dict[str, Any]:
+    messages = [{"role": "user", "content": " ".join(["word"] * num_tokens)}]
+    return {"model": "echo", "messages": messages, "stream": stream}
+
+
+def records(server: Server) -> list[dict[str, Any]]:
+    """The access log so far."""
+    lines = server.log.read_text().splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{") and '"request"' in line]
+
+
+def within(seconds: float) -> Iterator[None]:
+    deadline_s = time.monotonic() + seconds
+    while time.monotonic() < deadline_s:
+        yield
+        time.sleep(0.02)
+
+
+async def streamed(client: httpx.AsyncClient, num_tokens: int, begun: Begun) -> str:
+    """The whole text of a stream; `begun` hears of its first event."""
+    text = ""
+    async with client.stream("POST", "/v1/chat/completions", json=chat(num_tokens)) as answer:
+        async for line in answer.aiter_lines():
+            if line and not text:
+                begun.put_nowait(None)
+            text += line + "\n"
+    return text
+
+
+async def until_all_have_begun(begun: Begun, number: int) -> None:
+    for _ in range(number):
+        await begun.get()
+
+
+def test_a_socket_is_bound_before_anything_is_loaded() -> None:
+    with bind("127.0.0.1", 0) as listener:
+        url = url_of(listener)
+
+    assert url.startswith("http://127.0.0.1:")
+    assert not url.endswith(":0")
+
+
+def test_a_busy_port_says_what_answers_there(echo_server: Server) -> None:
+    with pytest.raises(InvalidRequest, match=r"Ollama is running.*version \d"):
+        bind("127.0.0.1", echo_server.port)
+
+
+def test_a_busy_port_may_not_speak_http() -> None:
+    with (
+        bind("127.0.0.1", 0) as mute,
+        pytest.raises(InvalidRequest, match="does not speak HTTP"),
+    ):
+        bind("127.0.0.1", mute.getsockname()[1])
+
+
+def test_an_address_that_is_not_ours_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="no address of this machine"):
+        bind("192.0.2.1", 0)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.53"])
+def test_loopback_needs_no_permission(host: str) -> None:
+    check_is_allowed(Settings(host=host))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.org"])
+def test_beyond_loopback_needs_permission(host: str) -> None:
+    with pytest.raises(InvalidRequest, match="--allow-remote"):
+        check_is_allowed(Settings(host=host))
+
+    check_is_allowed(Settings(host=host, allow_remote=True))
+
+
+async def test_sigterm_breaks_none_of_16_streams(slow_home: Path, serve: Serve) -> None:
+    server = serve(slow_home, CANTEEN_MODEL="echo")
+    begun: Begun = asyncio.Queue()
+
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
+        streams = [asyncio.ensure_future(streamed(client, 60, begun)) for _ in range(16)]
+        await until_all_have_begun(begun, 16)
+        server.process.send_signal(signal.SIGTERM)
+        texts = await asyncio.gather(*streams)
+
+    assert all(text.rstrip().endswith("data: [DONE]") for text in texts)
+    assert all(text.count('"content"') >= 60 for text in texts)
+    assert server.process.wait(20) == 0
+
+
+async def test_a_draining_server_is_not_ready_and_sends_new_work_elsewhere(
+    slow_home: Path, serve: Serve
+) -> None:
+    server = serve(slow_home, CANTEEN_MODEL="echo")
+    begun: Begun = asyncio.Queue()
+
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
+        running = asyncio.ensure_future(streamed(client, 80, begun))
+        await until_all_have_begun(begun, 1)
+        server.process.send_signal(signal.SIGTERM)
+        for _ in within(5):
+            ready = await client.get("/health/ready")
+            if ready.status_code == 503:
+                break
+        live = await client.get("/health/live")
+        refused = await client.post("/v1/chat/completions", json=chat(1))
+        text = await running
+
+    assert ready.status_code == 503
+    assert live.status_code == 200
+    assert refused.status_code == 503
+    assert refused.json()["error"]["code"] == "draining"
+    assert refused.headers["x-should-retry"] == "true"
+    assert refused.headers["connection"] == "close"
+    assert text.rstrip().endswith("data: [DONE]")
+    assert server.process.wait(20) == 0
+
+
+async def test_what_outlives_the_drain_ends_with_an_error_of_its_dialect(
+    slow_home: Path, serve: Serve
+) -> None:
+    server = serve(slow_home, CANTEEN_MODEL="echo", CANTEEN_DRAIN_TIMEOUT_S="0.3")
+    begun: Begun = asyncio.Queue()
+
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
+        running = asyncio.ensure_future(streamed(client, 4000, begun))
+        body = chat(4000, stream=False)
+        whole = asyncio.ensure_future(client.post("/v1/chat/completions", json=body))
+        await until_all_have_begun(begun, 1)
+        server.process.send_signal(signal.SIGTERM)
+        text, answer = await running, await whole
+
+    last_event = text.rstrip().split("\n\n")[-1]
+    assert last_event.startswith("event: error\n")
+    assert "server_shutting_down" in last_event
+    assert "[DONE]" not in text
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "server_shutting_down")
+    assert server.process.wait(20) == 0
+
+
+async def test_a_second_signal_ends_it_at_once(slow_home: Path, serve: Serve) -> None:
+    server = serve(slow_home, CANTEEN_MODEL="echo")
+    begun: Begun = asyncio.Queue()
+
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
+        running = asyncio.ensure_future(streamed(client, 4000, begun))
+        await until_all_have_begun(begun, 1)
+        server.process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0.2)
+        server.process.send_signal(signal.SIGTERM)
+        with pytest.raises(httpx.HTTPError):
+            await running
+
+    assert server.process.wait(5) == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize("is_streamed", [True, False], ids=["streamed", "whole"])
+async def test_a_client_that_leaves_frees_the_engine_and_is_499_in_the_log(
+    slow_home: Path, serve: Serve, is_streamed: bool
+) -> None:
+    server = serve(slow_home, CANTEEN_MODEL="echo")
+
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        with pytest.raises(httpx.ReadTimeout):
+            await leave_early(client, is_streamed)
+        for _ in within(5):
+            gone = [one for one in records(server) if one["status"] == 499]
+            components = (await client.get("/health/ready")).json()["components"]
+            if gone and components["echo:latest"]["details"]["running"] == 0:
+                break
+
+    assert len(gone) == 1
+    assert components["echo:latest"]["details"]["running"] == 0
+
+
+async def leave_early(client: httpx.AsyncClient, is_streamed: bool) -> None:
+    """Hang up after the first event, or after waiting in vain for a whole answer."""
+    body, timeout = chat(4000, is_streamed), httpx.Timeout(5, read=0.5)
+    async with client.stream("POST", "/v1/chat/completions", json=body, timeout=timeout) as answer:
+        async for _ in answer.aiter_lines():
+            raise httpx.ReadTimeout("enough")
+
+
+async def test_a_client_that_leaves_the_queue_gives_up_its_place(
+    slow_home: Path, serve: Serve
+) -> None:
+    server = serve(slow_home, CANTEEN_MODEL="echo", CANTEEN_MAX_NUM_SEQS="1")
+    begun: Begun = asyncio.Queue()
+
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
+        running = asyncio.ensure_future(streamed(client, 4000, begun))
+        await until_all_have_begun(begun, 1)
+        with pytest.raises(httpx.ReadTimeout):
+            await client.post(
+                "/v1/chat/completions", json=chat(5), timeout=httpx.Timeout(5, read=0.5)
+            )
+        for _ in within(5):
+            components = (await client.get("/health/ready")).json()["components"]
+            if components["echo:latest"]["details"]["waiting"] == 0:
+                break
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    assert components["echo:latest"]["details"]["waiting"] == 0
+
+
+async def test_a_full_queue_is_503_with_the_time_to_wait(slow_home: Path, serve: Serve) -> None:
+    server = serve(slow_home, CANTEEN_MODEL="echo", CANTEEN_MAX_NUM_SEQS="1", CANTEEN_MAX_QUEUE="0")
+    begun: Begun = asyncio.Queue()
+
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
+        running = asyncio.ensure_future(streamed(client, 4000, begun))
+        await until_all_have_begun(begun, 1)
+        refused = await client.post("/v1/chat/completions", json=chat(5))
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    assert refused.status_code == 503
+    assert int(refused.headers["retry-after"]) >= 1
+    assert int(refused.headers["retry-after-ms"]) >= 1
+    assert refused.json()["error"]["code"] == "overloaded"
