@@ -16,6 +16,7 @@ from canteen.core.generation import (
     SamplingParams,
 )
 from canteen.core.model import ModelCard, Progress, full_name
+from canteen.core.version import VERSION
 from canteen.engines import registry
 from canteen.engines.process import Worker, WorkerEmbedder, WorkerEngine
 from canteen.metering.metrics import Metrics
@@ -25,8 +26,6 @@ from canteen.runtime.pool import Health, LoadedModel, Pool, Served
 from canteen.runtime.pull import Puller
 from canteen.settings import Settings
 from canteen.tasks.generate import generate
-
-VERSION = "0.1.0"
 
 
 @dataclass(slots=True)
@@ -101,9 +100,11 @@ class Services:
         has_tools = card.engine == "echo" or "tools" in card.template
         return ("completion", "tools") if has_tools else ("completion",)
 
-    def pull(self, name: str, *, over_http: bool = False) -> AsyncIterator[Progress]:
-        """Bring a model into the store."""
-        return self.puller.pull(name, over_http=over_http)
+    def pull(
+        self, what: str, name: str | None = None, *, over_http: bool = False
+    ) -> AsyncGenerator[Progress]:
+        """Bring a model of the menu, or from a source, into the store, as `name` if given."""
+        return self.puller.pull(what, name, over_http=over_http)
 
     async def close(self) -> None:
         """End every worker."""

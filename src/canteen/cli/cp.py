@@ -1,0 +1,18 @@
+"""`canteen cp`: give a model another name."""
+
+import click
+
+from canteen.cli import store
+
+
+@click.command
+@click.argument("source")
+@click.argument("destination")
+@store.as_json
+def command(source: str, destination: str, is_json: bool) -> None:
+    """Give SOURCE the further name DESTINATION; the weights are shared."""
+    store.catalog().copy(source, destination)
+    if is_json:
+        store.echo_json({"source": source, "destination": destination})
+    else:
+        click.echo(f"{destination} is now {source} too")

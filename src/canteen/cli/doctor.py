@@ -1,0 +1,64 @@
+"""`canteen doctor`: what this machine has, and what it lacks."""
+
+import os
+import platform
+import shutil
+import socket
+from pathlib import Path
+
+import click
+
+from canteen.cli import store
+from canteen.core.errors import ModelNotFound
+from canteen.engines.registry import ENGINES, is_installed
+from canteen.settings import Settings
+
+# The default model's download, its preparation and some room to breathe.
+ENOUGH_BYTES = 2_000_000_000
+
+
+@click.command
+@store.as_json
+def command(is_json: bool) -> None:
+    """Look at this machine; exit status 1 if something is missing."""
+    settings = store.settings()
+    findings = [_python(), _disk(settings.home), _engine(), _model(settings), _port(settings)]
+    if is_json:
+        store.echo_json([{"ok": ok, "finding": finding} for ok, finding in findings])
+    else:
+        for ok, finding in findings:
+            click.echo(f"{'ok' if ok else 'no':4}{finding}")
+    if not all(ok for ok, _ in findings):
+        raise SystemExit(1)
+
+
+def _python() -> tuple[bool, str]:
+    cpus = os.cpu_count()
+    return True, f"Python {platform.python_version()}, {platform.machine()}, {cpus} CPUs"
+
+
+def _disk(home: Path) -> tuple[bool, str]:
+    there = next(folder for folder in (home, *home.parents) if folder.exists())
+    free = shutil.disk_usage(there).free
+    return free > ENOUGH_BYTES, f"{store.human_bytes(free)} free for CANTEEN_HOME"
+
+
+def _engine() -> tuple[bool, str]:
+    installed = [name for name in ENGINES if is_installed(name)]
+    return "openvino" in installed, f"engines installed: {', '.join(installed)}"
+
+
+def _model(settings: Settings) -> tuple[bool, str]:
+    name = settings.default_model
+    try:
+        store.catalog().get(name)
+    except ModelNotFound:
+        return False, f"{name} is not in the store; canteen pull {name} brings it"
+    return True, f"{name} is in the store"
+
+
+def _port(settings: Settings) -> tuple[bool, str]:
+    with socket.socket() as probe:
+        if probe.connect_ex((settings.host, settings.port)) == 0:
+            return True, f"something listens on port {settings.port} already"
+    return True, f"port {settings.port} is free"

@@ -1,0 +1,23 @@
+"""`canteen embed`: vectors of texts."""
+
+import click
+
+from canteen.cli import store
+
+
+@click.command
+@click.argument("texts", nargs=-1)
+@click.option("--model", default="all-minilm", show_default=True, help="The embedding model.")
+@store.as_json
+def command(texts: tuple[str, ...], model: str, is_json: bool) -> None:
+    """Print a vector for each of TEXTS, or for each line of standard input."""
+    from canteen.cli.function import LLM
+
+    lines = texts or tuple(click.get_text_stream("stdin").read().splitlines())
+    with LLM(model) as embedder:
+        vectors = embedder.embed(lines)
+    if is_json:
+        store.echo_json({"model": model, "embeddings": vectors})
+        return
+    for vector in vectors:
+        click.echo(" ".join(f"{value:.6f}" for value in vector))

@@ -1,0 +1,157 @@
+"""An LLM is a function: `canteen.LLM("smollm2:135m")("who is Oppenheimer")`."""
+
+import asyncio
+import atexit
+import itertools
+import json
+import queue
+import threading
+from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, Self, TypeVar
+
+from canteen.bootstrap import Services
+from canteen.cli import store
+from canteen.core.engine import fold
+from canteen.core.errors import CanteenError, InvalidRequest
+from canteen.core.generation import (
+    Chunk,
+    EmbeddingRequest,
+    GenerationRequest,
+    Grammar,
+    Message,
+    SamplingParams,
+)
+
+T = TypeVar("T")
+Messages = Sequence[Mapping[str, str]]
+
+_ids = itertools.count()
+
+
+def generation(
+    model: str,
+    prompt: str | Messages,
+    *,
+    system: str | None = None,
+    schema: Mapping[str, Any] | None = None,
+    is_streamed: bool = False,
+    **sampling: Any,
+) -> GenerationRequest:
+    """A request as a Python programmer says it; raises InvalidRequest for what it cannot be.
+
+    `sampling` are the fields of SamplingParams: max_tokens, temperature, top_p, seed, stop, ...
+    """
+    messages = [Message("user", prompt)] if isinstance(prompt, str) else _messages(prompt)
+    if system is not None:
+        messages.insert(0, Message("system", system))
+    stop = sampling.get("stop", ())
+    sampling["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
+    try:
+        params = SamplingParams(**sampling)
+    except TypeError as exc:
+        known = ", ".join(SamplingParams.__dataclass_fields__)
+        raise InvalidRequest(f"unknown option; the options are {known}") from exc
+    return GenerationRequest(
+        f"local-{next(_ids)}",
+        model,
+        tuple(messages),
+        sampling=params,
+        grammar=None if schema is None else Grammar("json_schema", json.dumps(schema)),
+        is_streamed=is_streamed,
+    )
+
+
+def _messages(messages: Messages) -> list[Message]:
+    try:
+        return [Message(one["role"], one["content"]) for one in messages]  # type: ignore[arg-type]
+    except (KeyError, TypeError) as exc:
+        raise InvalidRequest("a message is a mapping with 'role' and 'content'") from exc
+
+
+class LLM:
+    """A model as a function, run by a worker process of its own.
+
+    The model is pulled if it is on the menu and not in the store yet. Also a context manager;
+    without it, the worker ends with the program.
+    """
+
+    def __init__(self, model: str | None = None) -> None:
+        self._services: Services = store.services()
+        self.model = model or self._services.settings.default_model
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        atexit.register(self.close)
+        try:
+            self._run(store.ensure(self._services, self.model))
+            self._services.catalog.get(self.model)
+        except CanteenError:
+            self.close()
+            raise
+
+    def __call__(self, prompt: str | Messages, **options: Any) -> Any:
+        """The completion of a prompt or of chat messages: text, or with `schema=` an object.
+
+        Options: system, schema, and those of SamplingParams (max_tokens, temperature, top_p,
+        top_k, seed, stop, ...). Raises InvalidRequest, Overloaded or EngineError.
+        """
+        request = generation(self.model, prompt, **options)
+        completion = self._run(fold(self._services.generate(request)))
+        return completion.text if request.grammar is None else json.loads(completion.text)
+
+    def stream(self, prompt: str | Messages, **options: Any) -> Iterator[str]:
+        """The pieces of the completion as they come; to stop early is to cancel."""
+        request = generation(self.model, prompt, is_streamed=True, **options)
+        pieces: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()
+        chunks = self._services.generate(request)
+        pouring = asyncio.run_coroutine_threadsafe(_pour(chunks, pieces), self._loop)
+        try:
+            while (piece := pieces.get()) is not None:
+                if isinstance(piece, BaseException):
+                    raise piece
+                yield piece
+        finally:
+            pouring.cancel()
+
+    def embed(self, texts: Sequence[str]) -> list[tuple[float, ...]]:
+        """Unit vectors, shape (texts, dimensions), of an embedding model."""
+        request = EmbeddingRequest(f"local-{next(_ids)}", self.model, tuple(texts))
+        return list(self._run(self._services.embed(request)).vectors)
+
+    def close(self) -> None:
+        """End the worker; the function cannot be called any more."""
+        atexit.unregister(self.close)
+        if self._loop.is_closed():
+            return
+        self._run(self._services.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"canteen.LLM({self.model!r})"
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run on the loop's thread, so that it works where another loop runs, as in Jupyter."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+async def _pour(
+    chunks: AsyncGenerator[Chunk], pieces: "queue.SimpleQueue[str | BaseException | None]"
+) -> None:
+    try:
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                if chunk.text:
+                    pieces.put(chunk.text)
+    except CanteenError as error:
+        pieces.put(error)
+    finally:
+        pieces.put(None)

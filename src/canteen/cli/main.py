@@ -1,0 +1,71 @@
+"""The program `canteen`: finds the verb, and turns an error into one plain line."""
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from canteen.core.errors import CanteenError
+
+VERBS = {
+    "run": "Ask a model: one answer, or a chat",
+    "serve": "Serve the models over HTTP",
+    "pull": "Bring a model into the store",
+    "list": "The models in the store",
+    "show": "What is known of a model",
+    "rm": "Take models out of the store",
+    "cp": "Give a model another name",
+    "ps": "The models a running server has in memory",
+    "stop": "Take a model out of a running server's memory",
+    "embed": "Vectors of texts",
+    "engines": "What can run models here",
+    "settings": "Every setting, its meaning and its value",
+    "doctor": "What this machine has and lacks",
+}
+
+
+class Verbs(click.Group):
+    """A group whose commands are modules of this package, imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs in the order of their use."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a verb."""
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = import_module(f"canteen.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in --help, which imports no verb."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb; an error is a line on standard error and exit status 1."""
+        try:
+            return super().invoke(ctx)
+        except CanteenError as error:
+            if ctx.params["debug"]:
+                raise
+            click.echo(f"canteen: {error.message}", err=True)
+            ctx.exit(1)
+        except BrokenPipeError:
+            # Whoever read us has had enough. Nothing more can be said, at the exit neither.
+            sys.stdout = None  # type: ignore[assignment]
+            ctx.exit(1)
+        except OSError as error:
+            if ctx.params["debug"]:
+                raise
+            click.echo(f"canteen: {error.strerror or error}", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="canteen-llm", message="%(version)s")
+def main(debug: bool) -> None:
+    """An LLM service that says what it ate and drank."""

@@ -1,0 +1,64 @@
+"""`canteen serve`: the models over HTTP."""
+
+import asyncio
+import logging
+import sys
+from typing import Any
+
+import click
+
+from canteen.cli import store
+
+WELCOME = """\
+listening on {url}
+
+Three things to try, in another terminal:
+
+  curl {url}/api/generate -d '{{"model": "{model}", "prompt": "who is Oppenheimer"}}'
+
+  curl {url}/v1/chat/completions -H 'content-type: application/json' \\
+    -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
+
+  {program} run "who is Oppenheimer"
+
+Ctrl-C stops.
+"""
+
+
+@click.command
+@click.option("--host", help="The address to listen on; 127.0.0.1 by default.")
+@click.option("--port", type=click.IntRange(0, 65535), help="The port; 0 takes a free one.")
+@click.option("--model", help="The model that is loaded at the start.")
+@click.option("--allow-remote", is_flag=True, default=None, help="Allow other machines to call.")
+@click.option("--no-pull", is_flag=True, help="Do not pull the model if it is not there.")
+@store.as_json
+def command(no_pull: bool, is_json: bool, **overrides: Any) -> None:
+    """Serve Ollama's API and OpenAI's API over HTTP until Ctrl-C or SIGTERM."""
+    from canteen.api import server
+    from canteen.bootstrap import build
+
+    overrides["default_model"] = overrides.pop("model")
+    settings = store.settings(**overrides)
+    server.check_is_allowed(settings)
+    # The port first: it would be a pity to learn after the download that it is taken.
+    listener = server.bind(settings.host, settings.port)
+    logging.basicConfig(level=settings.log_level, stream=sys.stderr)
+    services = build(settings)
+    if not no_pull:
+        asyncio.run(store.ensure(services, settings.default_model))
+
+    def welcome(url: str) -> None:
+        line = {"url": url, "model": settings.default_model}
+        if is_json:
+            click.echo(store.compact_json({"event": "listening", **line}))
+        else:
+            click.echo(WELCOME.format(**line, program=_program()))
+        sys.stdout.flush()
+
+    server.serve(services, listener, welcome)
+
+
+def _program() -> str:
+    """The way this program was called, as far as it can be typed again."""
+    name = sys.argv[0]
+    return "python -m canteen" if name.endswith("__main__.py") else name

@@ -1,0 +1,64 @@
+"""What the verbs share: the settings in force, the store, and a model that is surely there."""
+
+import json
+from typing import Any
+
+import click
+
+from canteen.bootstrap import Services, build
+from canteen.core.errors import ModelNotFound
+from canteen.core.model import full_name
+from canteen.runtime.catalog import Catalog
+from canteen.settings import Settings
+
+as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+
+
+def settings(**overrides: Any) -> Settings:
+    """The settings of the environment, with what an option says over them."""
+    import dataclasses
+
+    given = {name: value for name, value in overrides.items() if value is not None}
+    return dataclasses.replace(Settings.from_env(), **given)
+
+
+def services() -> Services:
+    """Everything wired, with nothing loaded."""
+    return build(settings())
+
+
+def catalog() -> Catalog:
+    """The store."""
+    return Catalog(settings().home)
+
+
+async def ensure(services: Services, model: str, *, is_quiet: bool = False) -> None:
+    """Pull a model of the menu that is not in the store yet; raises ModelNotFound."""
+    from canteen.cli.show_progress import show
+    from canteen.runtime.menu import find
+
+    try:
+        services.catalog.get(model)
+    except ModelNotFound:
+        if find(full_name(model)) is None:
+            raise
+        await show(services.pull(model), is_quiet=is_quiet)
+
+
+def echo_json(value: Any) -> None:
+    """Print JSON for people and programs."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def human_bytes(size: float) -> str:
+    """A size in the unit that suits it, of powers of ten."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit in ("B", "kB") else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def compact_json(value: Any) -> str:
+    """JSON on one line, for logs."""
+    return json.dumps(value, ensure_ascii=False)
