@@ -13,7 +13,7 @@ def command(texts: tuple[str, ...], model: str, is_json: bool) -> None:
     """Print a vector for each of TEXTS, or for each line of standard input."""
     from canteen.cli.function import LLM
 
-    lines = texts or tuple(click.get_text_stream("stdin").read().splitlines())
+    lines = texts or tuple(store.piped().splitlines())
     with LLM(model) as embedder:
         vectors = embedder.embed(lines)
     if is_json:

@@ -23,6 +23,9 @@ from canteen.core.generation import (
     SamplingParams,
 )
 
+# The likeliest completion, and a little less likely where a small model repeats itself.
+DEFAULTS = {"temperature": 0.0, "repetition_penalty": 1.1}
+
 T = TypeVar("T")
 Messages = Sequence[Mapping[str, str]]
 
@@ -40,7 +43,8 @@ def generation(
 ) -> GenerationRequest:
     """A request as a Python programmer says it; raises InvalidRequest for what it cannot be.
 
-    `sampling` are the fields of SamplingParams: max_tokens, temperature, top_p, seed, stop, ...
+    `sampling` are the fields of SamplingParams (max_tokens, temperature, top_p, seed, stop, ...);
+    without them the likeliest completion is taken.
     """
     messages = [Message("user", prompt)] if isinstance(prompt, str) else _messages(prompt)
     if system is not None:
@@ -48,7 +52,7 @@ def generation(
     stop = sampling.get("stop", ())
     sampling["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
     try:
-        params = SamplingParams(**sampling)
+        params = SamplingParams(**DEFAULTS | sampling)
     except TypeError as exc:
         known = ", ".join(SamplingParams.__dataclass_fields__)
         raise InvalidRequest(f"unknown option; the options are {known}") from exc

@@ -55,7 +55,7 @@ class Verbs(click.Group):
             ctx.exit(1)
         except BrokenPipeError:
             # Whoever read us has had enough. Nothing more can be said, at the exit neither.
-            sys.stdout = None  # type: ignore[assignment]
+            sys.stdout = None
             ctx.exit(1)
         except OSError as error:
             if ctx.params["debug"]:

@@ -34,8 +34,7 @@ def command(words: tuple[str, ...], is_json: bool, schema: str | None, **options
     given = {name: value for name, value in options.items() if value is not None}
     if schema is not None:
         given["schema"] = _schema(schema)
-    piped = "" if sys.stdin.isatty() else click.get_text_stream("stdin").read()
-    prompt = "\n\n".join(part for part in (prompt, piped.strip()) if part)
+    prompt = "\n\n".join(part for part in (prompt, store.piped().strip()) if part)
     with LLM(model) as llm:
         if prompt:
             _once(llm, prompt, is_json, given)

@@ -1,12 +1,14 @@
 """What the verbs share: the settings in force, the store, and a model that is surely there."""
 
+import dataclasses
 import json
+import sys
 from typing import Any
 
 import click
 
 from canteen.bootstrap import Services, build
-from canteen.core.errors import ModelNotFound
+from canteen.core.errors import InvalidRequest, ModelNotFound
 from canteen.core.model import full_name
 from canteen.runtime.catalog import Catalog
 from canteen.settings import Settings
@@ -16,8 +18,6 @@ as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 
 def settings(**overrides: Any) -> Settings:
     """The settings of the environment, with what an option says over them."""
-    import dataclasses
-
     given = {name: value for name, value in overrides.items() if value is not None}
     return dataclasses.replace(Settings.from_env(), **given)
 
@@ -43,6 +43,16 @@ async def ensure(services: Services, model: str, *, is_quiet: bool = False) -> N
         if find(full_name(model)) is None:
             raise
         await show(services.pull(model), is_quiet=is_quiet)
+
+
+def piped() -> str:
+    """What is piped into the program, nothing on a terminal; raises InvalidRequest."""
+    if sys.stdin.isatty():
+        return ""
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as exc:
+        raise InvalidRequest("standard input is not UTF-8 text") from exc
 
 
 def echo_json(value: Any) -> None:

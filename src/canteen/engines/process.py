@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import os
+import signal
 import socket
 import sys
 from collections.abc import AsyncGenerator
@@ -26,6 +28,7 @@ from canteen.engines.wire import (
     LoadFailed,
     Stats,
     Step,
+    WireError,
     decode_event,
     frame,
     from_wire,
@@ -168,11 +171,9 @@ class Worker:
     def _handle(self, event: Event) -> None:
         if isinstance(event, Step):
             for delta in event.deltas:
-                answer = from_wire(delta.error) if delta.error else delta.chunk
-                self._deliver(delta.request_id, answer)
+                self._deliver(delta.request_id, delta.chunk, delta.error)
         elif isinstance(event, Embedded):
-            answer = from_wire(event.error) if event.error else event.embeddings
-            self._deliver(event.request_id, answer)
+            self._deliver(event.request_id, event.embeddings, event.error)
         elif isinstance(event, Stats):
             if self._stats is not None and not self._stats.done():
                 self._stats.set_result(event.stats)
@@ -181,9 +182,13 @@ class Worker:
         elif isinstance(event, LoadFailed):
             self._fail_loading(from_wire(event.error))
 
-    def _deliver(self, request_id: str, answer: Chunk | Embeddings | CanteenError | None) -> None:
+    def _deliver(
+        self, request_id: str, answer: Chunk | Embeddings | None, error: WireError | None
+    ) -> None:
         inbox = self._inboxes.get(request_id)
-        if inbox is not None and answer is not None:
+        if inbox is not None and error is not None:
+            inbox.put_nowait(from_wire(error))
+        elif inbox is not None and answer is not None:
             inbox.put_nowait(answer)
 
     async def _reap(self) -> None:
@@ -197,7 +202,9 @@ class Worker:
 
     def _kill(self) -> None:
         if self._process is not None and self._process.returncode is None:
-            self._process.kill()
+            # Not Popen's own kill: it may reap the child before asyncio does.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
 
     def _bury(self) -> None:
         """End what was in flight; where nothing was ever loaded, say so to those who wait."""

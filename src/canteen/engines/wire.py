@@ -5,12 +5,19 @@ from typing import Any
 
 import msgspec
 
-from canteen.core import errors
 from canteen.core.engine import Capabilities, Delta, EngineStats
-from canteen.core.errors import CanteenError, ContextTooLong, EngineError, InvalidRequest
+from canteen.core.errors import (
+    CanteenError,
+    ContextTooLong,
+    EngineError,
+    InvalidRequest,
+    ModelUnsuitable,
+    NotSupported,
+)
 from canteen.core.generation import Chunk, EmbeddingRequest, Embeddings, GenerationRequest
 
 HEADER = struct.Struct("<I")
+INVALID = {kind.__name__: kind for kind in (InvalidRequest, NotSupported, ModelUnsuitable)}
 
 
 class Load(msgspec.Struct, tag=True, frozen=True):
@@ -115,12 +122,12 @@ def to_wire(error: CanteenError) -> WireError:
 
 def from_wire(wire: WireError) -> CanteenError:
     """The error that travelled; a kind that is unknown here is an EngineError."""
-    kind = getattr(errors, wire.kind, EngineError)
-    if kind is ContextTooLong:
+    if wire.kind == ContextTooLong.__name__:
         return ContextTooLong(wire.fields["prompt_tokens"], wire.fields["context_length"])
-    if issubclass(kind, InvalidRequest) and kind is not errors.ModelNotFound:
+    kind = INVALID.get(wire.kind)
+    if kind is not None:
         return kind(wire.message, param=wire.fields.get("param"), code=wire.code)
-    return EngineError(wire.message)
+    return EngineError(wire.message, code=wire.code)
 
 
 def wire_delta(delta: Delta) -> WireDelta:

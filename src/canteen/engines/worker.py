@@ -66,7 +66,7 @@ class Connection:
 
 def main() -> None:
     """Load what the gateway asks for, then serve it until the gateway is gone."""
-    switch_off(os.environ, sys.modules)  # type: ignore[arg-type]
+    switch_off(os.environ, sys.modules)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     connection = Connection(int(sys.argv[1]))
     commands = connection.commands()
