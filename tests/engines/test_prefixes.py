@@ -37,3 +37,11 @@ def test_what_was_used_least_recently_is_forgotten() -> None:
 
     assert mirror.cached_tokens([1, 2, 3, 4, 5]) == 4
     assert mirror.cached_tokens([5, 6, 7, 8, 9]) == 0
+
+
+def test_the_short_last_block_of_an_ended_sequence_is_found_whole() -> None:
+    mirror = PrefixMirror(num_blocks=8, block_size=4)
+    mirror.add(range(6), has_ended=True)
+
+    assert mirror.cached_tokens(range(9)) == 6
+    assert mirror.cached_tokens([0, 1, 2, 3, 4, 99, 6]) == 4

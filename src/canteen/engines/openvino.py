@@ -265,7 +265,7 @@ class OpenVinoEngine:
         self._has_cancelled = True
         writing = sequence.writing
         # The last token was never computed on.
-        self._prefixes.add(running.prompt + writing.tokens[:-1])
+        self._prefixes.add(running.prompt + writing.tokens[:-1], has_ended=True)
         chunk = writing.chunk(sequence.index) or Chunk(index=sequence.index)
         chunk = replace(chunk, finish_reason=writing.finish_reason)
         if not all(each.is_ended for each in running.sequences):

@@ -1,7 +1,9 @@
 """Grammars for OpenVINO GenAI, tried where a grammar that does not compile does no harm."""
 
+import json
 import re
 from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,8 +13,11 @@ from canteen.core.generation import Grammar
 
 MOST_KNOWN = 256
 MOST_BYTES = 256 << 10
-MOST_REPEATS = 10_000
+# Compiling takes seconds beyond these, while every running request waits.
+MOST_REPEATS = 1_000
+MOST_BOUND = 256
 
+_BOUNDS = ("minLength", "maxLength", "minItems", "maxItems")
 _REPEATS = re.compile(r"\{(\d+)?,?(\d+)?\}")
 
 
@@ -22,8 +27,21 @@ def structured_output(grammar: Grammar) -> Any:
 
     if grammar.kind == "regex":
         return openvino_genai.StructuredOutputConfig(regex=grammar.value)
-    schema = '{"type": "object"}' if grammar.kind == "json_object" else grammar.value
-    return openvino_genai.StructuredOutputConfig(json_schema=schema)
+    schema = {"type": "object"} if grammar.kind == "json_object" else json.loads(grammar.value)
+    return openvino_genai.StructuredOutputConfig(json_schema=json.dumps(_loosened(schema)))
+
+
+def _loosened(schema: Any) -> Any:
+    """The schema less its large bounds, which are left to the validation of the finished text."""
+    if isinstance(schema, list):
+        return [_loosened(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: value if key in ("const", "enum") else _loosened(value)
+        for key, value in schema.items()
+        if not (key in _BOUNDS and isinstance(value, int | float) and value > MOST_BOUND)
+    }
 
 
 class GrammarTrial:
@@ -79,12 +97,40 @@ class GrammarTrial:
 
 
 def _check_size(grammar: Grammar) -> None:
-    repeats = [int(n) for found in _REPEATS.findall(grammar.value) for n in found if n]
+    is_regex = grammar.kind == "regex"
+    patterns = [grammar.value] if is_regex else _patterns(_parsed(grammar))
+    if len(grammar.value) > MOST_BYTES or any(map(_is_large, patterns)):
+        raise InvalidRequest(
+            "the schema or pattern is too large: a pattern may repeat a part at most "
+            f"{MOST_REPEATS} times in all",
+            param="response_format",
+        )
+
+
+def _parsed(grammar: Grammar) -> Any:
+    try:
+        return json.loads(grammar.value or "{}")
+    except (ValueError, RecursionError) as exc:
+        raise InvalidRequest("the schema is not JSON", param="response_format") from exc
+
+
+def _patterns(schema: Any) -> Iterator[str]:
+    if isinstance(schema, list):
+        for item in schema:
+            yield from _patterns(item)
+    elif isinstance(schema, dict):
+        for key, value in schema.items():
+            if key == "pattern" and isinstance(value, str):
+                yield value
+            yield from _patterns(value)
+
+
+def _is_large(pattern: str) -> bool:
+    """Whether repeats within repeats, if that is what they are, come to too many."""
     product = 1
-    for repeat in repeats if grammar.kind == "regex" else ():
-        product *= max(repeat, 1)
-    if len(grammar.value) > MOST_BYTES or product > MOST_REPEATS:
-        raise InvalidRequest("the schema or pattern is too large", param="response_format")
+    for least, most in _REPEATS.findall(pattern):
+        product *= max(int(most or least or 1), 1)
+    return product > MOST_REPEATS
 
 
 def _any_prompt() -> Any:
