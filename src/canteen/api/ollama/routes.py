@@ -1,0 +1,188 @@
+"""The routes of this dialect: parse, call, render."""
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from starlette.responses import PlainTextResponse, Response
+
+from canteen.api.ollama import answer, answers, render, schema, store, translate
+from canteen.api.ollama.translate import Asked
+from canteen.api.routing import Dialect, Route, Served
+from canteen.core.engine import fold
+from canteen.core.generation import Embeddings, FinishReason, GenerationRequest, Usage
+from canteen.core.model import ModelCard
+from canteen.runtime.catalog import now
+
+
+async def generate(body: schema.GenerateRequest, served: Served) -> Response:
+    """Continue a prompt; without one, load or unload the model."""
+    card = store.found(served, body.model)
+    if not body.prompt and not body.suffix:
+        return await _load(body, served, card, render.generated)
+    request = translate.generate(body, await _asked(served, card))
+    return await _answered(body, served, request, render.generated)
+
+
+async def chat(body: schema.OllamaChatRequest, served: Served) -> Response:
+    """Answer a chat; without messages, load or unload the model."""
+    card = store.found(served, body.model)
+    if not body.messages:
+        return await _load(body, served, card, render.chatted)
+    request = translate.chat(body, await _asked(served, card))
+    return await _answered(body, served, request, render.chatted)
+
+
+async def embed(body: schema.EmbedRequest, served: Served) -> Response:
+    """Embed texts; without any, load the model."""
+    started_s = time.monotonic()
+    card = store.found(served, body.model)
+    if any(body.input):
+        request = translate.embed(body, await _asked(served, card))
+        made = await served.services.embed(request)
+    else:
+        load_s = await served.services.load(card.name, body.keep_alive)
+        made = Embeddings((), Usage(load_s=load_s))
+    total_s = time.monotonic() - started_s
+    return answer.whole(render.embedded(body.model, made, total_s), made.usage)
+
+
+async def embeddings(body: schema.OldEmbeddingsRequest, served: Served) -> Response:
+    """Embed one text."""
+    card = store.found(served, body.model)
+    if not body.prompt:
+        await served.services.load(card.name, body.keep_alive)
+        return answer.whole({"embedding": []})
+    made = await served.services.embed(translate.embeddings(body, await _asked(served, card)))
+    return answer.whole({"embedding": list(made.vectors[0])})
+
+
+async def root(served: Served) -> Response:
+    """What Ollama's clients look for to know that it is there."""
+    return PlainTextResponse("Ollama is running")
+
+
+async def version(served: Served) -> Response:
+    """Which version serves."""
+    return answer.whole({"version": served.services.version})
+
+
+async def status(served: Served) -> Response:
+    """No model of ours is in a cloud."""
+    return answer.whole({"cloud": {"disabled": True, "source": "none"}})
+
+
+async def _asked(served: Served, card: ModelCard) -> Asked:
+    capabilities = await served.services.capabilities(card.name)
+    return Asked(answer.new_id(), card, capabilities, served.caller_id)
+
+
+async def _answered(
+    body: schema.Generating, served: Served, request: GenerationRequest, say: render.Say
+) -> Response:
+    started_s = time.monotonic()
+    if body.stream:
+        return await answer.lines(_lines(served, request, say, started_s))
+    async with aclosing(served.services.generate(request)) as chunks:
+        completion = await fold(chunks)
+    total_s = time.monotonic() - started_s
+    return answer.whole(render.whole(body.model, say, completion, total_s, now()), completion.usage)
+
+
+async def _lines(
+    served: Served, request: GenerationRequest, say: render.Say, started_s: float
+) -> AsyncGenerator[dict[str, Any]]:
+    lines = render.Lines(request.model, say)
+    reason: FinishReason = "stop"
+    usage = Usage()
+    async with aclosing(served.services.generate(request)) as chunks:
+        async for chunk in chunks:
+            reason, usage = chunk.finish_reason or reason, chunk.usage or usage
+            for line in lines.of(chunk, now()):
+                yield line
+    yield lines.last(reason, usage, time.monotonic() - started_s, now())
+
+
+async def _load(
+    body: schema.Generating, served: Served, card: ModelCard, say: render.Say
+) -> Response:
+    """One object, streamed or not, as Ollama sends it."""
+    if body.keep_alive == 0:
+        await _unload(served, card)
+        return answer.whole(render.nothing(body.model, say, "unload", 0.0, now()))
+    load_s = await served.services.load(card.name, body.keep_alive)
+    return answer.whole(render.nothing(body.model, say, "load", load_s, now()))
+
+
+async def _unload(served: Served, card: ModelCard) -> None:
+    """At once when idle, else after the answers it is giving."""
+    loaded = await served.services.loaded()
+    mine = [
+        one for one in loaded if (one.card.folder or one.card.name) == (card.folder or card.name)
+    ]
+    if any(one.num_running or one.num_waiting for one in mine):
+        await served.services.load(card.name, 0.0)
+    else:
+        await served.services.unload(card.name)
+
+
+ROUTES = (
+    Route("GET", "/", root, summary="Say that the service is there"),
+    Route("GET", "/api/version", version, None, answers.OllamaVersion, "Tell the version"),
+    Route("GET", "/api/status", status, None, answers.OllamaStatus, "Tell what is switched off"),
+    Route(
+        "POST",
+        "/api/generate",
+        generate,
+        schema.GenerateRequest,
+        answers.GenerateAnswer,
+        "Continue a prompt",
+        streams=answer.NDJSON,
+    ),
+    Route(
+        "POST",
+        "/api/chat",
+        chat,
+        schema.OllamaChatRequest,
+        answers.ChatAnswer,
+        "Answer a chat",
+        streams=answer.NDJSON,
+    ),
+    Route("POST", "/api/embed", embed, schema.EmbedRequest, answers.EmbedAnswer, "Embed texts"),
+    Route(
+        "POST",
+        "/api/embeddings",
+        embeddings,
+        schema.OldEmbeddingsRequest,
+        answers.OldEmbeddingsAnswer,
+        "Embed one text",
+    ),
+    Route("GET", "/api/tags", store.tags, None, answers.Tags, "List the models"),
+    Route("GET", "/api/ps", store.ps, None, answers.Running, "List the loaded models"),
+    Route("POST", "/api/show", store.show, schema.ShowRequest, answers.Shown, "Show a model"),
+    Route(
+        "POST",
+        "/api/create",
+        store.create,
+        schema.CreateRequest,
+        answers.ProgressLine,
+        "Create a model",
+        streams=answer.NDJSON,
+    ),
+    Route("POST", "/api/copy", store.copy, schema.CopyRequest, summary="Copy a model"),
+    Route("DELETE", "/api/delete", store.delete, schema.DeleteRequest, summary="Delete a model"),
+    Route(
+        "POST",
+        "/api/pull",
+        store.pull,
+        schema.PullRequest,
+        answers.ProgressLine,
+        "Pull a model",
+        streams=answer.NDJSON,
+    ),
+    Route("POST", "/api/push", store.push, schema.PullRequest, summary="Refused: no registry"),
+    Route("HEAD", "/api/blobs/{digest}", store.has_blob, summary="Look for a file"),
+    Route("POST", "/api/blobs/{digest}", store.add_blob, summary="Upload a file", raw=True),
+)
+DIALECT = Dialect("ollama", ROUTES, render.error_body)
