@@ -1,6 +1,5 @@
 """The engine for CPUs and Intel GPUs: OpenVINO GenAI's continuous batching, stepped."""
 
-import secrets
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,13 +10,13 @@ from canteen.core.engine import Capabilities, Delta, EngineStats
 from canteen.core.errors import EngineError, InvalidRequest
 from canteen.core.generation import Chunk, FinishReason, GenerationRequest, Usage
 from canteen.engines import sampling_limits
-from canteen.engines.openvino_grammar import GrammarTrial, structured_output
+from canteen.engines.openvino_config import NUM_SEEDS, generation_config
+from canteen.engines.openvino_grammar import GrammarTrial
 from canteen.engines.openvino_prompts import Prompts
 from canteen.engines.prefixes import PrefixMirror
 from canteen.engines.writing import Writing
 
 BLOCK_SIZE = 32
-NUM_SEEDS = 2**32
 
 
 @dataclass(slots=True)
@@ -113,9 +112,9 @@ class OpenVinoEngine:
         if request.grammar is not None:
             self._grammars.check(request.grammar)
         room = limit - len(prompt)
-        running = _Running(
-            request, prompt, truncated, self._config(request, room), self._sequences(request)
-        )
+        vocabulary, eos_ids = self._prompts.vocabulary, self._prompts.eos_ids
+        config = generation_config(request, room, len(vocabulary), eos_ids)
+        running = _Running(request, prompt, truncated, config, self._sequences(request))
         running.cached_tokens = self._prefixes.cached_tokens(prompt)
         self._start(running, running.sequences[0])
         self._running[request.id] = running
@@ -172,37 +171,6 @@ class OpenVinoEngine:
             for index in range(request.n)
         ]
 
-    def _config(self, request: GenerationRequest, room: int) -> Any:
-        import openvino_genai
-
-        sampling = request.sampling
-        # With a top_p of 0 or a min_p of 1 only the likeliest token remains.
-        is_greedy = sampling.temperature == 0 or sampling.top_p == 0 or sampling.min_p == 1
-        seed = secrets.randbits(32) if sampling.seed is None else sampling.seed
-        config = openvino_genai.GenerationConfig(
-            max_new_tokens=min(int(sampling.max_tokens or room), room),
-            do_sample=not is_greedy,
-            rng_seed=seed % NUM_SEEDS,
-            presence_penalty=sampling.presence_penalty,
-            frequency_penalty=sampling.frequency_penalty,
-            repetition_penalty=sampling.repetition_penalty,
-            logprobs=int(request.logprobs),
-        )
-        if not is_greedy:
-            config.temperature = sampling.temperature
-            config.top_p = sampling.top_p
-            config.min_p = sampling.min_p
-            if sampling.top_k is not None and sampling.top_k > 0:
-                config.top_k = min(sampling.top_k, len(self._prompts.vocabulary))
-        if request.grammar is not None:
-            config.structured_output_config = structured_output(request.grammar)
-        # A grammar ends with an end token and knows no other way.
-        if sampling.ignore_eos and request.grammar is None:
-            config.ignore_eos = True
-        else:
-            config.stop_token_ids = set(self._prompts.eos_ids)
-        return config
-
     def _start(self, running: _Running, sequence: _Sequence) -> None:
         import numpy as np
         import openvino
@@ -252,7 +220,7 @@ class OpenVinoEngine:
             for output in sequence.handle.read().values():
                 writing.feed(output.generated_ids, output.generated_log_probs)
                 reason = _finish_reason(output.finish_reason)
-                if reason and not writing.finish_reason:
+                if reason:
                     writing.finish(reason)
         if not writing.finish_reason:
             return writing.chunk(sequence.index)
@@ -260,10 +228,11 @@ class OpenVinoEngine:
 
     def _end(self, running: _Running, sequence: _Sequence, now_s: float) -> Chunk:
         sequence.is_ended = True
-        # Of use where the end is ours, a stop string's, and not the library's.
-        sequence.handle.stop()
-        self._has_cancelled = True
         writing = sequence.writing
+        if not writing.is_over:
+            # The end is ours, a stop string's.
+            sequence.handle.stop()
+            self._has_cancelled = True
         # The last token was never computed on.
         self._prefixes.add(running.prompt + writing.tokens[:-1], has_ended=True)
         chunk = writing.chunk(sequence.index) or Chunk(index=sequence.index)

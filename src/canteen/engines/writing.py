@@ -20,6 +20,7 @@ class Writing:
     ) -> None:
         self.tokens: list[int] = []
         self.finish_reason: FinishReason | None = None
+        self.is_over = False
         self._vocabulary = vocabulary
         self._eos_ids = eos_ids
         self._detokenizer = vocabulary.detokenizer()
@@ -49,7 +50,10 @@ class Writing:
                 return
 
     def finish(self, reason: FinishReason) -> None:
-        """No more tokens come."""
+        """No more tokens come; a stop string that was complete before stays the reason."""
+        self.is_over = True
+        if self.finish_reason:
+            return
         text = self._detokenizer.finish()
         self._num_characters += len(text)
         self._show(self._stops.feed(text))
