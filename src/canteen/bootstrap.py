@@ -1,7 +1,7 @@
 """The only file that knows every class: wires the rooms into the services behind every door."""
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -75,9 +75,13 @@ class Services:
             return time.monotonic() - started_s
 
     async def warm_up(self) -> None:
-        """Load the default model, where there is one, and let it say one token."""
+        """Load the default model, where there is one, and let it make something small."""
         model = self.settings.default_model
-        if any(card.name == full_name(model) for card in self.catalog.list()):
+        cards = {card.name: card for card in self.catalog.list()}
+        card = cards.get(full_name(model))
+        if card is not None and card.kind == "embedder":
+            await self.embed(EmbeddingRequest("warm-up", model, ("Hello",)))
+        elif card is not None:
             sampling = SamplingParams(max_tokens=1)
             request = GenerationRequest("warm-up", model, prompt="Hello", sampling=sampling)
             async for _ in self.generate(request):

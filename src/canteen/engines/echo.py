@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import cycle, islice
+from itertools import chain, cycle, islice
 from typing import Any
 
 from canteen.core.engine import Capabilities, Delta, EngineStats
@@ -189,7 +189,8 @@ def _completion(
         pieces = words
     else:
         wanted = request.sampling.max_tokens or room
-        pieces = list(islice(cycle(words or [" echo"]), min(wanted, room)))
+        again = _words(" " + "".join(words or ["echo"]))[1:]
+        pieces = list(islice(chain(words, cycle(again)), min(wanted, room)))
     limit = min(request.sampling.max_tokens or room, room)
     text = "".join(pieces[:limit])
     ends = [at for stop in request.sampling.stop if stop and (at := text.find(stop)) >= 0]

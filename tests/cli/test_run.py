@@ -1,0 +1,128 @@
+"""`canteen run`: one answer, a pipe, or a chat on a terminal."""
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from canteen.core.model import full_name
+from canteen.runtime.catalog import Catalog
+from tests.serving import plain_environ
+
+RUN = [sys.executable, "-m", "canteen", "run"]
+
+
+def run(home: Path, *words: str, piped: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    environ = plain_environ(home, {"CANTEEN_MODEL": "echo"})
+    return subprocess.run([*RUN, *words], env=environ, input=piped, capture_output=True, timeout=60)
+
+
+def test_a_model_and_a_prompt(echo_home: Path) -> None:
+    answer = run(echo_home, "echo", "who is Oppenheimer")
+
+    assert answer.stdout == b"who is Oppenheimer\n"
+    assert answer.stderr == b""
+
+
+def test_a_prompt_alone_asks_the_default_model(echo_home: Path) -> None:
+    assert run(echo_home, "who is Oppenheimer").stdout == b"who is Oppenheimer\n"
+
+
+def test_what_is_piped_follows_the_prompt(echo_home: Path) -> None:
+    assert run(echo_home, "echo", "Say:", piped=b"a b\n").stdout == b"Say:\n\na b\n"
+    assert run(echo_home, piped="né 🌍".encode()).stdout == "né 🌍\n".encode()
+
+
+def test_json_gives_the_answer_in_one_object(echo_home: Path) -> None:
+    assert b'"answer": "hi"' in run(echo_home, "echo", "hi", "--json").stdout
+
+
+def test_a_schema_is_obeyed_and_a_bad_one_is_refused(echo_home: Path, tmp_path: Path) -> None:
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"type": "object", "properties": {"x": {"const": 5}}}')
+    assert b'{"x": 5}' in run(echo_home, "echo", "hi", "--schema", str(schema)).stdout
+
+    schema.write_text('{"uniqueItems": true}')
+    refused = run(echo_home, "echo", "hi", "--schema", str(schema))
+    assert refused.returncode == 1
+    assert b"uniqueItems" in refused.stderr
+
+
+@pytest.mark.parametrize(("piped", "said"), [(b"", b"empty"), (b"\xff\xfe", b"not UTF-8")])
+def test_nothing_to_ask_is_said(echo_home: Path, piped: bytes, said: bytes) -> None:
+    answer = run(echo_home, piped=piped)
+
+    assert answer.returncode == 1
+    assert said in answer.stderr
+    assert b"Traceback" not in answer.stderr
+
+
+class Terminal:
+    """A program on a terminal of its own."""
+
+    def __init__(self, home: Path) -> None:
+        environ = plain_environ(home, {"CANTEEN_MODEL": "slow"})
+        self._ours, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            [*RUN, "--max-tokens", "500"],
+            env=environ,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        self.shown = b""
+
+    def type(self, text: bytes) -> None:
+        os.write(self._ours, text)
+
+    def await_text(self, text: bytes, within_s: float = 30.0) -> None:
+        """Read until `text` is shown after what was awaited before."""
+        deadline_s = time.monotonic() + within_s
+        while text not in self.shown:
+            readable, _, _ = select.select([self._ours], [], [], deadline_s - time.monotonic())
+            assert readable, self.shown
+            self.shown += os.read(self._ours, 4096)
+        self.shown = self.shown.partition(text)[2]
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self._ours)
+
+
+@pytest.fixture
+def terminal(echo_home: Path) -> Iterator[Terminal]:
+    """A chat with an echo that says 50 words a second."""
+    catalog = Catalog(echo_home)
+    catalog.derive("echo", full_name("slow"), parameters={"tokens_per_s": 50})
+    terminal = Terminal(echo_home)
+    terminal.await_text(b">>> ")
+    yield terminal
+    terminal.close()
+
+
+def test_ctrl_c_stops_the_answer_and_not_the_chat(terminal: Terminal) -> None:
+    terminal.type(b"again\n")
+    terminal.await_text(b"again again")
+
+    terminal.process.send_signal(signal.SIGINT)
+    terminal.await_text(b">>> ")
+    terminal.type(b"/bye\n")
+
+    assert terminal.process.wait(30) == 0
+
+
+def test_the_end_of_input_ends_the_chat(terminal: Terminal) -> None:
+    terminal.type(b"\x04")
+
+    assert terminal.process.wait(30) == 0

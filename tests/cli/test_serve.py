@@ -1,0 +1,72 @@
+"""`canteen serve`: what it prints, and what it refuses."""
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from tests import serving
+from tests.serving import Server
+
+
+def refused(home: Path, *words: str) -> str:
+    """The one line with which a server does not start."""
+    command = [sys.executable, "-m", "canteen", "serve", *words]
+    environ = serving.plain_environ(home, {"CANTEEN_MODEL": "echo"})
+    answer = subprocess.run(command, env=environ, capture_output=True, timeout=60)
+    assert answer.returncode == 1
+    (line,) = answer.stderr.decode().splitlines()
+    return line
+
+
+def test_it_prints_three_things_to_try(serve: Callable[..., Server], echo_home: Path) -> None:
+    printed = serve(echo_home, CANTEEN_MODEL="echo").log.read_text()
+
+    assert "/api/generate" in printed
+    assert "/v1/chat/completions" in printed
+    assert "run " in printed
+
+
+def test_a_port_that_is_taken_says_who_answers_there(
+    serve: Callable[..., Server], echo_home: Path
+) -> None:
+    port = serve(echo_home, CANTEEN_MODEL="echo").port
+
+    assert "'Ollama is running', version" in refused(echo_home, "--port", str(port))
+
+
+def test_a_port_of_something_silent_is_taken_too(echo_home: Path) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+
+        assert "does not speak HTTP" in refused(echo_home, "--port", str(silent.getsockname()[1]))
+
+
+def test_the_model_of_the_start_is_pulled_and_warm(
+    serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = serve(tmp_path / "new-home", CANTEEN_MODEL="echo")
+
+    models = httpx.get(f"{server.url}/api/ps").json()["models"]
+
+    assert [model["name"] for model in models] == ["echo:latest"]
+
+
+def test_the_access_log_has_no_word_of_a_prompt(
+    serve: Callable[..., Server], echo_home: Path
+) -> None:
+    server = serve(echo_home, CANTEEN_MODEL="echo")
+    body = {"model": "echo", "prompt": "canary", "stream": False}
+
+    httpx.post(f"{server.url}/api/generate", json=body, headers={"x-request-id": "mine"})
+
+    server.stop()
+    printed = server.log.read_text()
+    assert "canary" not in printed
+    lines = [json.loads(line) for line in printed.splitlines() if line.startswith('{"')]
+    assert [line["status"] for line in lines if line.get("request_id") == "mine"] == [200]

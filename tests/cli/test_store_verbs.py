@@ -1,0 +1,121 @@
+"""The verbs of the store: what they print, and how they fail."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from canteen.cli.main import VERBS, main
+
+Call = Callable[..., Result]
+
+
+@pytest.fixture
+def call(echo_home: Path) -> Call:
+    """Runs the program in a home with the echo models."""
+
+    def run(*words: str, **environ: str) -> Result:
+        return CliRunner().invoke(main, words, env={"CANTEEN_HOME": str(echo_home), **environ})
+
+    return run
+
+
+def names(call: Call) -> list[str]:
+    return [card["name"] for card in json.loads(call("list", "--json").stdout)]
+
+
+def test_every_verb_has_a_help_and_says_json(call: Call) -> None:
+    for verb in VERBS:
+        answer = call(verb, "--help")
+        assert answer.exit_code == 0
+        assert "--json" in answer.stdout
+
+
+def test_list_shows_what_is_in_the_store(call: Call) -> None:
+    assert "echo:latest" in call("list").stdout
+    assert names(call) == ["echo:latest", "echo-embed:latest"]
+
+
+def test_list_of_an_empty_store_says_how_to_fill_it(call: Call, tmp_path: Path) -> None:
+    answer = call("list", CANTEEN_HOME=str(tmp_path / "empty"))
+
+    assert "canteen pull" in answer.stdout
+
+
+def test_cp_and_rm_name_and_unname_a_model(call: Call) -> None:
+    assert call("cp", "echo", "llama2").exit_code == 0
+    assert "llama2:latest" in names(call)
+
+    assert call("rm", "llama2").exit_code == 0
+    assert "llama2:latest" not in names(call)
+
+
+def test_rm_takes_nothing_away_when_one_name_is_wrong(call: Call) -> None:
+    answer = call("rm", "echo", "nope")
+
+    assert answer.exit_code == 1
+    assert "echo:latest" in names(call)
+
+
+def test_show_prints_the_card(call: Call) -> None:
+    assert "8192 tokens" in call("show", "echo").stdout
+    assert json.loads(call("show", "echo", "--json").stdout)["engine"] == "echo"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("show", "nope"), "model 'nope:latest' not found"),
+        (("pull", "nope"), "nope"),
+        (("show", "../etc"), "a model's name is like"),
+        (("ps",), "no server answers at http://127.0.0.1:1;"),
+        (("stop", "echo"), "canteen serve"),
+        (("run", "nope", "hello"), "model 'nope:latest' not found"),
+        (("serve", "--host", "0.0.0.0"), "--allow-remote"),
+    ],
+)
+def test_a_failure_is_one_plain_line_and_exit_status_1(
+    call: Call, words: tuple[str, ...], said: str
+) -> None:
+    answer = call(*words, CANTEEN_PORT="1")
+
+    assert answer.exit_code == 1
+    assert answer.stdout == ""
+    (line,) = answer.stderr.splitlines()
+    assert line.startswith("canteen: ")
+    assert said in line
+
+
+def test_wrong_usage_is_exit_status_2(call: Call) -> None:
+    assert call("fly").exit_code == 2
+    assert call("run", "--temperature", "9").exit_code == 2
+
+
+def test_a_bad_setting_names_its_variable(call: Call) -> None:
+    answer = call("list", CANTEEN_PORT="x")
+
+    assert answer.exit_code == 1
+    assert "CANTEEN_PORT is 'x'" in answer.stderr
+
+
+def test_settings_shows_every_value_in_force(call: Call) -> None:
+    values = json.loads(call("settings", "--json", CANTEEN_MAX_QUEUE="7").stdout)
+
+    assert values["CANTEEN_MAX_QUEUE"] == 7
+    assert "CANTEEN_KEEP_ALIVE_S=300.0" in call("settings").stdout
+
+
+def test_engines_says_what_is_installed(call: Call) -> None:
+    engines = {one["name"]: one for one in json.loads(call("engines", "--json").stdout)}
+
+    assert engines["echo"]["is_installed"]
+
+
+def test_doctor_misses_the_default_model(call: Call) -> None:
+    answer = call("doctor")
+
+    assert answer.exit_code == 1
+    assert "canteen pull smollm2:135m" in answer.stdout
+    assert call("doctor", CANTEEN_MODEL="echo").exit_code == 0

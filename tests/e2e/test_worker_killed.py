@@ -1,0 +1,82 @@
+"""The worker is killed under load: its own requests fail with a word, and the service goes on."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.serving import Server
+
+NUM_STREAMS = 16
+QUESTION = [{"role": "user", "content": "Tell me a long story about the sea."}]
+
+
+def worker_of(server: Server) -> int:
+    """The process id of the one worker of a server."""
+    pid = server.process.pid
+    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(child)
+
+
+async def openai_stream(client: httpx.AsyncClient, began: asyncio.Queue[None]) -> list[str]:
+    """The lines of a chat stream; says when the first has come."""
+    body = {"model": "smollm2:135m", "messages": QUESTION, "stream": True, "ignore_eos": True}
+    lines: list[str] = []
+    async with client.stream("POST", "/v1/chat/completions", json=body) as answer:
+        async for line in answer.aiter_lines():
+            if not lines:
+                began.put_nowait(None)
+            lines.append(line)
+    return [line for line in lines if line]
+
+
+async def ollama_stream(client: httpx.AsyncClient, began: asyncio.Queue[None]) -> list[str]:
+    """The same in the other dialect."""
+    options = {"num_predict": 2000, "temperature": 2.0}
+    body = {"model": "smollm2:135m", "messages": QUESTION, "options": options}
+    lines: list[str] = []
+    async with client.stream("POST", "/api/chat", json=body) as answer:
+        async for line in answer.aiter_lines():
+            if not lines:
+                began.put_nowait(None)
+            lines.append(line)
+    return lines
+
+
+@pytest.fixture
+def server(serve: Callable[..., Server], model_home_copy: Path) -> Server:
+    return serve(model_home_copy, CANTEEN_MAX_NUM_SEQS="8")
+
+
+async def test_a_killed_worker_fails_its_requests_only_and_comes_back(server: Server) -> None:
+    async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+        began: asyncio.Queue[None] = asyncio.Queue()
+        kinds = [openai_stream, ollama_stream] * (NUM_STREAMS // 2)
+        streams = [asyncio.create_task(kind(client, began)) for kind in kinds]
+        # Eight hold a place and are told; the eight in the queue do not notice.
+        for _ in range(8):
+            await began.get()
+
+        os.kill(worker_of(server), signal.SIGKILL)
+        for _ in range(8):
+            await began.get()
+        os.kill(worker_of(server), signal.SIGKILL)
+        endings = await asyncio.gather(*streams)
+
+        for kind, lines in zip(kinds, endings, strict=True):
+            if kind is openai_stream:
+                assert lines[-2] == "event: error"
+                error = json.loads(lines[-1].removeprefix("data: "))["error"]
+                assert error["code"] == "worker_died"
+                assert "data: [DONE]" not in lines
+            else:
+                assert "send the request again" in json.loads(lines[-1])["error"]
+        body = {"model": "smollm2:135m", "messages": QUESTION, "max_tokens": 3}
+        assert (await client.post("/v1/chat/completions", json=body)).status_code == 200
+        ps = (await client.get("/api/ps")).json()
+        assert [model["name"] for model in ps["models"]] == ["smollm2:135m"]
