@@ -58,9 +58,10 @@ def settings() -> str:
 
 def cli() -> str:
     """The page of commands: the help of each."""
+    program.name = "canteen"
     sections = "".join(
-        f"\n## {name}\n\n```text\n{_help(command, name)}\n```\n"
-        for name, command in sorted(_commands(program, "canteen"))
+        f"\n## {context.command_path}\n\n```text\n{_help(context)}\n```\n"
+        for context in _contexts(program, None)
     )
     return f"{NOTE}# Command line\n{sections}"
 
@@ -92,19 +93,20 @@ def _default(one: "dataclasses.Field[Any]") -> str:
     return f"`{value}`" if value != "" else "none"
 
 
-def _commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
-    yield name, command
+def _contexts(command: click.Command, parent: click.Context | None) -> Iterator[click.Context]:
+    settings = {"terminal_width": 80, "max_content_width": 80, **command.context_settings}
+    context = click.Context(command, parent, command.name, **settings)
+    yield context
     if isinstance(command, click.Group):
-        context = click.Context(command, info_name=name)
         for verb in command.list_commands(context):
             found = command.get_command(context, verb)
             if found is not None and not found.hidden:
-                yield from _commands(found, f"{name} {verb}")
+                found.name = verb
+                yield from _contexts(found, context)
 
 
-def _help(command: click.Command, name: str) -> str:
-    context = click.Context(command, info_name=name, terminal_width=80, max_content_width=80)
-    return "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
+def _help(context: click.Context) -> str:
+    return "\n".join(line.rstrip() for line in context.get_help().splitlines())
 
 
 if __name__ == "__main__":
