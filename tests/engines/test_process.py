@@ -69,8 +69,9 @@ async def test_a_killed_worker_ends_its_requests_and_serves_again(
     engine: WorkerEngine, worker: Worker
 ) -> None:
     streams = [asyncio.create_task(complete(engine, request(str(i)))) for i in range(16)]
-    while (await engine.stats()).num_running < 16:
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(10):
+        while (await engine.stats()).num_running < 16:  # noqa: ASYNC110 - only asking tells
+            await asyncio.sleep(0.01)
 
     assert worker.pid is not None
     os.kill(worker.pid, signal.SIGKILL)

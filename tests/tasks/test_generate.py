@@ -96,9 +96,12 @@ async def test_a_streamed_invalid_text_never_reaches_its_final_chunk() -> None:
     request = asked(grammar=Grammar("json_schema", PERSON), is_streamed=True)
     seen: list[Chunk] = []
 
-    with pytest.raises(InvalidOutput):
+    async def read() -> None:
         async for chunk in generate(Scripted([["{}"]]), request):
             seen.append(chunk)
+
+    with pytest.raises(InvalidOutput):
+        await read()
 
     assert [chunk.finish_reason for chunk in seen] == [None]
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from canteen.api.routing import Dialect, Route
 
-REFERENCE = "#/components/schemas/{model}"
+REFERENCE = "#/components/schemas/"
 ERRORS = {
     "400": "The request must be changed",
     "403": "A Host or Origin that is not allowed",
@@ -27,10 +27,10 @@ def operation(dialect: Dialect, route: Route) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": operation_id(dialect, route),
         "tags": [dialect.name],
-        "responses": {"200": {"description": "The answer", "content": _answers(route)}},
+        "responses": {"200": {"description": "The answer", "content": _answers(dialect, route)}},
     }
     if route.request is not None:
-        schema = {"$ref": REFERENCE.format(model=route.request.__name__)}
+        schema = {"$ref": REFERENCE + _name(dialect, route.request)}
         content = {"application/json": {"schema": schema}}
         described["requestBody"] = {"required": True, "content": content}
     for status, meaning in ERRORS.items():
@@ -51,26 +51,30 @@ def describe(fastapi: FastAPI, dialects: tuple[Dialect, ...]) -> dict[str, Any]:
     if fastapi.openapi_schema is None:
         document = get_openapi(title=fastapi.title, version=fastapi.version, routes=fastapi.routes)
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        for route in (route for dialect in dialects for route in dialect.routes):
-            for model in (route.request, route.response):
-                if model is not None:
-                    _add_schema(model, schemas)
+        for dialect in dialects:
+            for route in dialect.routes:
+                for model in filter(None, (route.request, route.response)):
+                    _add_schema(dialect, model, schemas)
         fastapi.openapi_schema = document
     return fastapi.openapi_schema
 
 
-def _add_schema(model: type[BaseModel], schemas: dict[str, Any]) -> None:
-    """Two dialects may give one name to different shapes only within `$defs`; the first stays."""
-    schema = model.model_json_schema(ref_template=REFERENCE)
+def _name(dialect: Dialect, model: type[BaseModel]) -> str:
+    """Dialects have types of the same name and another shape."""
+    return f"{dialect.name}.{model.__name__}"
+
+
+def _add_schema(dialect: Dialect, model: type[BaseModel], schemas: dict[str, Any]) -> None:
+    schema = model.model_json_schema(ref_template=f"{REFERENCE}{dialect.name}.{{model}}")
     for name, definition in schema.pop("$defs", {}).items():
-        schemas.setdefault(name, definition)
-    schemas.setdefault(model.__name__, schema)
+        schemas[f"{dialect.name}.{name}"] = definition
+    schemas[_name(dialect, model)] = schema
 
 
-def _answers(route: Route) -> dict[str, Any]:
+def _answers(dialect: Dialect, route: Route) -> dict[str, Any]:
     schema: dict[str, Any] = {}
     if route.response is not None:
-        schema = {"$ref": REFERENCE.format(model=route.response.__name__)}
+        schema = {"$ref": REFERENCE + _name(dialect, route.response)}
     answers: dict[str, Any] = {"application/json": {"schema": schema}}
     if route.streams is not None:
         answers[route.streams] = {"schema": {"type": "string"}}
