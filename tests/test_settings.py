@@ -1,5 +1,6 @@
 """Settings come from the environment, and a bad one says what it must be."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,12 @@ def test_the_environment_is_read() -> None:
 
     assert (settings.port, settings.allow_remote) == (0, True)
     assert settings.allowed_origins == ("a", "b")
+
+
+def test_every_setting_has_a_variable_and_a_meaning() -> None:
+    for one in dataclasses.fields(Settings):
+        assert one.metadata["variable"].startswith("CANTEEN_")
+        assert one.metadata["meaning"]
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ class Services:
         Raises InvalidRequest, Overloaded or EngineError, before or between chunks.
         """
         card = self._card(request.model, "generator")
+        request = self._bounded(request)
         started_s = time.monotonic()
         async with self.pool.use(card, request.keep_alive_s) as slot:
             load_s = time.monotonic() - started_s
@@ -113,6 +114,13 @@ class Services:
     async def close(self) -> None:
         """End every worker."""
         await self.pool.close()
+
+    def _bounded(self, request: GenerationRequest) -> GenerationRequest:
+        """A small model may never come to an end by itself."""
+        limit = self.settings.max_tokens
+        if request.sampling.max_tokens is not None or not limit:
+            return request
+        return replace(request, sampling=replace(request.sampling, max_tokens=limit))
 
     def _card(self, model: str, kind: str) -> ModelCard:
         card = self.catalog.get(model)

@@ -95,6 +95,12 @@ class Settings:
     kv_cache_gb: int = _setting(
         "CANTEEN_KV_CACHE_GB", "memory for a model's KV cache, GB", 1, _whole(1, 1024)
     )
+    max_tokens: int = _setting(
+        "CANTEEN_MAX_TOKENS",
+        "tokens of an answer whose caller sets no limit; 0 is what the context holds",
+        0,
+        _whole(0, 1 << 20),
+    )
     num_threads: int = _setting(
         "CANTEEN_NUM_THREADS", "threads of an engine; 0 lets it choose", 0, _whole(0, 1024)
     )

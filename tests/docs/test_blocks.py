@@ -18,6 +18,9 @@ PAGES = (ROOT / "README.md", ROOT / "docs" / "quickstart.md")
 LANGCHAIN_2023 = ROOT / ".cache" / "venvs" / "langchain-2023" / "bin" / "python"
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 
+# So small a model may not find the end of its answer.
+SHORT = {"CANTEEN_MAX_TOKENS": "48"}
+
 
 def marked(language: str) -> list[Block]:
     """The blocks of a language, each once."""
@@ -28,7 +31,7 @@ def marked(language: str) -> list[Block]:
 def server(model_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("docs")
     home = serving.linked_copy(model_home, folder / "home")
-    server = serving.start(home, folder / "serve.log")
+    server = serving.start(home, folder / "serve.log", SHORT)
     subprocess.run(
         [*serving.CANTEEN, "cp", "smollm2:135m", "llama2"],
         env=serving.plain_environ(home),
@@ -42,7 +45,7 @@ def server(model_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def environ(server: Server) -> dict[str, str]:
     home = server.log.parent / "home"
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return serving.plain_environ(home, {"PATH": path, "CANTEEN_PORT": str(server.port)})
+    return serving.plain_environ(home, {"PATH": path, "CANTEEN_PORT": str(server.port), **SHORT})
 
 
 def test_no_block_is_of_an_unknown_language() -> None:

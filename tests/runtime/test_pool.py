@@ -146,6 +146,18 @@ async def test_for_ever_has_no_end(kitchen: Kitchen) -> None:
     await pool.close()
 
 
+async def test_a_use_that_says_nothing_of_it_keeps_it_for_the_usual_time(
+    kitchen: Kitchen,
+) -> None:
+    pool = Pool(kitchen.create, 60)
+
+    await use(pool, keep_alive_s=float("inf"))
+    await use(pool)
+
+    assert (await pool.loaded())[0].expires_at is not None
+    await pool.close()
+
+
 async def test_a_load_that_fails_is_tried_again_by_the_next(kitchen: Kitchen) -> None:
     pool = Pool(kitchen.create, 60)
     kitchen.fails = True

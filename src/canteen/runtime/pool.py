@@ -90,8 +90,7 @@ class Pool:
     async def use(self, card: ModelCard, keep_alive_s: float | None = None) -> AsyncIterator[Slot]:
         """Hold a model loaded for the time of the block; raises what loading it raises."""
         slot = self._slots.get(_key(card)) or self._open(card)
-        if keep_alive_s is not None:
-            slot.keep_alive_s = keep_alive_s
+        slot.keep_alive_s = self._keep_alive_s if keep_alive_s is None else keep_alive_s
         self._stop_timer(slot)
         slot.num_users += 1
         try:
