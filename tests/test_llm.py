@@ -1,13 +1,16 @@
 """An LLM is a function."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import canteen
-from canteen.core.errors import InvalidRequest, ModelNotFound
+from canteen.core.errors import ContextTooLong, InvalidRequest, ModelNotFound
+from tests.serving import plain_environ
 
 
 @pytest.fixture
@@ -35,7 +38,7 @@ def test_a_stream_can_be_left(llm: canteen.LLM) -> None:
     pieces = llm.stream("a", max_tokens=5000)
 
     assert next(pieces) == "a"
-    pieces.close()  # type: ignore[attr-defined]
+    pieces.close()
     assert llm("still there") == "still there"
 
 
@@ -49,6 +52,30 @@ def test_a_schema_gives_an_object(llm: canteen.LLM) -> None:
 def test_what_it_does_not_know_is_refused(llm: canteen.LLM, options: dict[str, object]) -> None:
     with pytest.raises(InvalidRequest):
         llm("a", **options)
+
+
+def test_what_ends_a_stream_early_is_raised(llm: canteen.LLM) -> None:
+    with pytest.raises(ContextTooLong):
+        list(llm.stream("word " * 9000))
+
+
+def test_after_its_end_it_says_that_it_is_closed(llm: canteen.LLM) -> None:
+    llm.close()
+    llm.close()
+
+    with pytest.raises(InvalidRequest, match="closed"):
+        llm("a")
+
+
+def test_a_program_that_never_closes_it_ends_in_good_order(echo_home: Path) -> None:
+    program = "import canteen; llm = canteen.LLM('echo'); print(repr(llm), llm('hi'))"
+    command = [sys.executable, "-W", "error", "-c", program]
+
+    ended = subprocess.run(
+        command, env=plain_environ(echo_home), capture_output=True, text=True, timeout=60
+    )
+
+    assert (ended.stdout, ended.stderr) == ("canteen.LLM('echo') hi\n", "")
 
 
 def test_a_message_without_a_role_is_refused(llm: canteen.LLM) -> None:

@@ -1,11 +1,12 @@
 """`canteen run`: one answer, a pipe, or a chat on a terminal."""
 
+import fcntl
 import os
 import pty
 import select
-import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from canteen.runtime.catalog import Catalog
 from tests.serving import plain_environ
 
 RUN = [sys.executable, "-m", "canteen", "run"]
+CTRL_C = b"\x03"
+CTRL_D = b"\x04"
 
 
 def run(home: Path, *words: str, piped: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -77,6 +80,7 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),
         )
         os.close(theirs)
         self.shown = b""
@@ -115,7 +119,17 @@ def test_ctrl_c_stops_the_answer_and_not_the_chat(terminal: Terminal) -> None:
     terminal.type(b"again\n")
     terminal.await_text(b"again again")
 
-    terminal.process.send_signal(signal.SIGINT)
+    terminal.type(CTRL_C)
+    terminal.await_text(b">>> ")
+    terminal.type(b"/bye\n")
+
+    assert terminal.process.wait(30) == 0
+
+
+def test_clear_forgets_what_was_said(terminal: Terminal) -> None:
+    terminal.type(b"/?\n")
+    terminal.await_text(b"/clear forgets")
+    terminal.type(b"/clear\n")
     terminal.await_text(b">>> ")
     terminal.type(b"/bye\n")
 
@@ -123,6 +137,6 @@ def test_ctrl_c_stops_the_answer_and_not_the_chat(terminal: Terminal) -> None:
 
 
 def test_the_end_of_input_ends_the_chat(terminal: Terminal) -> None:
-    terminal.type(b"\x04")
+    terminal.type(CTRL_D)
 
     assert terminal.process.wait(30) == 0

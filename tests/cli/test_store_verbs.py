@@ -1,6 +1,8 @@
 """The verbs of the store: what they print, and how they fail."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from canteen.cli.main import VERBS, main
+from tests.serving import Server
 
 Call = Callable[..., Result]
 
@@ -42,6 +45,66 @@ def test_list_of_an_empty_store_says_how_to_fill_it(call: Call, tmp_path: Path) 
     answer = call("list", CANTEEN_HOME=str(tmp_path / "empty"))
 
     assert "canteen pull" in answer.stdout
+
+
+def test_list_cuts_nothing_however_long_a_name_is(call: Call) -> None:
+    name = "a-name-of-many-words/" + "x" * 100
+    call("cp", "echo", name)
+
+    (line,) = (line for line in call("list").stdout.splitlines() if line.startswith("a-name"))
+
+    assert line.startswith(f"{name}:latest")
+    assert "…" not in line
+
+
+def test_pull_says_what_is_in_the_store_now(call: Call) -> None:
+    assert "echo:latest is in the store" in call("pull", "echo").stdout
+    assert json.loads(call("pull", "echo", "--name", "two", "--json").stdout)["name"] == (
+        "two:latest"
+    )
+
+
+def test_embed_prints_a_vector_for_each_text(call: Call) -> None:
+    answer = json.loads(call("embed", "--model", "echo-embed", "a", "b", "--json").stdout)
+
+    assert len(answer["embeddings"]) == 2
+    assert len(call("embed", "--model", "echo-embed", "a").stdout.split()) == 64
+
+
+def test_ps_and_stop_ask_the_running_server(call: Call, serve: Callable[..., Server]) -> None:
+    home = Path(json.loads(call("settings", "--json").stdout)["CANTEEN_HOME"])
+    port = str(serve(home, CANTEEN_MODEL="echo").port)
+
+    loaded = call("ps", CANTEEN_PORT=port).stdout.splitlines()
+    assert [line.split()[:2] for line in loaded[1:]] == [["echo:latest", "ready"]]
+
+    assert call("stop", "echo", CANTEEN_PORT=port).exit_code == 0
+    assert "no model is in memory" in call("ps", CANTEEN_PORT=port).stdout
+    assert "'nope' not found" in call("stop", "nope", CANTEEN_PORT=port).stderr
+
+
+FAULT = """
+import click
+from canteen.cli.main import Verbs, main
+
+class Broken(Verbs):
+    def get_command(self, ctx, cmd_name):
+        return click.Command(cmd_name, callback=lambda: {"a": 1}["b"])
+
+Broken(params=main.params, callback=main.callback)()
+"""
+
+
+def test_a_fault_of_ours_shows_no_traceback_without_debug() -> None:
+    plain, debug = (
+        subprocess.run([sys.executable, "-c", FAULT, *words], capture_output=True, text=True)
+        for words in (["run"], ["--debug", "run"])
+    )
+
+    assert plain.returncode == debug.returncode == 1
+    assert plain.stderr.startswith("canteen: a fault of Canteen's own (KeyError)")
+    assert "Traceback" not in plain.stderr
+    assert "Traceback" in debug.stderr
 
 
 def test_cp_and_rm_name_and_unname_a_model(call: Call) -> None:

@@ -15,6 +15,7 @@ from canteen.settings import Settings
 
 # The default model's download, its preparation and some room to breathe.
 ENOUGH_BYTES = 2_000_000_000
+CONNECT_WITHIN_S = 1.0
 
 
 @click.command
@@ -58,7 +59,8 @@ def _model(settings: Settings) -> tuple[bool, str]:
 
 
 def _port(settings: Settings) -> tuple[bool, str]:
-    with socket.socket() as probe:
-        if probe.connect_ex((settings.host, settings.port)) == 0:
+    try:
+        with socket.create_connection((settings.host, settings.port), timeout=CONNECT_WITHIN_S):
             return True, f"something listens on port {settings.port} already"
-    return True, f"port {settings.port} is free"
+    except OSError:
+        return True, f"port {settings.port} is free"

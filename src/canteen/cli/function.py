@@ -6,14 +6,15 @@ import itertools
 import json
 import queue
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Coroutine, Generator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack, aclosing
 from typing import Any, Self, TypeVar
 
 from canteen.bootstrap import Services
 from canteen.cli import store
 from canteen.core.engine import fold
-from canteen.core.errors import CanteenError, InvalidRequest
+from canteen.core.errors import InvalidRequest
 from canteen.core.generation import (
     Chunk,
     EmbeddingRequest,
@@ -87,12 +88,10 @@ class LLM:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         atexit.register(self.close)
-        try:
+        with ExitStack() as on_failure:
+            on_failure.callback(self.close)
             self._run(store.ensure(self._services, self.model))
-            self._services.catalog.get(self.model)
-        except CanteenError:
-            self.close()
-            raise
+            on_failure.pop_all()
 
     def __call__(self, prompt: str | Messages, **options: Any) -> Any:
         """The completion of a prompt or of chat messages: text, or with `schema=` an object.
@@ -104,17 +103,15 @@ class LLM:
         completion = self._run(fold(self._services.generate(request)))
         return completion.text if request.grammar is None else json.loads(completion.text)
 
-    def stream(self, prompt: str | Messages, **options: Any) -> Iterator[str]:
+    def stream(self, prompt: str | Messages, **options: Any) -> Generator[str, None, None]:
         """The pieces of the completion as they come; to stop early is to cancel."""
         request = generation(self.model, prompt, is_streamed=True, **options)
-        pieces: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()
-        chunks = self._services.generate(request)
-        pouring = asyncio.run_coroutine_threadsafe(_pour(chunks, pieces), self._loop)
+        pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        pouring = self._start(_pour(self._services.generate(request), pieces))
         try:
             while (piece := pieces.get()) is not None:
-                if isinstance(piece, BaseException):
-                    raise piece
                 yield piece
+            pouring.result()  # raises what ended the stream early
         finally:
             pouring.cancel()
 
@@ -143,19 +140,27 @@ class LLM:
         return f"canteen.LLM({self.model!r})"
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run on the loop's thread, so that it works where another loop runs, as in Jupyter."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        """Run to the end; an interruption (Ctrl-C) of the caller cancels the work too."""
+        future = self._start(work)
+        try:
+            return future.result()
+        finally:
+            future.cancel()
+
+    def _start(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
+        """Start on the loop's thread, so that it works where another loop runs, as in Jupyter."""
+        if self._loop.is_closed():
+            work.close()
+            raise InvalidRequest(f"{self!r} is closed; make another")
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
 
-async def _pour(
-    chunks: AsyncGenerator[Chunk], pieces: "queue.SimpleQueue[str | BaseException | None]"
-) -> None:
+async def _pour(chunks: AsyncGenerator[Chunk], pieces: "queue.SimpleQueue[str | None]") -> None:
+    """Put the text into the queue, and None at the end, however it comes."""
     try:
         async with aclosing(chunks):
             async for chunk in chunks:
                 if chunk.text:
                     pieces.put(chunk.text)
-    except CanteenError as error:
-        pieces.put(error)
     finally:
         pieces.put(None)

@@ -3,10 +3,9 @@
 import dataclasses
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from canteen.cli import store
+from canteen.core.model import ModelCard
 
 
 @click.command
@@ -20,9 +19,10 @@ def command(is_json: bool) -> None:
     if not cards:
         click.echo("the store is empty; canteen pull smollm2:135m brings the default model")
         return
-    table = Table("NAME", "DIGEST", "SIZE", "ENGINE", "MODIFIED", box=None, pad_edge=False)
-    for card in cards:
-        digest = card.digest.removeprefix("sha256:")[:12]
-        size = store.human_bytes(card.size_bytes)
-        table.add_row(card.name, digest, size, card.engine, card.modified_at[:19])
-    Console(soft_wrap=True).print(table)
+    store.echo_table(("NAME", "DIGEST", "SIZE", "ENGINE", "MODIFIED"), map(_row, cards))
+
+
+def _row(card: ModelCard) -> tuple[str, ...]:
+    digest = card.digest.removeprefix("sha256:")[:12]
+    size = store.human_bytes(card.size_bytes)
+    return card.name, digest, size, card.engine, card.modified_at[:19]

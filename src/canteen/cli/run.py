@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,8 @@ def _once(llm: Any, prompt: str, is_json: bool, options: dict[str, Any]) -> None
 
 def _chat(llm: Any, options: dict[str, Any]) -> None:
     """Questions and answers with their history, until /bye or the end of input."""
+    with suppress(ImportError):
+        import readline  # noqa: F401  (gives input() arrow keys and a history)
     click.echo(HELP, err=True)
     history: list[dict[str, str]] = []
     while (line := _asked()) is not None:
@@ -94,8 +97,9 @@ def _chat(llm: Any, options: dict[str, Any]) -> None:
         elif line in ("/?", "/help"):
             click.echo(HELP, err=True)
         elif line:
-            history.append({"role": "user", "content": line})
-            history.append({"role": "assistant", "content": _answer(llm, history, options)})
+            question = {"role": "user", "content": line}
+            if answer := _answer(llm, [*history, question], options):
+                history += [question, {"role": "assistant", "content": answer}]
 
 
 def _asked() -> str | None:

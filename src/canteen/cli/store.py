@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
@@ -58,6 +59,15 @@ def piped() -> str:
 def echo_json(value: Any) -> None:
     """Print JSON for people and programs."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def echo_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print aligned columns, whole even where they go into a pipe."""
+    lines = [headings, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
 
 
 def human_bytes(size: float) -> str:
