@@ -74,7 +74,7 @@ def test_preparing_the_default_model_connects_to_nothing(model_home: Path, tmp_p
     log = tmp_path / "trace"
 
     done = subprocess.run(
-        [*tracing(log), *serving.CANTEEN, "pull", f"file:{weights}"],
+        [*tracing(log), *serving.CANTEEN, "pull", f"file:{weights}", "--name", "traced"],
         env=serving.plain_environ(tmp_path / "home", {"HOME": str(tmp_path)}),
         capture_output=True,
         text=True,
