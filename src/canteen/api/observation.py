@@ -62,25 +62,11 @@ class Observation:
         if chunk.finish_reason:
             self.finish_reason = chunk.finish_reason
         if chunk.usage is not None:
-            self.usage = _sum(self.usage, chunk.usage)
+            self.usage = self.usage + chunk.usage
 
     def fail(self, error: CanteenError) -> None:
         """Note the error that ended the request."""
         self.error_code = error.code
-
-
-def _sum(one: Usage, other: Usage) -> Usage:
-    """The usage of two generations for one request: tokens add up, waiting overlaps."""
-    return Usage(
-        prompt_tokens=one.prompt_tokens + other.prompt_tokens,
-        cached_tokens=one.cached_tokens + other.cached_tokens,
-        completion_tokens=one.completion_tokens + other.completion_tokens,
-        truncated_tokens=one.truncated_tokens + other.truncated_tokens,
-        load_s=max(one.load_s, other.load_s),
-        queue_s=max(one.queue_s, other.queue_s),
-        prefill_s=max(one.prefill_s, other.prefill_s),
-        decode_s=max(one.decode_s, other.decode_s),
-    )
 
 
 def observed(services: "Services", observation: Observation) -> "Services":
@@ -108,5 +94,5 @@ class _Observed:
     async def embed(self, request: EmbeddingRequest) -> Embeddings:
         self._observation.model = request.model
         made = await self._services.embed(request)
-        self._observation.usage = _sum(self._observation.usage, made.usage)
+        self._observation.usage = self._observation.usage + made.usage
         return made

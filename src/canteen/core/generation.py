@@ -126,6 +126,19 @@ class Usage:
     prefill_s: float = 0.0
     decode_s: float = 0.0
 
+    def __add__(self, other: "Usage") -> "Usage":
+        """Of two parts of one request: tokens add up, times overlap, so the longest counts."""
+        return Usage(
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            truncated_tokens=self.truncated_tokens + other.truncated_tokens,
+            load_s=max(self.load_s, other.load_s),
+            queue_s=max(self.queue_s, other.queue_s),
+            prefill_s=max(self.prefill_s, other.prefill_s),
+            decode_s=max(self.decode_s, other.decode_s),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:

@@ -2,83 +2,39 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-    model_validator,
-)
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from canteen.api.ollama.durations import seconds
+from canteen.api.wire import (
+    LISTED,
+    MOST_TOKENS,
+    MOST_TOP_LOGPROBS,
+    WHOLE,
+    Name,
+    Penalty,
+    Wire,
+    expecting,
+)
 
-MOST_TOKENS = 2**31 - 1
 MOST_STOPS = 64
 MOST_INPUTS = 4096
-MOST_TOP_LOGPROBS = 20
 
 
-class Wire(BaseModel):
-    """A JSON object in which unknown keys are ignored and null means absent, at every depth."""
-
-    model_config = ConfigDict(
-        extra="ignore",
-        strict=True,
-        allow_inf_nan=False,
-        protected_namespaces=(),
-        populate_by_name=True,
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_nulls(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            return {key: value for key, value in data.items() if value is not None}
-        return data
-
-
-def _whole(value: Any) -> Any:
-    """Some JSON writers know only floats: 16.0 is 16."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-def _expecting(what: str) -> WrapValidator:
-    """Of several forms: one error that names them all, in place of one for each."""
-
-    def validate(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-        try:
-            return handler(value)
-        except ValidationError:
-            raise ValueError(f"Input should be {what}") from None
-
-    return WrapValidator(validate)
-
-
-WHOLE = BeforeValidator(_whole, json_schema_input_type=int)
-Name = Annotated[str, Field(min_length=1, max_length=256)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Penalty = Annotated[float, Field(ge=-2, le=2)]
 Texts = Annotated[
     list[str],
     Field(max_length=MOST_INPUTS),
-    BeforeValidator(_listed, json_schema_input_type=str | list[str]),
+    LISTED,
 ]
 KeepAlive = Annotated[
     float,
     Field(allow_inf_nan=True),
     BeforeValidator(seconds, json_schema_input_type=float | str),
 ]
-Format = Annotated[str | dict[str, Any], _expecting("'json' or a JSON schema")]
+Format = Annotated[str | dict[str, Any], expecting("'json' or a JSON schema")]
 Think = Annotated[
     bool | Literal["low", "medium", "high", "max"],
-    _expecting("true, false, 'low', 'medium', 'high' or 'max'"),
+    expecting("true, false, 'low', 'medium', 'high' or 'max'"),
 ]
 
 
@@ -95,7 +51,7 @@ class Options(Wire):
     stop: Annotated[
         list[str],
         Field(max_length=MOST_STOPS),
-        BeforeValidator(_listed, json_schema_input_type=str | list[str]),
+        LISTED,
     ] = Field(default_factory=list)
     repeat_penalty: Annotated[float, Field(gt=0, le=100)] = 1.0
     presence_penalty: Penalty = 0.0
@@ -150,9 +106,7 @@ class PastFunction(Wire):
     """The function of a call in the history; arguments are an object, or its JSON text."""
 
     name: Name
-    arguments: Annotated[dict[str, Any] | str, _expecting("an object")] = Field(
-        default_factory=dict
-    )
+    arguments: Annotated[dict[str, Any] | str, expecting("an object")] = Field(default_factory=dict)
 
 
 class PastCall(Wire):
@@ -244,8 +198,6 @@ class CreateRequest(Named):
     path: str = ""
     template: str | None = None
     system: str | None = None
-    license: Annotated[
-        list[str] | None, BeforeValidator(_listed, json_schema_input_type=str | list[str])
-    ] = None
+    license: Annotated[list[str] | None, LISTED] = None
     parameters: Parameters = Parameters()
     messages: list[Turn] = Field(default_factory=list)

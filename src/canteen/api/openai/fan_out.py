@@ -41,7 +41,7 @@ async def _merged(
             raise item
         if item.usage is not None:
             num_running -= 1
-            usage = _sum(usage, item.usage)
+            usage = usage + item.usage
             item = replace(item, usage=None if num_running else usage)
         yield item
 
@@ -58,17 +58,3 @@ async def _feed(
                 await queue.put(replace(chunk, index=chunk.index + offset))
     except Exception as exc:  # noqa: BLE001 - it is raised again by who reads the queue
         await queue.put(exc)
-
-
-def _sum(one: Usage, other: Usage) -> Usage:
-    """Tokens add up; the parts ran side by side, so the longest times count."""
-    return Usage(
-        prompt_tokens=one.prompt_tokens + other.prompt_tokens,
-        cached_tokens=one.cached_tokens + other.cached_tokens,
-        completion_tokens=one.completion_tokens + other.completion_tokens,
-        truncated_tokens=one.truncated_tokens + other.truncated_tokens,
-        load_s=max(one.load_s, other.load_s),
-        queue_s=max(one.queue_s, other.queue_s),
-        prefill_s=max(one.prefill_s, other.prefill_s),
-        decode_s=max(one.decode_s, other.decode_s),
-    )

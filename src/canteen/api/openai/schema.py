@@ -4,17 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from canteen.api.openai.wire import (
-    MOST_TOP_LOGPROBS,
-    WHOLE,
-    Content,
-    Count,
-    Generating,
-    Name,
-    Texts,
-    Wire,
-    expecting,
-)
+from canteen.api.openai.wire import Content, Count, Generating, Texts
+from canteen.api.wire import MOST_TOP_LOGPROBS, WHOLE, Name, Wire, expecting
 
 MOST_PROMPTS = 128
 MOST_INPUTS = 2048

@@ -1,46 +1,13 @@
-"""What every request of this dialect has in common: null is absence, and numbers are numbers."""
+"""What several requests of this dialect have in common."""
 
 from typing import Annotated, Any
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field
 
-MOST_TOKENS = 2**31 - 1
+from canteen.api.wire import LISTED, MOST_TOKENS, WHOLE, Name, Penalty, Wire, expecting
+
 MOST_CHOICES = 32
 MOST_STOPS = 16
-MOST_TOP_LOGPROBS = 20
-
-
-class Wire(BaseModel):
-    """A JSON object in which unknown keys are ignored and null means absent, at every depth."""
-
-    model_config = ConfigDict(
-        extra="ignore", strict=True, allow_inf_nan=False, protected_namespaces=()
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_nulls(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            return {key: value for key, value in data.items() if value is not None}
-        return data
-
-
-def _whole(value: Any) -> Any:
-    """Some JSON writers know only floats: 16.0 is 16."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
 
 
 def _parts(value: Any) -> Any:
@@ -52,30 +19,15 @@ def _parts(value: Any) -> Any:
     return value
 
 
-def expecting(what: str) -> WrapValidator:
-    """Of several forms: one error that names them all, in place of one for each."""
-
-    def validate(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-        try:
-            return handler(value)
-        except ValidationError:
-            raise ValueError(f"Input should be {what}") from None
-
-    return WrapValidator(validate)
-
-
-WHOLE = BeforeValidator(_whole)
 Count = Annotated[int, Field(ge=1, le=MOST_TOKENS), WHOLE]
 TokenId = Annotated[int, Field(ge=0, le=MOST_TOKENS)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 TopP = Annotated[float, Field(gt=0, le=1)]
-Penalty = Annotated[float, Field(ge=-2, le=2)]
 Stop = Annotated[
     list[str],
     Field(max_length=MOST_STOPS),
-    BeforeValidator(_listed, json_schema_input_type=str | list[str]),
+    LISTED,
 ]
-Name = Annotated[str, Field(min_length=1, max_length=256)]
 Texts = Annotated[
     str | list[str] | list[TokenId] | list[list[TokenId]],
     expecting("a string, a list of strings, a list of token ids, or a list of such lists"),

@@ -4,16 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from canteen.api.openai.wire import (
-    MOST_TOP_LOGPROBS,
-    WHOLE,
-    Content,
-    Count,
-    Name,
-    Sampling,
-    Wire,
-    expecting,
-)
+from canteen.api.openai.wire import Content, Count, Sampling
+from canteen.api.wire import MOST_TOP_LOGPROBS, WHOLE, Name, Wire, expecting
 
 
 class InputItem(Wire):
