@@ -14,27 +14,12 @@ from canteen.api.ollama.translate import Asked
 from canteen.api.streaming import json_bytes
 from canteen.core.errors import InvalidRequest
 from canteen.core.generation import Choice, Chunk, Completion, ToolCall, Usage
-from canteen.core.model import ModelCard
+from tests.cards import card
 
 # Time says nothing here but how busy the machine is.
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 NOW = "2026-11-01T12:00:00Z"
-CARD = ModelCard(
-    name="m:latest",
-    kind="generator",
-    digest="sha256:" + "0" * 64,
-    engine="openvino",
-    folder="prepared/0",
-    source="file:m",
-    format="gguf",
-    architecture="llama",
-    num_parameters=1,
-    context_length=8192,
-    size_bytes=1,
-    quantization="Q4_1",
-    modified_at=NOW,
-    template="{{ messages }}",
-)
+CARD = card(context_length=8192, template="{{ messages }}")
 ASKED = Asked("id", CARD, ("completion", "tools"), "someone")
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),

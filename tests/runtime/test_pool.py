@@ -11,22 +11,9 @@ from canteen.core.generation import Chunk, GenerationRequest
 from canteen.core.model import ModelCard
 from canteen.runtime.admission import Limited
 from canteen.runtime.pool import Health, Pool, Served
+from tests.cards import card
 
-CARD = ModelCard(
-    name="m:latest",
-    kind="generator",
-    digest="sha256:0",
-    engine="fake",
-    folder="prepared/m",
-    source="file:m",
-    format="gguf",
-    architecture="llama",
-    num_parameters=1,
-    context_length=8,
-    size_bytes=1,
-    quantization="int8",
-    modified_at="2026-01-01T00:00:00Z",
-)
+CARD = card()
 
 
 class Fake:

@@ -27,23 +27,9 @@ from canteen.core.generation import (
     ToolCall,
 )
 from canteen.core.model import ModelCard
+from tests.cards import card
 
-CARD = ModelCard(
-    name="m:latest",
-    kind="generator",
-    digest="sha256:" + "0" * 64,
-    engine="openvino",
-    folder="prepared/0",
-    source="file:m",
-    format="gguf",
-    architecture="llama",
-    num_parameters=1,
-    context_length=8192,
-    size_bytes=1,
-    quantization="Q4_1",
-    modified_at="2026-11-01T12:00:00Z",
-    template="{{ messages }}",
-)
+CARD = card(context_length=8192, template="{{ messages }}")
 DERIVED = replace(
     CARD,
     parent="base:latest",

@@ -7,25 +7,7 @@ from canteen.api.openai.defaults import filled, introduced
 from canteen.api.openai.schema import ChatRequest
 from canteen.core.generation import GenerationRequest, Message
 from canteen.core.model import ModelCard
-
-
-def card(**fields: Any) -> ModelCard:
-    usual: dict[str, Any] = {
-        "name": "m:latest",
-        "kind": "generator",
-        "digest": "",
-        "engine": "echo",
-        "folder": "",
-        "source": "builtin:echo",
-        "format": "",
-        "architecture": "",
-        "num_parameters": 0,
-        "context_length": 1,
-        "size_bytes": 0,
-        "quantization": "",
-        "modified_at": "1970-01-01T00:00:17Z",
-    }
-    return ModelCard(**(usual | fields))
+from tests.cards import card
 
 
 def asked(model: ModelCard, **keys: Any) -> GenerationRequest:
