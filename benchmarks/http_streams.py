@@ -145,7 +145,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def row(ours: list[Measured], theirs: list[Measured], streams: int) -> str:
+def row(ours: list[Measured], theirs: list[Measured], streams: int, weights: str) -> str:
     """The row for the log: medians, and the median of the rounds' ratios."""
     pairs = list(zip(ours, theirs, strict=True))
     ratio = median(our.tokens_per_s / their.tokens_per_s for our, their in pairs)
@@ -157,6 +157,7 @@ def row(ours: list[Measured], theirs: list[Measured], streams: int) -> str:
         f"{datetime.now(UTC):%Y-%m-%d}",
         commit,
         f"{hardware()}, {os.cpu_count()} cores",
+        weights,
         f"{streams}",
         f"{median(one.tokens_per_s for one in ours):.0f}",
         f"{median(one.tokens_per_s for one in theirs):.0f}",
@@ -203,7 +204,8 @@ def main() -> None:
             if number >= 0:
                 ours.append(our)
                 theirs.append(their)
-    print(row(ours, theirs, options.streams))
+    weights = options.gguf.name if options.gguf else "the same GGUF"
+    print(row(ours, theirs, options.streams, weights))
 
 
 if __name__ == "__main__":
