@@ -50,6 +50,7 @@ def test_a_request_survives(text: str) -> None:
     "error",
     [
         ContextTooLong(9, 8),
+        ContextTooLong(9, 8, is_at_least=True),
         InvalidRequest("no", param="top_p"),
         NotSupported("not here"),
         EngineError("broken"),

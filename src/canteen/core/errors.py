@@ -37,18 +37,24 @@ class InvalidRequest(CanteenError):
 
 
 class ContextTooLong(InvalidRequest):
-    """The prompt (and what is to follow) does not fit the context."""
+    """The prompt (and what is to follow) does not fit the context.
+
+    `is_at_least`: the prompt was so long that its tokens were not counted to the end.
+    """
 
     code = "context_length_exceeded"
 
-    def __init__(self, prompt_tokens: int, context_length: int) -> None:
+    def __init__(
+        self, prompt_tokens: int, context_length: int, *, is_at_least: bool = False
+    ) -> None:
         super().__init__(
-            f"the prompt has {prompt_tokens} tokens and the context holds {context_length} "
+            f"the prompt has {'at least ' * is_at_least}{prompt_tokens} tokens and the context holds {context_length} "
             "(the answer needs at least one of them); shorten the prompt or ask for truncation",
             param="messages",
         )
         self.prompt_tokens = prompt_tokens
         self.context_length = context_length
+        self.is_at_least = is_at_least
 
 
 class ModelNotFound(InvalidRequest):

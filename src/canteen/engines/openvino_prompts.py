@@ -94,7 +94,8 @@ class Prompts:
             return text
         if truncate:
             return text[-most:]
-        raise ContextTooLong(len(text) // self.vocabulary.longest, context_length)
+        least = len(text) // self.vocabulary.longest
+        raise ContextTooLong(least, context_length, is_at_least=True)
 
     def _encoded(self, text: str) -> list[int]:
         try:

@@ -17,6 +17,7 @@ from canteen.core.errors import (
 from canteen.core.generation import Chunk, EmbeddingRequest, Embeddings, GenerationRequest
 
 HEADER = struct.Struct("<I")
+TOO_LONG = ("prompt_tokens", "context_length", "is_at_least")
 INVALID = {kind.__name__: kind for kind in (InvalidRequest, NotSupported, ModelUnsuitable)}
 
 
@@ -115,7 +116,7 @@ def frame(message: Command | Event) -> bytes:
 
 def to_wire(error: CanteenError) -> WireError:
     """An error, ready to travel."""
-    names = ("param", "prompt_tokens", "context_length")
+    names = TOO_LONG if isinstance(error, ContextTooLong) else ("param",)
     fields = {name: getattr(error, name) for name in names if hasattr(error, name)}
     return WireError(type(error).__name__, error.message, error.code, fields)
 
@@ -123,7 +124,7 @@ def to_wire(error: CanteenError) -> WireError:
 def from_wire(wire: WireError) -> CanteenError:
     """The error that travelled; a kind that is unknown here is an EngineError."""
     if wire.kind == ContextTooLong.__name__:
-        return ContextTooLong(wire.fields["prompt_tokens"], wire.fields["context_length"])
+        return ContextTooLong(**wire.fields)
     kind = INVALID.get(wire.kind)
     if kind is not None:
         return kind(wire.message, param=wire.fields.get("param"), code=wire.code)
