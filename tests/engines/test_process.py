@@ -1,3 +1,4 @@
+# ruff: noqa: ASYNC110 - the worker is another process: only asking tells how it is
 """A worker process on the echo engine: it answers, dies, comes back, and cancels."""
 
 import asyncio
@@ -70,7 +71,7 @@ async def test_a_killed_worker_ends_its_requests_and_serves_again(
 ) -> None:
     streams = [asyncio.create_task(complete(engine, request(str(i)))) for i in range(16)]
     async with asyncio.timeout(10):
-        while (await engine.stats()).num_running < 16:  # noqa: ASYNC110 - only asking tells
+        while (await engine.stats()).num_running < 16:
             await asyncio.sleep(0.01)
 
     assert worker.pid is not None
@@ -90,6 +91,25 @@ async def test_the_worker_ends_when_it_is_closed(engine: WorkerEngine, worker: W
 
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+async def test_a_request_after_the_end_is_told_so(engine: WorkerEngine) -> None:
+    await engine.close()
+
+    with pytest.raises(WorkerDied, match="out of memory"):
+        await complete(engine, request("1"))
+    assert (await engine.stats()).num_running == 0
+
+
+async def test_a_request_that_comes_while_the_worker_is_dead_waits_for_the_next(
+    engine: WorkerEngine, worker: Worker
+) -> None:
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGKILL)
+    while worker.is_ready:
+        await asyncio.sleep(0)
+
+    assert (await complete(engine, request("1", max_tokens=3))).text == "a b c"
 
 
 async def test_an_unknown_engine_is_refused_by_name() -> None:

@@ -40,6 +40,7 @@ FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 30.0
 STEADY_S = 60.0
 MOST_FAILED_LOADS = 3
+UNLOADED = "the model was taken out of memory; please send the request again"
 
 Inbox = asyncio.Queue[Chunk | Embeddings | CanteenError]
 
@@ -79,7 +80,7 @@ class Worker:
             # Not cancelled: it must reap the process it may just have started.
             await asyncio.shield(self._supervisor)
         if not self._loaded.done():
-            self._fail_loading(WorkerDied("the model was taken out of memory; please try again"))
+            self._fail_loading(WorkerDied(UNLOADED))
 
     @property
     def is_ready(self) -> bool:
@@ -94,6 +95,8 @@ class Worker:
     async def open(self, request_id: str, command: Command) -> Inbox:
         """Send what begins a request; its answers come to the inbox."""
         await asyncio.shield(self._loaded)
+        if self._closing.is_set():
+            raise WorkerDied(UNLOADED)
         inbox = self._inboxes[request_id] = Inbox()
         self._send(command)
         return inbox
@@ -105,7 +108,7 @@ class Worker:
 
     async def stats(self) -> EngineStats:
         """The worker's gauges; zeros while it is not there."""
-        if not self.is_ready:
+        if not self.is_ready or self._closing.is_set():
             return EngineStats()
         if self._stats is None or self._stats.done():
             self._stats = asyncio.get_running_loop().create_future()
@@ -121,10 +124,7 @@ class Worker:
         pauses = _pauses()
         while not self._closing.is_set():
             started_s = loop.time()
-            try:
-                await self._live()
-            finally:
-                self._bury()
+            await self._live()
             if self._closing.is_set() or (self._loaded.done() and self._loaded.exception()):
                 return
             if loop.time() - started_s > STEADY_S:
@@ -135,7 +135,6 @@ class Worker:
                 "a worker ended; starting it again",
                 extra={"engine": self._load.engine, "pause_s": pause_s},
             )
-            self._loaded = self._loaded if not self._loaded.done() else loop.create_future()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), pause_s)
 
@@ -158,7 +157,11 @@ class Worker:
             self._send(self._load)
             if not self._closing.is_set():
                 await self._listen(reader)
+        except OSError:
+            # No process, no memory or no file descriptor to be had: perhaps next time.
+            logger.exception("a worker could not be started")
         finally:
+            self._bury()
             ours.close()
             await self._reap()
 
@@ -207,7 +210,8 @@ class Worker:
                 os.kill(self._process.pid, signal.SIGKILL)
 
     def _bury(self) -> None:
-        """End what was in flight; where nothing was ever loaded, say so to those who wait."""
+        """End what was in flight. Who comes now waits for the next life, unless there is none:
+        the model is unloaded, or was never loaded."""
         for inbox in self._inboxes.values():
             inbox.put_nowait(
                 WorkerDied("the process that held the model ended; please send the request again")
@@ -215,7 +219,9 @@ class Worker:
         self._inboxes.clear()
         if self._stats is not None and not self._stats.done():
             self._stats.set_result(EngineStats())
-        if not self._loaded.done() and self.num_restarts >= MOST_FAILED_LOADS:
+        if self.is_ready and not self._closing.is_set():
+            self._loaded = asyncio.get_running_loop().create_future()
+        elif not self._loaded.done() and self.num_restarts >= MOST_FAILED_LOADS:
             self._fail_loading(EngineError("the model's process ends while it is loading"))
 
     def _fail_loading(self, error: CanteenError) -> None:
