@@ -47,8 +47,9 @@ class ContextTooLong(InvalidRequest):
     def __init__(
         self, prompt_tokens: int, context_length: int, *, is_at_least: bool = False
     ) -> None:
+        count = f"at least {prompt_tokens}" if is_at_least else f"{prompt_tokens}"
         super().__init__(
-            f"the prompt has {'at least ' * is_at_least}{prompt_tokens} tokens and the context holds {context_length} "
+            f"the prompt has {count} tokens and the context holds {context_length} "
             "(the answer needs at least one of them); shorten the prompt or ask for truncation",
             param="messages",
         )
