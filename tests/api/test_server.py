@@ -82,11 +82,11 @@ def test_a_busy_port_says_what_answers_there(echo_server: Server) -> None:
 
 
 def test_a_busy_port_may_not_speak_http() -> None:
-    with (
-        bind("127.0.0.1", 0) as mute,
-        pytest.raises(InvalidRequest, match="does not speak HTTP"),
-    ):
-        bind("127.0.0.1", mute.getsockname()[1])
+    with bind("127.0.0.1", 0) as mute:
+        mute.listen()
+
+        with pytest.raises(InvalidRequest, match="does not speak HTTP"):
+            bind("127.0.0.1", mute.getsockname()[1])
 
 
 def test_an_address_that_is_not_ours_is_refused() -> None:

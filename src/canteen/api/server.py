@@ -42,7 +42,10 @@ def check_is_allowed(settings: "Settings") -> None:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; raises InvalidRequest, saying what answers there if something does."""
+    """A socket that holds the port; raises InvalidRequest, saying what answers there already.
+
+    It does not listen before the server does: until then callers are refused, not kept waiting.
+    """
     try:
         family, kind, proto, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -53,7 +56,6 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        listener.listen(BACKLOG)
     except OSError as exc:
         listener.close()
         raise InvalidRequest(_why_not_bound(host, port, exc), param="port") from exc
