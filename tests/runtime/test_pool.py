@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from canteen.core.engine import Capabilities, EngineStats
-from canteen.core.errors import EngineError
+from canteen.core.errors import EngineError, Overloaded
 from canteen.core.generation import Chunk, GenerationRequest
 from canteen.core.model import ModelCard
 from canteen.runtime.admission import Limited
@@ -143,6 +143,20 @@ async def test_a_use_that_says_nothing_of_it_keeps_it_for_the_usual_time(
 
     assert (await pool.loaded())[0].expires_at is not None
     await pool.close()
+
+
+async def test_who_waits_for_a_model_that_is_unloaded_is_told_to_try_again(
+    kitchen: Kitchen,
+) -> None:
+    kitchen.pause.clear()
+    pool = Pool(kitchen.create, 60)
+    waiting = asyncio.create_task(use(pool))
+    await asyncio.sleep(0)
+
+    await pool.unload(CARD)
+
+    with pytest.raises(Overloaded, match="try again"):
+        await waiting
 
 
 async def test_a_load_that_fails_is_tried_again_by_the_next(kitchen: Kitchen) -> None:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
 from canteen.core.engine import EngineStats
+from canteen.core.errors import Overloaded
 from canteen.core.model import ModelCard
 from canteen.runtime.admission import Gate, Limited, LimitedEmbedder
 
@@ -130,6 +131,15 @@ class Pool:
         try:
             # Shielded: one caller who leaves does not take the model from the others.
             await asyncio.shield(slot.loading)
+        except asyncio.CancelledError:
+            if not slot.loading.cancelled():
+                raise
+            # It is the loading that was cancelled, by an unload, and not who waited for it.
+            raise Overloaded(
+                "the model was unloaded while it was loading; please try again",
+                retry_after_s=1.0,
+                code="model_loading",
+            ) from None
         except Exception:
             if self._slots.get(_key(card)) is slot:
                 del self._slots[_key(card)]
