@@ -10,9 +10,23 @@ from contextlib import aclosing
 import pytest
 
 from canteen.core.engine import complete
-from canteen.core.errors import ContextTooLong, InvalidRequest, NotSupported, WorkerDied
-from canteen.core.generation import EmbeddingRequest, GenerationRequest, Message, SamplingParams
+from canteen.core.errors import (
+    ContextTooLong,
+    EngineError,
+    InvalidRequest,
+    NotSupported,
+    WorkerDied,
+)
+from canteen.core.generation import (
+    EmbeddingRequest,
+    GenerationRequest,
+    Grammar,
+    Message,
+    SamplingParams,
+)
 from canteen.engines.process import Worker, WorkerEmbedder, WorkerEngine
+
+LOOP = '{"$ref": "#"}'
 
 
 def request(request_id: str, prompt: str = "a b c", max_tokens: int = 1000) -> GenerationRequest:
@@ -110,6 +124,18 @@ async def test_a_request_that_comes_while_the_worker_is_dead_waits_for_the_next(
         await asyncio.sleep(0)
 
     assert (await complete(engine, request("1", max_tokens=3))).text == "a b c"
+
+
+async def test_what_an_engine_cannot_take_ends_that_request_only(
+    engine: WorkerEngine, worker: Worker
+) -> None:
+    endless = GenerationRequest("1", "echo", prompt="a", grammar=Grammar("json_schema", LOOP))
+
+    with pytest.raises(EngineError, match="could not take"):
+        await complete(engine, endless)
+
+    assert (await complete(engine, request("2", max_tokens=3))).text == "a b c"
+    assert worker.num_restarts == 0
 
 
 async def test_an_unknown_engine_is_refused_by_name() -> None:

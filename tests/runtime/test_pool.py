@@ -22,6 +22,7 @@ class Fake:
     name = "fake"
     capabilities = Capabilities(8, 4)
     is_ready = True
+    is_over = False
     num_restarts = 0
     is_closed = False
 
@@ -142,6 +143,17 @@ async def test_a_use_that_says_nothing_of_it_keeps_it_for_the_usual_time(
     await use(pool)
 
     assert (await pool.loaded())[0].expires_at is not None
+    await pool.close()
+
+
+async def test_a_model_whose_worker_gave_up_is_loaded_anew(kitchen: Kitchen) -> None:
+    pool = Pool(kitchen.create, 60)
+    await use(pool)
+
+    kitchen.made[0].is_over = True
+    await use(pool)
+
+    assert len(kitchen.made) == 2
     await pool.close()
 
 

@@ -129,6 +129,9 @@ async def test_json_mode_gives_an_object_or_an_error(text: str) -> None:
         ({"allOf": [{"type": "object"}, {"required": ["a"]}]}, r"\$\.allOf"),
         ({"$ref": "https://example.com/schema"}, r"\$\.\$ref"),
         ({"type": "string", "pattern": "^(?!a)"}, r"\$\.pattern"),
+        ({"$schema": "http://127.0.0.1:9/schema"}, r"\$\.\$schema"),
+        ({"items": {"$schema": "file:///etc/hostname"}}, r"\$\.items\.\$schema"),
+        ({"$defs": 5}, r"\$\.\$defs"),
         ({"items": [{"not": {}}]}, r"\$\.items\[0\]\.not"),
     ],
 )
@@ -230,3 +233,41 @@ async def test_tools_with_definitions_of_their_own_do_not_clash() -> None:
     completion = await run(Scripted([script]), request)
 
     assert completion.choices[0].tool_calls[0].arguments == '{"x":5}'
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"type": "object", "$defs": 5},
+        {"type": "object", "properties": {"a": {"$ref": "#"}}},
+        {"type": "object", "properties": {"a": {"$ref": "http://127.0.0.1:9/"}}},
+    ],
+)
+async def test_a_tool_that_cannot_be_enforced_is_refused(parameters: Any) -> None:
+    request = asked(tools=(Tool("t", "", parameters),), tool_choice=ToolChoice("required"))
+
+    with pytest.raises(InvalidRequest) as caught:
+        await run(Scripted([]), request)
+
+    assert caught.value.param == "tools"
+
+
+async def test_a_tool_nested_deeply_is_refused() -> None:
+    parameters: dict[str, Any] = {}
+    for _ in range(900):
+        parameters = {"items": parameters}
+    request = asked(tools=(Tool("t", "", parameters),), tool_choice=ToolChoice("required"))
+
+    with pytest.raises(InvalidRequest, match="deeper"):
+        await run(Scripted([]), request)
+
+
+async def test_an_enum_that_looks_like_a_reference_is_left_alone() -> None:
+    value = {"$ref": "#/$defs/X"}
+    parameters = {"type": "object", "properties": {"a": {"enum": [value]}}, "required": ["a"]}
+    script = [json.dumps({"name": "t", "arguments": {"a": value}})]
+    request = asked(tools=(Tool("t", "", parameters),), tool_choice=ToolChoice("required"))
+
+    completion = await run(Scripted([script]), request)
+
+    assert json.loads(completion.choices[0].tool_calls[0].arguments) == {"a": value}

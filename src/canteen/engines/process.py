@@ -11,6 +11,8 @@ import sys
 from collections.abc import AsyncGenerator
 from typing import Any
 
+import msgspec
+
 from canteen.core.engine import Capabilities, EngineStats
 from canteen.core.errors import CanteenError, EngineError, WorkerDied
 from canteen.core.generation import Chunk, EmbeddingRequest, Embeddings, GenerationRequest
@@ -40,6 +42,7 @@ FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 30.0
 STEADY_S = 60.0
 MOST_FAILED_LOADS = 3
+STATS_WITHIN_S = 0.5
 UNLOADED = "the model was taken out of memory; please send the request again"
 
 Inbox = asyncio.Queue[Chunk | Embeddings | CanteenError]
@@ -61,6 +64,8 @@ class Worker:
         self._process: asyncio.subprocess.Process | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
+        self._last_stats = EngineStats()
+        self._num_failed_loads = 0
         self.num_restarts = 0
 
     async def start(self) -> Loaded:
@@ -88,6 +93,11 @@ class Worker:
         return self._loaded.done() and not self._loaded.exception()
 
     @property
+    def is_over(self) -> bool:
+        """Whether it has given up: closed, or several loads in a row have failed."""
+        return self._supervisor is not None and self._supervisor.done()
+
+    @property
     def pid(self) -> int | None:
         """The process id, while there is a process."""
         return self._process.pid if self._process else None
@@ -107,13 +117,18 @@ class Worker:
             self._send(Cancel(request_id))
 
     async def stats(self) -> EngineStats:
-        """The worker's gauges; zeros while it is not there."""
+        """The worker's gauges, the last known ones while it is busy with a step; zeros while
+        it is not there.
+        """
         if not self.is_ready or self._closing.is_set():
             return EngineStats()
         if self._stats is None or self._stats.done():
             self._stats = asyncio.get_running_loop().create_future()
             self._send(AskStats())
-        return await asyncio.shield(self._stats)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STATS_WITHIN_S):
+                self._last_stats = await asyncio.shield(self._stats)
+        return self._last_stats
 
     def _send(self, command: Command) -> None:
         if self._writer is not None and not self._writer.is_closing():
@@ -157,8 +172,8 @@ class Worker:
             self._send(self._load)
             if not self._closing.is_set():
                 await self._listen(reader)
-        except OSError:
-            # No process, no memory or no file descriptor to be had: perhaps next time.
+        except (OSError, msgspec.DecodeError, asyncio.InvalidStateError):
+            # No process or memory to be had, or a worker that talks nonsense: perhaps next time.
             logger.exception("a worker could not be started")
         finally:
             self._bury()
@@ -181,6 +196,7 @@ class Worker:
             if self._stats is not None and not self._stats.done():
                 self._stats.set_result(event.stats)
         elif isinstance(event, Loaded):
+            self._num_failed_loads = 0
             self._loaded.set_result(event)
         elif isinstance(event, LoadFailed):
             self._fail_loading(from_wire(event.error))
@@ -221,7 +237,9 @@ class Worker:
             self._stats.set_result(EngineStats())
         if self.is_ready and not self._closing.is_set():
             self._loaded = asyncio.get_running_loop().create_future()
-        elif not self._loaded.done() and self.num_restarts >= MOST_FAILED_LOADS:
+            return
+        self._num_failed_loads += 1
+        if not self._loaded.done() and self._num_failed_loads > MOST_FAILED_LOADS:
             self._fail_loading(EngineError("the model's process ends while it is loading"))
 
     def _fail_loading(self, error: CanteenError) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from canteen.core.engine import BatchEmbedder, EngineStats, StepEngine
-from canteen.core.errors import CanteenError, EngineError, InvalidRequest
+from canteen.core.errors import CanteenError, EngineError
 from canteen.core.telemetry_off import switch_off
 from canteen.engines import registry
 from canteen.engines.wire import (
@@ -120,7 +120,8 @@ def _obey(engine: StepEngine, command: Command, connection: Connection) -> None:
     if isinstance(command, Add):
         try:
             engine.add(command.request)
-        except InvalidRequest as error:
+        except Exception as exc:  # noqa: BLE001 - it is logged and told to its request
+            error = _told(exc)
             connection.send(Step([WireDelta(command.request.id, None, to_wire(error))]))
     elif isinstance(command, Cancel):
         engine.cancel(command.request_id)
@@ -141,8 +142,16 @@ def _serve_embedder(embedder: BatchEmbedder, inbox: Inbox, connection: Connectio
 def _embedded(embedder: BatchEmbedder, command: Embed) -> Embedded:
     try:
         return Embedded(command.request.id, embedder.embed(command.request))
-    except InvalidRequest as error:
-        return Embedded(command.request.id, None, to_wire(error))
+    except Exception as exc:  # noqa: BLE001 - it is logged and told to its request
+        return Embedded(command.request.id, None, to_wire(_told(exc)))
+
+
+def _told(exc: Exception) -> CanteenError:
+    """What one request is told of an exception, which is no reason to end the others."""
+    if isinstance(exc, CanteenError):
+        return exc
+    logger.error("a request failed", exc_info=exc)
+    return EngineError("the engine could not take this request")
 
 
 def _resident_bytes() -> int:

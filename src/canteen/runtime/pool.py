@@ -28,6 +28,9 @@ class Health(Protocol):
     def is_ready(self) -> bool: ...
 
     @property
+    def is_over(self) -> bool: ...
+
+    @property
     def num_restarts(self) -> int: ...
 
 
@@ -68,6 +71,11 @@ class Slot:
         return self.loading.done() and not self.loading.cancelled() and not self.loading.exception()
 
     @property
+    def is_over(self) -> bool:
+        """Whether what ran the model has given up for good."""
+        return self.is_loaded and self.loading.result()[1].is_over
+
+    @property
     def served(self) -> Served:
         """What runs the model; only once it is loaded."""
         return self.loading.result()[0]
@@ -90,7 +98,9 @@ class Pool:
     @asynccontextmanager
     async def use(self, card: ModelCard, keep_alive_s: float | None = None) -> AsyncIterator[Slot]:
         """Hold a model loaded for the time of the block; raises what loading it raises."""
-        slot = self._slots.get(_key(card)) or self._open(card)
+        slot = self._slots.get(_key(card))
+        if slot is None or slot.is_over:
+            slot = self._open(card)
         slot.keep_alive_s = self._keep_alive_s if keep_alive_s is None else keep_alive_s
         self._stop_timer(slot)
         slot.num_users += 1
@@ -163,7 +173,12 @@ class Pool:
         slot.expires_s = math.inf
 
     def _expire(self, card: ModelCard) -> None:
-        task = asyncio.ensure_future(self.unload(card))
+        slot = self._slots.get(_key(card))
+        if slot is None or slot.num_users:
+            return
+        # Out of reach at once: who asks in the next moment gets a model of its own.
+        del self._slots[_key(card)]
+        task = asyncio.ensure_future(_close(slot))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 

@@ -31,6 +31,14 @@ UNENFORCED = frozenset(
         "$recursiveRef",
     }
 )
+# The drafts of JSON Schema itself; any other meta-schema would have to be fetched.
+DRAFTS = (
+    "https://json-schema.org/draft/2020-12/schema",
+    "https://json-schema.org/draft/2019-09/schema",
+    "http://json-schema.org/draft-07/schema",
+    "http://json-schema.org/draft-06/schema",
+    "http://json-schema.org/draft-04/schema",
+)
 LOOK_AROUND = ("(?=", "(?!", "(?<")
 # Their values are maps from a free name to a schema.
 NAMED = ("properties", "$defs", "definitions")
@@ -51,10 +59,10 @@ class Schema:
         if len(text) > MOST_BYTES:
             raise InvalidRequest(f"the schema is longer than {MOST_BYTES} bytes", param=param)
         schema = json.loads(text)
-        for path, problem in _problems(schema, "$", 0):
-            raise InvalidRequest(f"schema not supported: {problem} at {path}", param=param)
+        check(schema, param)
         try:
-            self._validator = jsonschema_rs.validator_for(schema)
+            # Offline: a reference is never fetched, whatever it names.
+            self._validator = jsonschema_rs.validator_for(schema, offline=True)
         except (ValueError, jsonschema_rs.ReferencingError) as exc:
             reason = str(exc).splitlines()[0]
             raise InvalidRequest(f"not a valid JSON Schema: {reason}", param=param) from exc
@@ -68,6 +76,12 @@ class Schema:
         for error in self._validator.iter_errors(value):
             return str(error.message)
         return None
+
+
+def check(schema: Any, param: str) -> None:
+    """Raises InvalidRequest, with keyword and path, for what a grammar cannot enforce."""
+    for path, problem in _problems(schema, "$", 0):
+        raise InvalidRequest(f"schema not supported: {problem} at {path}", param=param)
 
 
 def _problems(schema: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:
@@ -90,9 +104,13 @@ def _of_keyword(key: str, value: Any, path: str, depth: int) -> Iterator[tuple[s
         yield path, "'allOf' of several branches cannot be enforced"
     elif key == "$ref" and not str(value).startswith("#"):
         yield path, "a reference to elsewhere; put it under $defs"
+    elif key == "$schema" and str(value).rstrip("#") not in DRAFTS:
+        yield path, "a meta-schema that is no draft of JSON Schema"
     elif key == "pattern" and any(mark in str(value) for mark in LOOK_AROUND):
         yield path, "a pattern that looks around cannot be enforced"
-    elif key in NAMED and isinstance(value, Mapping):
+    elif key in NAMED and not isinstance(value, Mapping):
+        yield path, "what must be an object"
+    elif key in NAMED:
         for name, inner in value.items():
             yield from _problems(inner, f"{path}.{name}", depth + 1)
     elif key not in PLAIN and isinstance(value, Mapping | list):

@@ -8,6 +8,7 @@ from typing import Any
 from canteen.core.engine import Capabilities
 from canteen.core.errors import InvalidRequest
 from canteen.core.generation import GenerationRequest, Grammar, Message, Tool, ToolCall
+from canteen.tasks.schema import PLAIN, check
 
 PROMPT = """You may call these functions. Answer with one JSON object that has the function's \
 "name" and its "arguments".
@@ -47,6 +48,8 @@ def is_forced(request: GenerationRequest) -> bool:
 
 def _forced(request: GenerationRequest, capabilities: Capabilities) -> GenerationRequest:
     tools = _candidates(request)
+    for tool in tools:
+        check(tool.parameters, "tools")
     messages = request.messages
     if not capabilities.tools_in_template:
         text = PROMPT.format(tools="\n".join(_described(tool) for tool in tools))
@@ -107,12 +110,21 @@ def _moved(schema: Any, owner: str) -> Any:
         return [_moved(item, owner) for item in schema]
     if not isinstance(schema, Mapping):
         return schema
-    moved = {key: _moved(value, owner) for key, value in schema.items()}
-    reference = moved.get("$ref")
-    if isinstance(reference, str):
-        name = reference.removeprefix("#/$defs/").removeprefix("#/definitions/")
-        moved["$ref"] = f"#/$defs/{owner}.{name}"
-    return moved
+    return {key: _moved_value(key, value, owner) for key, value in schema.items()}
+
+
+def _moved_value(key: str, value: Any, owner: str) -> Any:
+    if key in PLAIN:
+        return value
+    if key != "$ref" or not isinstance(value, str):
+        return _moved(value, owner)
+    for place in ("#/$defs/", "#/definitions/"):
+        if value.startswith(place):
+            return f"#/$defs/{owner}.{value.removeprefix(place)}"
+    raise InvalidRequest(
+        f"the parameters of '{owner}' refer to {value!r}; put what they refer to under $defs",
+        param="tools",
+    )
 
 
 def parsed(text: str, tools: tuple[Tool, ...], call_id: str) -> ToolCall | None:
