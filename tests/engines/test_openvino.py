@@ -145,6 +145,10 @@ def test_any_json_object_may_be_asked_for(engine: OpenVinoEngine) -> None:
         ("{{ raise_exception('no') }}", "Jinja"),
         ("{% for i in range(1000000000) %}x{% endfor %}", "range"),
         ("x" * 100_000, "characters"),
+        ("{% for a in messages[0]['content'].split(' ') %}{{ a }}{% endfor %}", "split"),
+        ("{% for a in messages %}{% for b in messages %}x{% endfor %}{% endfor %}", "in another"),
+        ("{% for a in messages[0].content %}x{% endfor %}", "over messages"),
+        ("{% set x = 'a' %}{{ x }}", "set"),
     ],
 )
 def test_a_template_that_cannot_be_used_is_refused(

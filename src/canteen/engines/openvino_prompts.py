@@ -12,8 +12,11 @@ from canteen.engines.detokenizing import SAMPLE, Vocabulary
 
 # What Go templates have and Jinja has not: {{ .Prompt }}, {{ if .System }}, {{ end }}.
 _GO = re.compile(r"\{\{-?\s*(\.|\$|if |range |end\b|else\b|template |block )")
-# A template runs inside the engine's step loop: what could loop for long is refused.
-_LONG_RUNNING = re.compile(r"\brange\b|\bmacro\b|\*|\bloop\s*\(")
+# A template runs inside the engine's step loop, where nothing can stop it: a caller's may go
+# through the messages and the tools, once each at a time, and build up nothing on its way.
+_LONG_RUNNING = re.compile(r"\brange\b|\bmacro\b|\bset\b|\*|\bloop\s*\(|\|\s*join|\.split\b")
+_LOOP = re.compile(r"\{%-?\s*(?:for\s+\w+\s+in\s+(?P<over>.*?)|(?P<end>endfor))\s*-?%\}", re.DOTALL)
+LOOPED_OVER = ("messages", "tools")
 MOST_TEMPLATE_CHARACTERS = 64 << 10
 MOST_LOOPS = 8
 # The tokenizer's own limit, which would cut a prompt without a word, is lifted by this.
@@ -135,7 +138,7 @@ class Prompts:
             raise InvalidRequest(
                 "this model has no chat template; send a prompt, not messages", param="messages"
             )
-        if request.template:
+        if request.template and request.template != self.template:
             _check_template(request.template)
         # Without tools in its template the library would write some of its own into the prompt.
         tools = [_wire_tool(tool) for tool in request.tools] if self.has_tools else None
@@ -171,13 +174,24 @@ def _check_template(template: str) -> None:
             param="template",
         )
     code = " ".join(re.findall(r"\{[%{].*?[%}]\}", template, re.DOTALL))
-    is_long_running = _LONG_RUNNING.search(code) or code.count("for ") > MOST_LOOPS
-    if len(template) > MOST_TEMPLATE_CHARACTERS or is_long_running:
+    is_too_long = len(template) > MOST_TEMPLATE_CHARACTERS or code.count("for ") > MOST_LOOPS
+    if is_too_long or _LONG_RUNNING.search(code) or not _loops_are_plain(template):
         raise InvalidRequest(
-            f"the template must have at most {MOST_TEMPLATE_CHARACTERS} characters and "
-            f"{MOST_LOOPS} loops, and no range, macro or multiplication",
+            f"a template of one's own must have at most {MOST_TEMPLATE_CHARACTERS} characters and "
+            f"{MOST_LOOPS} loops, each over messages or tools and none in another, "
+            "and no range, macro, set, split, join or multiplication",
             param="template",
         )
+
+
+def _loops_are_plain(template: str) -> bool:
+    """Whether no loop is in another, and each is over messages or tools."""
+    depth = 0
+    for loop in _LOOP.finditer(template):
+        depth += -1 if loop["end"] else 1
+        if depth > 1 or (loop["over"] is not None and loop["over"].strip() not in LOOPED_OVER):
+            return False
+    return True
 
 
 def _wire_tool(tool: Tool) -> dict[str, Any]:
