@@ -143,6 +143,25 @@ async def test_an_unknown_engine_is_refused_by_name() -> None:
         await Worker("nope", {}).start()
 
 
+async def test_an_abandoned_batch_that_has_not_begun_is_dropped() -> None:
+    worker = Worker("echo-embedder", {})
+    embedder = WorkerEmbedder(worker, await worker.start())
+    texts = ("word " * 20_000,) * 20
+    batches = [
+        asyncio.create_task(embedder.embed(EmbeddingRequest(str(i), "echo-embed", texts)))
+        for i in range(50)
+    ]
+    await asyncio.sleep(0)
+
+    for batch in batches:
+        batch.cancel()
+    await asyncio.gather(*batches, return_exceptions=True)
+
+    async with asyncio.timeout(20):
+        await embedder.embed(EmbeddingRequest("last", "echo-embed", ("a",)))
+    await embedder.close()
+
+
 async def test_embeddings_come_through_the_wire_in_order() -> None:
     worker = Worker("echo-embedder", {})
     embedder = WorkerEmbedder(worker, await worker.start())

@@ -57,6 +57,7 @@ class _Pump:
     def __init__(self, frames: AsyncIterator[bytes]) -> None:
         self.ready: list[bytes] = []
         self.is_done = False
+        self._is_ending = False
         self.error: Exception | None = None
         self.wake = asyncio.Event()
         self._has_room = asyncio.Event()
@@ -82,7 +83,9 @@ class _Pump:
 
     def end(self, error: Exception | None = None) -> None:
         """Take no more frames; the answer ends with `error`, if it has not ended yet."""
-        if not self.is_done:
+        if not self.is_done and not self._is_ending:
+            # Once only: a second cancellation would hit the generator while it cleans up.
+            self._is_ending = True
             self.error = self.error or error
             self._task.cancel()
 

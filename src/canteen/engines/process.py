@@ -294,12 +294,14 @@ class WorkerEmbedder:
         self.name = loaded.name
 
     async def embed(self, request: EmbeddingRequest) -> Embeddings:
-        """Embed; a batch that has begun is finished even if nobody waits any more."""
+        """Embed; a batch nobody waits for any more is dropped, unless it has begun."""
         inbox = await self.worker.open(request.id, Embed(request))
+        is_finished = False
         try:
             answer = await inbox.get()
+            is_finished = True
         finally:
-            self.worker.shut(request.id, is_finished=True)
+            self.worker.shut(request.id, is_finished=is_finished)
         if not isinstance(answer, Embeddings):
             raise answer if isinstance(answer, CanteenError) else TypeError(answer)
         return answer

@@ -131,12 +131,17 @@ def _obey(engine: StepEngine, command: Command, connection: Connection) -> None:
 
 def _serve_embedder(embedder: BatchEmbedder, inbox: Inbox, connection: Connection) -> None:
     connection.send(Loaded(embedder.name))
+    queued: dict[str, Embed] = {}
     while True:
-        command = inbox.get()
-        if isinstance(command, Embed):
-            connection.send(_embedded(embedder, command))
-        elif isinstance(command, AskStats):
-            connection.send(Stats(EngineStats(memory_bytes=_resident_bytes())))
+        for command in _waiting(inbox, block=not queued):
+            if isinstance(command, Embed):
+                queued[command.request.id] = command
+            elif isinstance(command, Cancel):
+                queued.pop(command.request_id, None)
+            elif isinstance(command, AskStats):
+                connection.send(Stats(EngineStats(memory_bytes=_resident_bytes())))
+        if queued:
+            connection.send(_embedded(embedder, queued.pop(next(iter(queued)))))
 
 
 def _embedded(embedder: BatchEmbedder, command: Embed) -> Embedded:
