@@ -174,7 +174,7 @@ class Worker:
                 await self._listen(reader)
         except (OSError, msgspec.DecodeError, asyncio.InvalidStateError):
             # No process or memory to be had, or a worker that talks nonsense: perhaps next time.
-            logger.exception("a worker could not be started")
+            logger.exception("a worker could not be started, or not be understood")
         finally:
             self._bury()
             ours.close()
