@@ -4,14 +4,17 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
 from canteen.core.engine import complete
 from canteen.core.errors import (
     ContextTooLong,
+    DeadlineExceeded,
     EngineError,
     InvalidRequest,
     NotSupported,
@@ -70,6 +73,24 @@ async def test_an_invalid_request_keeps_its_parameter(engine: WorkerEngine) -> N
         await complete(engine, asked)
 
     assert caught.value.param == "top_logprobs"
+
+
+async def test_a_deadline_ends_a_stream_between_steps_and_frees_it(engine: WorkerEngine) -> None:
+    asked = replace(request("1"), deadline_s=time.monotonic() + 0.2)
+
+    with pytest.raises(DeadlineExceeded):
+        await complete(engine, asked)
+
+    assert (await engine.stats()).num_running == 0
+
+
+async def test_what_comes_after_its_deadline_is_never_begun(engine: WorkerEngine) -> None:
+    asked = replace(request("1"), deadline_s=time.monotonic() - 1)
+
+    with pytest.raises(DeadlineExceeded):
+        await complete(engine, asked)
+
+    assert (await engine.stats()).num_steps == 0
 
 
 async def test_closing_the_stream_cancels_the_sequence(engine: WorkerEngine) -> None:

@@ -34,11 +34,13 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class EngineStats:
-    """Gauges of a running engine; `kv_cache_usage` is a share of 1, memory is resident bytes."""
+    """Gauges of a running engine; `kv_cache_usage` is a share of 1, memory is resident bytes,
+    `num_steps` the steps since it was loaded."""
 
     num_running: int = 0
     kv_cache_usage: float = 0.0
     memory_bytes: int = 0
+    num_steps: int = 0
 
 
 @dataclass(frozen=True, slots=True)

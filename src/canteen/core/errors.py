@@ -7,7 +7,9 @@ CanteenError
 │   ├── Forbidden           not allowed here              403
 │   ├── NotSupported        this model cannot do it       501
 │   └── ModelUnsuitable     files we cannot run           400
+├── DeadlineExceeded        the caller's time is over     408
 ├── Overloaded              wait `retry_after_s`          503
+│   └── RateLimited         this caller wants too much    429
 └── EngineError             our fault                     500
     ├── WorkerDied          the model's process ended     500
     └── InvalidOutput       the answer broke its promise  500
@@ -97,6 +99,21 @@ class Overloaded(CanteenError):
     def __init__(self, message: str, *, retry_after_s: float, code: str | None = None) -> None:
         super().__init__(message, code=code)
         self.retry_after_s = retry_after_s
+
+
+class RateLimited(Overloaded):
+    """The caller holds more than its share of a full queue; others are still served."""
+
+    code = "rate_limit_exceeded"
+
+
+class DeadlineExceeded(CanteenError):
+    """The time that the caller gave is over; what was under way for it has been stopped."""
+
+    code = "deadline_exceeded"
+
+    def __init__(self, message: str = "the deadline passed before the answer was whole") -> None:
+        super().__init__(f"{message}; give it more time, or ask for less")
 
 
 class EngineError(CanteenError):

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "cancelled"]
+Priority = Literal["interactive", "batch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,8 @@ class GenerationRequest:
     oldest part of a prompt that is too long be dropped and counted, instead of an error.
     `template` replaces the model's own chat template (Jinja). `is_streamed` is false where the
     caller sees only the whole answer, so that an invalid one can be made again unseen.
+    `deadline_s` is a time of `time.monotonic()`, which all processes of a machine share; after
+    it nobody wants the answer. `is_retry`: the same request was refused or lost before.
     """
 
     id: str
@@ -101,6 +104,9 @@ class GenerationRequest:
     is_streamed: bool = True
     keep_alive_s: float | None = None
     caller_id: str = ""
+    deadline_s: float | None = None
+    priority: Priority = "interactive"
+    is_retry: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +188,10 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingRequest:
-    """Texts (or token ids) to embed; `truncate` cuts what is longer than the context."""
+    """Texts (or token ids) to embed; `truncate` cuts what is longer than the context.
+
+    The last three fields are those of GenerationRequest.
+    """
 
     id: str
     model: str
@@ -191,6 +200,9 @@ class EmbeddingRequest:
     truncate: bool = False
     keep_alive_s: float | None = None
     caller_id: str = ""
+    deadline_s: float | None = None
+    priority: Priority = "interactive"
+    is_retry: bool = False
 
 
 @dataclass(frozen=True, slots=True)

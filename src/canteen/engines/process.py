@@ -8,13 +8,13 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any
 
 import msgspec
 
 from canteen.core.engine import Capabilities, EngineStats
-from canteen.core.errors import CanteenError, EngineError, WorkerDied
+from canteen.core.errors import CanteenError, DeadlineExceeded, EngineError, WorkerDied
 from canteen.core.generation import Chunk, EmbeddingRequest, Embeddings, GenerationRequest
 from canteen.engines.wire import (
     HEADER,
@@ -102,19 +102,30 @@ class Worker:
         """The process id, while there is a process."""
         return self._process.pid if self._process else None
 
-    async def open(self, request_id: str, command: Command) -> Inbox:
-        """Send what begins a request; its answers come to the inbox."""
-        await asyncio.shield(self._loaded)
+    @contextlib.asynccontextmanager
+    async def asking(self, command: Add | Embed) -> AsyncIterator[Inbox]:
+        """Start a request: its answers come to the inbox, or DeadlineExceeded when its time is
+        over. What still runs of it when the block is left is cancelled.
+        """
+        request = command.request
+        await self._until_loaded(request.deadline_s)
+        inbox = self._inboxes[request.id] = Inbox()
+        self._send(command)
+        try:
+            with _alarm(inbox, request.deadline_s):
+                yield inbox
+        finally:
+            if self._inboxes.pop(request.id, None) is not None:
+                self._send(Cancel(request.id))
+
+    async def _until_loaded(self, deadline_s: float | None) -> None:
+        try:
+            async with asyncio.timeout_at(deadline_s):
+                await asyncio.shield(self._loaded)
+        except TimeoutError:
+            raise DeadlineExceeded from None
         if self._closing.is_set():
             raise WorkerDied(UNLOADED)
-        inbox = self._inboxes[request_id] = Inbox()
-        self._send(command)
-        return inbox
-
-    def shut(self, request_id: str, *, is_finished: bool) -> None:
-        """Forget a request, and cancel it where it still runs."""
-        if self._inboxes.pop(request_id, None) is not None and not is_finished:
-            self._send(Cancel(request_id))
 
     async def stats(self) -> EngineStats:
         """The worker's gauges, the last known ones while it is busy with a step; zeros while
@@ -204,11 +215,12 @@ class Worker:
     def _deliver(
         self, request_id: str, answer: Chunk | Embeddings | None, error: WireError | None
     ) -> None:
-        inbox = self._inboxes.get(request_id)
-        if inbox is not None and error is not None:
-            inbox.put_nowait(from_wire(error))
-        elif inbox is not None and answer is not None:
-            inbox.put_nowait(answer)
+        said = answer if error is None else from_wire(error)
+        # What has ended needs no cancelling.
+        find = self._inboxes.pop if _is_last(said) else self._inboxes.get
+        inbox = find(request_id, None)
+        if inbox is not None and said is not None:
+            inbox.put_nowait(said)
 
     async def _reap(self) -> None:
         if self._writer is not None:
@@ -248,6 +260,24 @@ class Worker:
         self._loaded.exception()
 
 
+@contextlib.contextmanager
+def _alarm(inbox: Inbox, deadline_s: float | None) -> Iterator[None]:
+    """The loop's clock is `time.monotonic`, as the deadline's is."""
+    if deadline_s is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    timer = loop.call_at(deadline_s, inbox.put_nowait, DeadlineExceeded())
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _is_last(answer: Chunk | Embeddings | CanteenError | None) -> bool:
+    return not isinstance(answer, Chunk) or answer.usage is not None
+
+
 def _pauses() -> "itertools.chain[float]":
     doubling = (FIRST_PAUSE_S * 2**i for i in range(8))
     return itertools.chain(doubling, itertools.repeat(LONGEST_PAUSE_S))
@@ -265,17 +295,14 @@ class WorkerEngine:
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Chunk]:
         """Yield the chunks; closing early cancels the sequence in the worker."""
-        inbox = await self.worker.open(request.id, Add(request))
-        is_finished = False
-        try:
-            while not is_finished:
+        async with self.worker.asking(Add(request)) as inbox:
+            is_last = False
+            while not is_last:
                 answer = await inbox.get()
-                is_finished = not isinstance(answer, Chunk) or answer.usage is not None
+                is_last = _is_last(answer)
                 if not isinstance(answer, Chunk):
                     raise answer if isinstance(answer, CanteenError) else TypeError(answer)
                 yield answer
-        finally:
-            self.worker.shut(request.id, is_finished=is_finished)
 
     async def stats(self) -> EngineStats:
         """The worker's gauges."""
@@ -295,13 +322,8 @@ class WorkerEmbedder:
 
     async def embed(self, request: EmbeddingRequest) -> Embeddings:
         """Embed; a batch nobody waits for any more is dropped, unless it has begun."""
-        inbox = await self.worker.open(request.id, Embed(request))
-        is_finished = False
-        try:
+        async with self.worker.asking(Embed(request)) as inbox:
             answer = await inbox.get()
-            is_finished = True
-        finally:
-            self.worker.shut(request.id, is_finished=is_finished)
         if not isinstance(answer, Embeddings):
             raise answer if isinstance(answer, CanteenError) else TypeError(answer)
         return answer

@@ -9,6 +9,7 @@ from canteen.core.engine import Capabilities, Delta, EngineStats
 from canteen.core.errors import (
     CanteenError,
     ContextTooLong,
+    DeadlineExceeded,
     EngineError,
     InvalidRequest,
     ModelUnsuitable,
@@ -125,6 +126,8 @@ def from_wire(wire: WireError) -> CanteenError:
     """The error that travelled; a kind that is unknown here is an EngineError."""
     if wire.kind == ContextTooLong.__name__:
         return ContextTooLong(**wire.fields)
+    if wire.kind == DeadlineExceeded.__name__:
+        return DeadlineExceeded()
     kind = INVALID.get(wire.kind)
     if kind is not None:
         return kind(wire.message, param=wire.fields.get("param"), code=wire.code)

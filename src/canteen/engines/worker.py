@@ -11,11 +11,13 @@ import resource
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
 from canteen.core.engine import BatchEmbedder, EngineStats, StepEngine
-from canteen.core.errors import CanteenError, EngineError
+from canteen.core.errors import CanteenError, DeadlineExceeded, EngineError
+from canteen.core.generation import EmbeddingRequest, GenerationRequest
 from canteen.core.telemetry_off import switch_off
 from canteen.engines import registry
 from canteen.engines.wire import (
@@ -99,10 +101,17 @@ def _receive(commands: Iterator[Command], inbox: Inbox) -> None:
 
 def _serve_engine(engine: StepEngine, inbox: Inbox, connection: Connection) -> None:
     connection.send(Loaded(engine.name, engine.capabilities))
+    num_steps = 0
     while True:
         for command in _waiting(inbox, block=not engine.has_work()):
-            _obey(engine, command, connection)
-        if engine.has_work() and (deltas := engine.step()):
+            if isinstance(command, AskStats):
+                connection.send(Stats(_measured(engine.stats(), num_steps)))
+            else:
+                _obey(engine, command, connection)
+        if not engine.has_work():
+            continue
+        num_steps += 1
+        if deltas := engine.step():
             connection.send(Step([wire_delta(delta) for delta in deltas]))
 
 
@@ -119,19 +128,19 @@ def _waiting(inbox: Inbox, *, block: bool) -> Iterator[Command]:
 def _obey(engine: StepEngine, command: Command, connection: Connection) -> None:
     if isinstance(command, Add):
         try:
+            _check_deadline(command.request)
             engine.add(command.request)
         except Exception as exc:  # noqa: BLE001 - it is logged and told to its request
             error = _told(exc)
             connection.send(Step([WireDelta(command.request.id, None, to_wire(error))]))
     elif isinstance(command, Cancel):
         engine.cancel(command.request_id)
-    elif isinstance(command, AskStats):
-        connection.send(Stats(replace(engine.stats(), memory_bytes=_resident_bytes())))
 
 
 def _serve_embedder(embedder: BatchEmbedder, inbox: Inbox, connection: Connection) -> None:
     connection.send(Loaded(embedder.name))
     queued: dict[str, Embed] = {}
+    num_steps = 0
     while True:
         for command in _waiting(inbox, block=not queued):
             if isinstance(command, Embed):
@@ -139,16 +148,28 @@ def _serve_embedder(embedder: BatchEmbedder, inbox: Inbox, connection: Connectio
             elif isinstance(command, Cancel):
                 queued.pop(command.request_id, None)
             elif isinstance(command, AskStats):
-                connection.send(Stats(EngineStats(memory_bytes=_resident_bytes())))
+                connection.send(Stats(_measured(EngineStats(), num_steps)))
         if queued:
+            num_steps += 1
             connection.send(_embedded(embedder, queued.pop(next(iter(queued)))))
 
 
 def _embedded(embedder: BatchEmbedder, command: Embed) -> Embedded:
     try:
+        _check_deadline(command.request)
         return Embedded(command.request.id, embedder.embed(command.request))
     except Exception as exc:  # noqa: BLE001 - it is logged and told to its request
         return Embedded(command.request.id, None, to_wire(_told(exc)))
+
+
+def _check_deadline(request: GenerationRequest | EmbeddingRequest) -> None:
+    """A request that waited here while a step ran may be wanted no more."""
+    if request.deadline_s is not None and time.monotonic() >= request.deadline_s:
+        raise DeadlineExceeded
+
+
+def _measured(stats: EngineStats, num_steps: int) -> EngineStats:
+    return replace(stats, memory_bytes=_resident_bytes(), num_steps=num_steps)
 
 
 def _told(exc: Exception) -> CanteenError:
