@@ -16,6 +16,7 @@ from canteen.core.generation import (
     GenerationRequest,
     Grammar,
     Message,
+    SamplingParams,
     Tool,
     ToolChoice,
     Usage,
@@ -115,6 +116,15 @@ async def test_json_cut_by_the_token_limit_says_which_limit_to_raise() -> None:
     assert caught.value.param == "max_tokens"
 
 
+async def test_json_cut_by_a_stop_sequence_is_the_callers_to_mend() -> None:
+    request = asked(grammar=Grammar("json_schema", PERSON), sampling=SamplingParams(stop=("age",)))
+
+    with pytest.raises(InvalidRequest) as caught:
+        await run(Scripted([['{"']]), request)
+
+    assert caught.value.param == "stop"
+
+
 @pytest.mark.parametrize("text", ["[1]", '"x"', "{"])
 async def test_json_mode_gives_an_object_or_an_error(text: str) -> None:
     with pytest.raises(InvalidOutput):
@@ -133,6 +143,9 @@ async def test_json_mode_gives_an_object_or_an_error(text: str) -> None:
         ({"items": {"$schema": "file:///etc/hostname"}}, r"\$\.items\.\$schema"),
         ({"$defs": 5}, r"\$\.\$defs"),
         ({"items": [{"not": {}}]}, r"\$\.items\[0\]\.not"),
+        ({"type": "object", "required": ["a"]}, r"'a'.* at \$\.required"),
+        ({"properties": {"b": {}}, "required": ["b", "a"]}, r"'a'.* at \$\.required"),
+        ({"items": {"required": ["a"]}}, r"\$\.items\.required"),
     ],
 )
 async def test_a_schema_that_cannot_be_enforced_is_refused_with_its_path(
@@ -141,6 +154,33 @@ async def test_a_schema_that_cannot_be_enforced_is_refused_with_its_path(
     engine = Scripted([])
 
     with pytest.raises(InvalidRequest, match=path):
+        await run(engine, asked(grammar=Grammar("json_schema", json.dumps(schema))))
+
+    assert not engine.seen
+
+
+def with_properties(number: int, *, is_optional: bool) -> dict[str, Any]:
+    properties = {f"p{i}": {"type": "null"} for i in range(number)}
+    required = [] if is_optional else list(properties)
+    return {"type": "object", "properties": properties, "required": required}
+
+
+@pytest.mark.parametrize(
+    ("schema", "limit"),
+    [
+        (with_properties(101, is_optional=True), "100 are the most"),
+        (with_properties(1001, is_optional=False), "1000 are the most"),
+        ({"items": [with_properties(90, is_optional=True)] * 12}, "1000 are the most"),
+        ({"items": {"enum": list(range(2001))}}, "2000 are the most"),
+        ({"const": "x" * 300_000}, "262144 bytes"),
+    ],
+)
+async def test_a_schema_that_takes_long_to_compile_is_refused_with_the_limit(
+    schema: Any, limit: str
+) -> None:
+    engine = Scripted([])
+
+    with pytest.raises(InvalidRequest, match=limit):
         await run(engine, asked(grammar=Grammar("json_schema", json.dumps(schema))))
 
     assert not engine.seen

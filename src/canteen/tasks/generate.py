@@ -9,7 +9,7 @@ from canteen.core.engine import Engine
 from canteen.core.errors import InvalidOutput, InvalidRequest
 from canteen.core.generation import Chunk, GenerationRequest, Usage
 from canteen.tasks import tools
-from canteen.tasks.schema import Schema
+from canteen.tasks.schema import NOT_JSON, Schema
 
 MOST_REPAIRS = 1
 
@@ -97,14 +97,14 @@ async def _validated(
         async for chunk in chunks:
             texts[chunk.index] += chunk.text
             if chunk.finish_reason is not None:
-                _check(texts[chunk.index], chunk, schema)
+                _check(texts[chunk.index], chunk, schema, request.sampling.stop)
             if not is_call:
                 yield chunk
             elif chunk.finish_reason is not None:
                 yield _as_call(texts[chunk.index], chunk, request)
 
 
-def _check(text: str, chunk: Chunk, schema: Schema | None) -> None:
+def _check(text: str, chunk: Chunk, schema: Schema | None, stop: tuple[str, ...]) -> None:
     problem = schema.problem(text) if schema is not None else None
     if problem is None:
         return
@@ -114,6 +114,11 @@ def _check(text: str, chunk: Chunk, schema: Schema | None) -> None:
             "raise max_tokens (or num_predict) or ask for less",
             param="max_tokens",
             code="max_tokens_too_small",
+        )
+    if stop and problem == NOT_JSON:
+        raise InvalidRequest(
+            "the answer was cut by a stop sequence before it was complete JSON; leave stop out",
+            param="stop",
         )
     raise InvalidOutput(
         f"the model's answer does not satisfy the schema ({problem}); "

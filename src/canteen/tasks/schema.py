@@ -44,7 +44,13 @@ LOOK_AROUND = ("(?=", "(?!", "(?<")
 NAMED = ("properties", "$defs", "definitions")
 PLAIN = ("const", "enum", "default", "examples", "required")
 MOST_DEPTH = 64
+# A worker compiles a schema while its streams wait: at these limits for half a second. The time
+# grows with the square of the optional properties of an object.
 MOST_BYTES = 256 << 10
+MOST_PROPERTIES = 1_000
+MOST_OPTIONAL = 100
+MOST_VALUES = 2_000
+NOT_JSON = "it is not JSON"
 
 
 class Schema:
@@ -71,8 +77,8 @@ class Schema:
         """What keeps `text` from being a valid instance; None when it is one."""
         try:
             value = json.loads(text)
-        except ValueError:
-            return "it is not JSON"
+        except (ValueError, RecursionError):
+            return NOT_JSON
         for error in self._validator.iter_errors(value):
             return str(error.message)
         return None
@@ -82,6 +88,26 @@ def check(schema: Any, param: str) -> None:
     """Raises InvalidRequest, with keyword and path, for what a grammar cannot enforce."""
     for path, problem in _problems(schema, "$", 0):
         raise InvalidRequest(f"schema not supported: {problem} at {path}", param=param)
+    for what, most in (("properties", MOST_PROPERTIES), ("enum", MOST_VALUES)):
+        if (number := sum(map(len, _all_of(what, schema)))) > most:
+            raise InvalidRequest(
+                f"schema too large: '{what}' has {number} entries over the whole schema, "
+                f"and {most} are the most",
+                param=param,
+            )
+
+
+def _all_of(keyword: str, schema: Any) -> Iterator[Any]:
+    """The lists or maps that stand under a keyword, or under a name like it."""
+    if isinstance(schema, list):
+        for item in schema:
+            yield from _all_of(keyword, item)
+    elif isinstance(schema, Mapping):
+        for key, value in schema.items():
+            if key == keyword and isinstance(value, Mapping | list):
+                yield value
+            if key not in PLAIN:
+                yield from _all_of(keyword, value)
 
 
 def _problems(schema: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:
@@ -91,10 +117,25 @@ def _problems(schema: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:
         for index, item in enumerate(schema):
             yield from _problems(item, f"{path}[{index}]", depth + 1)
     elif isinstance(schema, Mapping):
+        yield from _of_object(schema, path)
         for key, value in schema.items():
             yield from _of_keyword(key, value, f"{path}.{key}", depth)
     elif not isinstance(schema, bool) and path == "$":
         yield path, "a schema that is no object"
+
+
+def _of_object(schema: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
+    """What is written are the properties; no other name ever comes."""
+    properties, required = schema.get("properties", {}), schema.get("required", [])
+    if not isinstance(properties, Mapping) or not isinstance(required, list):
+        return
+    for name in required:
+        if isinstance(name, str) and name not in properties:
+            yield f"{path}.required", f"'{name}', which is not in properties,"
+    num_optional = len(properties) - len(required)
+    if num_optional > MOST_OPTIONAL:
+        most = f"{MOST_OPTIONAL} are the most for one object; name them in 'required'"
+        yield path, f"{num_optional} optional properties ({most})"
 
 
 def _of_keyword(key: str, value: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:
