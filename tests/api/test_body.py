@@ -1,3 +1,4 @@
+import asyncio
 import gzip
 from typing import Any
 
@@ -7,7 +8,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 
 from canteen.api import body
-from canteen.api.errors import HttpError, status_of
+from canteen.api.errors import HttpError, headers_of, status_of
 from canteen.core.errors import InvalidRequest
 
 LIMIT = 1000
@@ -57,6 +58,54 @@ async def test_a_body_over_the_limit_is_413() -> None:
     assert "1000 bytes" in caught.value.message
 
 
+class Slow:
+    """A request whose body never ends; `pieces` come at once, then nothing."""
+
+    def __init__(self, *pieces: bytes, **headers: str) -> None:
+        self.pieces = list(pieces)
+        named = [(name.replace("_", "-").encode(), text.encode()) for name, text in headers.items()]
+        self.request = Request({"type": "http", "headers": named}, self._receive)
+
+    async def _receive(self) -> Any:
+        if not self.pieces:
+            await asyncio.Event().wait()
+        return {"type": "http.request", "body": self.pieces.pop(0), "more_body": True}
+
+
+async def test_a_body_that_stalls_is_408_and_may_be_sent_again() -> None:
+    with pytest.raises(HttpError) as caught:
+        await body.read(Slow(b'{"model"').request, LIMIT, patience_s=0.05)
+
+    assert status_of(caught.value) == 408
+    assert headers_of(caught.value) == {"connection": "close", "x-should-retry": "true"}
+
+
+async def test_what_follows_a_body_that_is_too_large_is_read_but_not_for_ever() -> None:
+    slow = Slow(b"0" * (LIMIT + 1), b"0" * LIMIT)
+
+    with pytest.raises(HttpError) as caught:
+        await body.read(slow.request, LIMIT, patience_s=0.05)
+
+    assert status_of(caught.value) == 413
+    assert not slow.pieces
+
+
+async def test_who_asks_before_sending_too_much_is_told_at_once() -> None:
+    slow = Slow(b"0", content_length=str(LIMIT + 1), expect="100-continue")
+
+    with pytest.raises(HttpError) as caught:
+        await body.read(slow.request, LIMIT)
+
+    assert status_of(caught.value) == 413
+    assert slow.pieces
+
+
+@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("zstd", zstd.compress)])
+async def test_what_follows_the_packed_piece_is_never_dropped(encoding: str, pack: Any) -> None:
+    with pytest.raises(InvalidRequest):
+        await body.read(request(pack(b"a") + pack(b"b"), content_encoding=encoding), LIMIT)
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
 @pytest.mark.parametrize("raw", [b"not packed at all", b""])
 async def test_what_does_not_unpack_is_refused(encoding: str, raw: bytes) -> None:
@@ -101,6 +150,7 @@ async def test_unknown_keys_are_ignored_and_a_byte_order_mark_too() -> None:
         b'{"model":"m","n":Infinity}',
         b'{"model":"m","n":1e999}',
         b'{"model":"m","n":' + b"9" * 5000 + b"}",
+        b'{"model":"m","options":' + b'{"a":' * 128 + b"1" + b"}" * 128 + b"}",
         b'{"model":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
         b'{"n":1}',
         b'{"model":"m","n":"x"}',

@@ -14,12 +14,14 @@ ERRORS = {
     "400": "The request must be changed",
     "403": "A Host or Origin that is not allowed",
     "404": "No such model",
+    "408": "The body stalled, or the deadline passed",
     "413": "The body is too large",
+    "415": "The body has an unknown encoding",
     "500": "Our fault",
     "501": "This model or installation cannot do it",
     "503": "Busy or shutting down: try again after Retry-After",
 }
-NEEDS_A_REQUEST = frozenset({"400", "404", "413", "501"})
+NEEDS_A_REQUEST = frozenset({"400", "404", "408", "413", "415", "501"})
 
 
 def operation(dialect: Dialect, route: Route) -> dict[str, Any]:

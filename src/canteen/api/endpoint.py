@@ -71,7 +71,7 @@ async def _answered(
         # The handler itself hears from receive() that the client has gone.
         return await route.handler(*arguments)
     if route.request is None:
-        async for _ in request.stream():
+        async for _ in body.chunks(request):
             pass
     drain: Drain = request.scope["canteen.drain"]
     return await _while_wanted(route.handler(*arguments), request, drain)
