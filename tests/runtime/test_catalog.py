@@ -4,6 +4,8 @@ import hashlib
 import json
 import logging
 import os
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from canteen.core.errors import EngineError, InvalidRequest, ModelNotFound
+from canteen.core.errors import EngineError, InvalidRequest, ModelNotFound, StorageFull
 from canteen.core.model import ModelCard
 from canteen.runtime import locks
 from canteen.runtime.catalog import Catalog, now
@@ -203,6 +205,45 @@ async def test_a_blob_with_another_digest_leaves_nothing(catalog: Catalog) -> No
 
     assert not catalog.has_blob(digest)
     assert list((catalog.home / "models/uploads").iterdir()) == []
+
+
+async def test_a_blob_larger_than_the_disk_is_refused_before_a_byte_is_taken(
+    catalog: Catalog,
+) -> None:
+    untouched = pieces(b"x")
+
+    with pytest.raises(StorageFull, match="make room"):
+        await catalog.add_blob(digest_of(b"x"), untouched, size_bytes=1 << 60)
+
+    assert [piece async for piece in untouched] == [b"x"]
+    assert list((catalog.home / "models/uploads").iterdir()) == []
+
+
+SMALL_DISK = """
+import asyncio, resource, sys
+from pathlib import Path
+from canteen.core.errors import StorageFull
+from canteen.runtime.catalog import Catalog
+
+async def pieces():
+    for _ in range(100):
+        yield b"0" * 1000
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+try:
+    asyncio.run(Catalog(Path(sys.argv[1])).add_blob("sha256:" + "0" * 64, pieces()))
+except StorageFull:
+    print("full")
+"""
+
+
+def test_a_blob_that_fills_the_disk_leaves_nothing(catalog: Catalog) -> None:
+    command = [sys.executable, "-c", SMALL_DISK, str(catalog.home)]
+
+    said = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+
+    assert said == "full\n"
+    assert not [path for path in catalog.home.rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("digest", ["", "sha256:", "sha256:../../x", "sha256:" + "A" * 64, "md5:0"])

@@ -11,6 +11,7 @@ from canteen.core.errors import (
     ModelNotFound,
     NotSupported,
     Overloaded,
+    StorageFull,
 )
 
 CLIENT_GONE = 499
@@ -43,6 +44,7 @@ _STATUSES: tuple[tuple[type[CanteenError], int], ...] = (
     (NotSupported, 501),
     (InvalidRequest, 400),
     (Overloaded, 503),
+    (StorageFull, 507),
 )
 
 
@@ -57,7 +59,7 @@ def headers_of(error: CanteenError) -> dict[str, str]:
     """What tells a client whether and when to try again."""
     if isinstance(error, HttpError):
         return {"x-should-retry": "false", **error.headers}
-    if isinstance(error, InvalidRequest):
+    if isinstance(error, InvalidRequest | StorageFull):
         return {"x-should-retry": "false"}
     if not isinstance(error, Overloaded):
         return {}

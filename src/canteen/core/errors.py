@@ -11,6 +11,7 @@ CanteenError
 ├── Overloaded              wait `retry_after_s`          503
 │   └── RateLimited         this caller wants too much    429
 └── EngineError             our fault                     500
+    ├── StorageFull         the disk has no room          507
     ├── WorkerDied          the model's process ended     500
     └── InvalidOutput       the answer broke its promise  500
 """
@@ -120,6 +121,12 @@ class EngineError(CanteenError):
     """The engine failed; nothing the caller did."""
 
     code = "engine_error"
+
+
+class StorageFull(EngineError):
+    """The disk has no room for what is to be kept; nothing of it was."""
+
+    code = "disk_full"
 
 
 class WorkerDied(EngineError):

@@ -1,5 +1,6 @@
 """Files that are there wholly or not at all, and the digests they go by."""
 
+import errno
 import hashlib
 import os
 import re
@@ -10,6 +11,8 @@ from pathlib import Path
 from canteen.core.errors import InvalidRequest
 
 PIECE_BYTES = 1 << 22
+# What a full disk, a quota or a limit on a file's size is called.
+NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 

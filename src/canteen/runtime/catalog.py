@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from canteen.core.errors import EngineError, InvalidRequest, ModelNotFound
+from canteen.core.errors import EngineError, InvalidRequest, ModelNotFound, StorageFull
 from canteen.core.model import ModelCard, full_name
 from canteen.runtime import blobs, locks
 from canteen.runtime.threads import in_thread
@@ -110,13 +111,30 @@ class Catalog:
         """Where these bytes are, or would be; raises InvalidRequest for what is no digest."""
         return self._models / "blobs" / blobs.checked(digest).replace(":", "-")
 
-    async def add_blob(self, digest: str, chunks: AsyncIterator[bytes]) -> None:
-        """Store bytes that come in pieces; raises InvalidRequest if their digest is another."""
+    async def add_blob(
+        self, digest: str, chunks: AsyncIterator[bytes], size_bytes: int = 0
+    ) -> None:
+        """Store bytes that come in pieces, `size_bytes` in all where that is known.
+
+        Raises InvalidRequest if their digest is another, StorageFull if they do not fit.
+        """
+        destination = self.blob_path(digest)
+        try:
+            await self._receive(digest, chunks, size_bytes, destination)
+        except OSError as exc:
+            if exc.errno in blobs.NO_ROOM:
+                raise _no_room() from exc
+            raise
+
+    async def _receive(
+        self, digest: str, chunks: AsyncIterator[bytes], size_bytes: int, destination: Path
+    ) -> None:
         upload = Upload(self._models / "uploads")
         try:
-            destination = self.blob_path(digest)
+            if size_bytes > shutil.disk_usage(self._models).free:
+                raise _no_room()
             async for chunk in chunks:
-                upload.write(chunk)
+                await in_thread(upload.write, chunk)
             if upload.digest() != digest:
                 raise InvalidRequest(
                     f"the bytes sent have digest {upload.digest()}, not {digest}; send them again",
@@ -246,9 +264,18 @@ class Upload:
 
     def close(self) -> None:
         """Remove the file if it is still here."""
-        self._file.close()
         self._path.unlink(missing_ok=True)
         self._lock.__exit__(None, None, None)
+        with contextlib.suppress(OSError):
+            # What it still holds may not fit on the disk, and nobody wants it any more.
+            self._file.close()
+
+
+def _no_room() -> StorageFull:
+    return StorageFull(
+        "the disk has no room for this file, and nothing of it was kept; "
+        "make room (canteen rm MODEL removes a model), then send it again"
+    )
 
 
 def staging_name(source: str) -> str:

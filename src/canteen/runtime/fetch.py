@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from canteen.core.errors import EngineError, InvalidRequest, ModelUnsuitable
+from canteen.core.errors import EngineError, InvalidRequest, ModelUnsuitable, StorageFull
 from canteen.core.model import Progress
 from canteen.runtime import blobs
 from canteen.runtime.child import Child, child
@@ -50,15 +50,14 @@ class Desk:
         return self.folder / "scraps"
 
     def check_room(self, needs_bytes: int) -> None:
-        """Raise EngineError if the disk has not the room for so much, less what is here."""
+        """Raise StorageFull if the disk has not the room for so much, less what is here."""
         needs_bytes -= blobs.size_bytes(self.folder)
         free_bytes = self.free_bytes(self.folder)
         if free_bytes < needs_bytes:
-            raise EngineError(
+            raise StorageFull(
                 f"this pull needs {_megabytes(needs_bytes)} of disk and "
                 f"{_megabytes(free_bytes)} are free; make room (canteen rm MODEL removes "
-                "a model), then pull again",
-                code="disk_full",
+                "a model), then pull again"
             )
 
     def pulling(self, completed: int, total: int = 0) -> Progress:
@@ -222,12 +221,11 @@ def _failed(running: Child, what: str) -> EngineError:
     )
 
 
-def disk_full() -> EngineError:
+def disk_full() -> StorageFull:
     """The error for a disk without room."""
-    return EngineError(
+    return StorageFull(
         "the disk is full; make room (canteen rm MODEL removes a model), then pull again: "
-        "it goes on where it stopped",
-        code="disk_full",
+        "it goes on where it stopped"
     )
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import dataclasses
-import errno
 import hashlib
 import json
 import logging
@@ -36,7 +35,6 @@ PREPARE = ("canteen.lifecycle.prepare",)
 # A part of the folder's name: with another number, models are prepared anew.
 PREPARATION = 1
 RECORD = "prepared.json"
-NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 LOOK_EVERY_S = 0.5
 BUILTIN_CONTEXT_LENGTH = 8192
 BUILTIN_DIMENSIONS = 64
@@ -93,7 +91,7 @@ class Puller:
     async def _steps(self, order: Order) -> AsyncGenerator[Progress]:
         yield Progress("pulling manifest")
         if isinstance(order.source, BuiltinSource):
-            self._catalog.put(_builtin_card(order, order.source))
+            await in_thread(self._catalog.put, _builtin_card(order, order.source))
         else:
             async with aclosing(self._with_files(order)) as steps:
                 async for progress in steps:
@@ -106,7 +104,7 @@ class Puller:
         try:
             async for progress in _until_held(source_lock):
                 yield progress
-            desk = self._desk(order, staging, source_lock)
+            desk = await in_thread(self._desk, order, staging, source_lock)
             if isinstance(order.source, HubSource):
                 desk = await fetch.planned(order.source, desk)
             if not (desk.digest and self._catalog.has_blob(desk.digest)):
@@ -156,7 +154,7 @@ class Puller:
                     async for progress in steps:
                         yield progress
             yield Progress("writing manifest")
-            self._catalog.put(_card(order, desk, folder))
+            await in_thread(self._catalog.put, _card(order, desk, folder))
         finally:
             lock.close()
 
@@ -165,7 +163,7 @@ class Puller:
     ) -> AsyncGenerator[Progress]:
         yield Progress("preparing")
         partial = self._catalog.partial(desk.digest)
-        blobs.erase(partial)
+        await in_thread(blobs.erase, partial)
         out = partial / "out"
         out.mkdir(parents=True)
         command = (*self._prepare, str(blob), str(out))
@@ -184,7 +182,7 @@ class Puller:
             (out / RECORD).write_text(json.dumps(prepared))
             await in_thread(blobs.publish, out, folder)
         finally:
-            blobs.erase(partial)
+            await in_thread(blobs.erase, partial)
 
 
 def order_of(what: str, name: str | None, *, over_http: bool = False) -> Order:
@@ -289,7 +287,7 @@ def _builtin_card(order: Order, source: BuiltinSource) -> ModelCard:
 
 def _map(exc: OSError) -> CanteenError:
     """A full disk in plain words; anything else is a fault of the store."""
-    if exc.errno in NO_ROOM:
+    if exc.errno in blobs.NO_ROOM:
         return fetch.disk_full()
     logger.warning("the model store failed", extra={"detail": str(exc)})
     return EngineError(

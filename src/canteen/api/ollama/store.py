@@ -1,9 +1,11 @@
 """The routes about models: what there is, what is loaded, and how both change."""
 
 import asyncio
+from contextlib import aclosing
 
 from starlette.responses import Response
 
+from canteen.api.body import chunks
 from canteen.api.ollama import answer, creating, describe, schema
 from canteen.api.routing import Served
 from canteen.core.errors import EngineError, ModelNotFound, NotSupported
@@ -82,15 +84,11 @@ async def add_blob(served: Served) -> Response:
     """Take a file, which goes to disk as it comes and must have the digest of its address."""
     digest, catalog = served.path["digest"], served.services.catalog
     is_here = catalog.has_blob(digest)
-    try:
+    async with aclosing(chunks(served.request)) as pieces:
         if is_here:
-            async for _ in served.request.stream():
+            async for _ in pieces:
                 pass
         else:
-            await catalog.add_blob(digest, served.request.stream())
-    except OSError as exc:
-        raise EngineError(
-            "the file cannot be stored; the disk may be full (canteen rm MODEL makes room)",
-            code="store_failed",
-        ) from exc
+            size_bytes = int(served.headers.get("content-length", 0))
+            await catalog.add_blob(digest, pieces, size_bytes)
     return answer.done(200 if is_here else 201)
