@@ -21,6 +21,7 @@ VERBS = {
     "embed": "Vectors of texts",
     "engines": "What can run models here",
     "settings": "Every setting, its meaning and its value",
+    "bench": "How fast a service answers, and under which load",
     "doctor": "What this machine has and lacks",
 }
 
