@@ -91,6 +91,20 @@ def test_a_text_over_the_context_is_refused_with_both_numbers(embedder: OpenVino
     assert (raised.value.prompt_tokens, raised.value.context_length) == (302, 256)
 
 
+def test_a_text_of_megabytes_is_refused_or_cut_without_reading_it_all(
+    embedder: OpenVinoEmbedder,
+) -> None:
+    text = "word " * 2_000_000
+
+    with pytest.raises(ContextTooLong, match="at least"):
+        embedder.embed(ask(text))
+
+    cut = embedder.embed(ask(text, truncate=True))
+    assert cut.usage.prompt_tokens == 256
+    assert cut.usage.truncated_tokens < 10_000
+    assert cut.vectors == embedder.embed(ask("word " * 254)).vectors
+
+
 def test_truncation_is_asked_for_and_counted(embedder: OpenVinoEmbedder) -> None:
     found = embedder.embed(ask("word " * 300, truncate=True))
     fits = embedder.embed(ask("word " * 254))

@@ -11,7 +11,7 @@ import pytest
 from canteen.core.errors import EngineError, InvalidRequest, ModelUnsuitable
 from canteen.runtime import blobs
 from canteen.runtime.catalog import Catalog
-from canteen.runtime.hub import choose
+from canteen.runtime.hub import choose, fetch
 from canteen.runtime.pull import Puller
 from tests.runtime.conftest import PREPARE, WEIGHTS, Pull, is_whole, statuses
 from tests.runtime.hub_server import COMMIT, Hub, serving
@@ -150,6 +150,16 @@ async def test_false_bytes_of_the_hub_are_thrown_away(
 
     assert caught.value.code == "digest_mismatch"
     assert is_whole(catalog, catalog.get("m"))
+
+
+@pytest.mark.parametrize("name", ["../x.gguf", "/x.gguf", "a/../../x.gguf", "..\\x.gguf", ""])
+def test_a_file_name_of_the_hub_cannot_leave_its_folder(tmp_path: Path, name: str) -> None:
+    plan = {"repo": "org/x", "commit": "c", "files": [{"name": name, "size": 1, "id": ""}]}
+
+    with pytest.raises(ModelUnsuitable, match="outside its folder"):
+        fetch(plan, tmp_path / "downloads")
+
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,9 @@ from canteen.core.generation import EmbeddingRequest, Embeddings, Usage
 
 # Measured: more tokens a batch gain nothing on two cores and cost memory.
 MAX_BATCHED_TOKENS = 512
+# More than the longest word of any vocabulary. What is longer than a context of such words is
+# not tokenized to its end: megabytes would hold up everybody's embeddings.
+MOST_CHARACTERS_A_TOKEN = 32
 
 
 class OpenVinoEmbedder(BatchEmbedder):
@@ -42,7 +45,7 @@ class OpenVinoEmbedder(BatchEmbedder):
     def embed(self, request: EmbeddingRequest) -> Embeddings:
         """Embed; a text over the context raises ContextTooLong unless `truncate` cuts it."""
         dimensions = self._dimensions(request)
-        texts = self._tokens(request.inputs)
+        texts = self._tokens(request.inputs, request.truncate)
         cut = [self._cut(text, request.truncate) for text in texts]
         num_tokens = sum(map(len, cut))
         usage = Usage(prompt_tokens=num_tokens, truncated_tokens=sum(map(len, texts)) - num_tokens)
@@ -59,12 +62,21 @@ class OpenVinoEmbedder(BatchEmbedder):
             )
         return dimensions
 
-    def _tokens(self, inputs: Sequence[str | tuple[int, ...]]) -> list[list[int]]:
-        texts = [item for item in inputs if isinstance(item, str)]
+    def _tokens(self, inputs: Sequence[str | tuple[int, ...]], truncate: bool) -> list[list[int]]:
+        texts = [self._bounded(item, truncate) for item in inputs if isinstance(item, str)]
         encoded = iter(self._tokenizer.encode_batch_fast(texts))
         return [
             next(encoded).ids if isinstance(item, str) else self._given(item) for item in inputs
         ]
+
+    def _bounded(self, text: str, truncate: bool) -> str:
+        most = self._context_length * MOST_CHARACTERS_A_TOKEN
+        if len(text) <= most:
+            return text
+        if not truncate:
+            least = len(text) // MOST_CHARACTERS_A_TOKEN
+            raise ContextTooLong(least, self._context_length, is_at_least=True)
+        return text[:most]
 
     def _given(self, tokens: tuple[int, ...]) -> list[int]:
         """A caller's own tokens, between the marks that every text has."""

@@ -3,7 +3,8 @@
 import json
 import re
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,10 +13,10 @@ from canteen.core.errors import InvalidRequest
 from canteen.core.generation import Grammar
 
 MOST_KNOWN = 256
-MOST_BYTES = 256 << 10
 # Compiling takes seconds beyond these, while every running request waits.
 MOST_REPEATS = 1_000
 MOST_BOUND = 256
+MOST_BOUNDS = 1_024
 
 _BOUNDS = ("minLength", "maxLength", "minItems", "maxItems")
 _REPEATS = re.compile(r"\{(\d+)?,?(\d+)?\}")
@@ -28,20 +29,45 @@ def structured_output(grammar: Grammar) -> Any:
     if grammar.kind == "regex":
         return openvino_genai.StructuredOutputConfig(regex=grammar.value)
     schema = {"type": "object"} if grammar.kind == "json_object" else json.loads(grammar.value)
-    return openvino_genai.StructuredOutputConfig(json_schema=json.dumps(_loosened(schema)))
+    loosened = _loosened(schema, _largest(sorted(_bounds(schema))))
+    return openvino_genai.StructuredOutputConfig(json_schema=json.dumps(loosened))
 
 
-def _loosened(schema: Any) -> Any:
-    """The schema less its large bounds, which are left to the validation of the finished text."""
+def _loosened(schema: Any, largest: float) -> Any:
+    """The schema less its bounds that are larger, which are left to the validation of the
+    finished text.
+    """
     if isinstance(schema, list):
-        return [_loosened(item) for item in schema]
+        return [_loosened(item, largest) for item in schema]
     if not isinstance(schema, dict):
         return schema
     return {
-        key: value if key in ("const", "enum") else _loosened(value)
+        key: value if key in ("const", "enum") else _loosened(value, largest)
         for key, value in schema.items()
-        if not (key in _BOUNDS and isinstance(value, int | float) and value > MOST_BOUND)
+        if not (_is_bound(key, value) and value > largest)
     }
+
+
+def _largest(bounds: Sequence[float]) -> float:
+    """The largest bound that is kept, where all up to it come to no more than MOST_BOUNDS."""
+    totals = accumulate(bounds)
+    dropped = (bound for bound, total in zip(bounds, totals, strict=True) if total > MOST_BOUNDS)
+    return min(MOST_BOUND, next(dropped, MOST_BOUND + 1) - 1)
+
+
+def _bounds(schema: Any) -> Iterator[float]:
+    if isinstance(schema, list):
+        for item in schema:
+            yield from _bounds(item)
+    elif isinstance(schema, dict):
+        for key, value in schema.items():
+            if _is_bound(key, value):
+                yield value
+            yield from _bounds(value)
+
+
+def _is_bound(key: str, value: Any) -> bool:
+    return key in _BOUNDS and isinstance(value, int | float)
 
 
 class GrammarTrial:
@@ -99,10 +125,9 @@ class GrammarTrial:
 def _check_size(grammar: Grammar) -> None:
     is_regex = grammar.kind == "regex"
     patterns = [grammar.value] if is_regex else _patterns(_parsed(grammar))
-    if len(grammar.value) > MOST_BYTES or any(map(_is_large, patterns)):
+    if any(map(_is_large, patterns)):
         raise InvalidRequest(
-            "the schema or pattern is too large: a pattern may repeat a part at most "
-            f"{MOST_REPEATS} times in all",
+            f"a pattern may repeat a part at most {MOST_REPEATS} times in all",
             param="response_format",
         )
 

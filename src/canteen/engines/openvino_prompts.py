@@ -8,10 +8,9 @@ from typing import Any
 
 from canteen.core.errors import ContextTooLong, InvalidRequest
 from canteen.core.generation import GenerationRequest, Message, Tool
+from canteen.core.template import is_go
 from canteen.engines.detokenizing import SAMPLE, Vocabulary
 
-# What Go templates have and Jinja has not: {{ .Prompt }}, {{ if .System }}, {{ end }}.
-_GO = re.compile(r"\{\{-?\s*(\.|\$|if |range |end\b|else\b|template |block )")
 # A template runs inside the engine's step loop, where nothing can stop it: a caller's may go
 # through the messages and the tools, once each at a time, and build up nothing on its way.
 _LONG_RUNNING = re.compile(r"\brange\b|\bmacro\b|\bset\b|\*|\bloop\s*\(|\|\s*join|\.split\b")
@@ -168,7 +167,7 @@ def _without_oldest(messages: tuple[Message, ...]) -> tuple[Message, ...]:
 
 
 def _check_template(template: str) -> None:
-    if _GO.search(template):
+    if is_go(template):
         raise InvalidRequest(
             "the template is in Go's language; send a Jinja template, or none for the model's own",
             param="template",

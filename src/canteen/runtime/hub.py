@@ -11,7 +11,7 @@ import shutil
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from canteen.core.errors import CanteenError, InvalidRequest, ModelUnsuitable
@@ -122,8 +122,9 @@ def cached_plan(repo: str, which: str) -> dict[str, Any]:
 
 def fetch(plan: dict[str, Any], folder: Path) -> None:
     """Have every file of the plan in `folder` under its name, whole and checked."""
+    whole = folder / _plain(plan["commit"])
     for file in plan["files"]:
-        target = folder / plan["commit"] / file["name"]
+        target = whole / _plain(file["name"])
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             part = folder / "parts" / hashlib.sha256(_identity(plan, file).encode()).hexdigest()
@@ -131,6 +132,14 @@ def fetch(plan: dict[str, Any], folder: Path) -> None:
             _bring(plan, file, part)
             _check(file, part)
             part.rename(target)
+
+
+def _plain(name: str) -> str:
+    """A name that stays in its folder; raises ModelUnsuitable for any other, whoever gave it."""
+    parts = PurePosixPath(name).parts
+    if not parts or "\\" in name or any(part in ("/", "..") for part in parts):
+        raise ModelUnsuitable(f"the repository has a file outside its folder: {name!r}")
+    return name
 
 
 def _identity(plan: dict[str, Any], file: dict[str, Any]) -> str:

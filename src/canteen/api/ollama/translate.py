@@ -1,7 +1,6 @@
 """From the dialect's requests to ours; pure, and the only place that knows their keys."""
 
 import json
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,9 +20,7 @@ from canteen.api.ollama.schema import (
 from canteen.core import generation as core
 from canteen.core.errors import InvalidRequest, NotSupported
 from canteen.core.model import ModelCard
-
-# What Go templates have and Jinja has not: {{ .Prompt }}, {{ if .System }}, {{ end }}.
-_GO = re.compile(r"\{\{-?\s*(\.|\$|(if|range|end|else|template|block|with|define)\b)")
+from canteen.core.template import is_go
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +118,7 @@ def creation(body: CreateRequest) -> dict[str, Any]:
 
 def check_template(template: str, card: ModelCard | None) -> None:
     """Raise InvalidRequest for a template that is not the model's own and not Jinja."""
-    if (card is None or template != card.template) and _GO.search(template):
+    if (card is None or template != card.template) and is_go(template):
         raise InvalidRequest(
             "the template is in Go's language and templates are Jinja here; "
             "send a Jinja template, or none for the model's own",
