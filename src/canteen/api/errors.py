@@ -65,7 +65,7 @@ def headers_of(error: CanteenError) -> dict[str, str]:
         return {}
     wait_ms = max(1, math.ceil(error.retry_after_s * 1000))
     headers = {"retry-after": str(math.ceil(wait_ms / 1000)), "retry-after-ms": str(wait_ms)}
-    if error.code in ("draining", SHUTTING_DOWN):
+    if error.code in ("draining", "too_many_connections", SHUTTING_DOWN):
         headers |= {"x-should-retry": "true", "connection": "close"}
     return headers
 

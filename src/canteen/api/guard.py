@@ -18,6 +18,8 @@ EXPOSED_HEADERS = "x-request-id, retry-after, retry-after-ms, x-truncated-tokens
 PREFLIGHT_IS_GOOD_FOR_S = "600"
 # Answered to the very end: probes and scrapers want to see how it goes.
 WATCHED_PATHS = ("/health", "/metrics", "/ping")
+# In the scope of requests on a connection that is one too many.
+SURPLUS = "canteen.is_surplus"
 
 Draw = Callable[[Scope, CanteenError], Response]
 
@@ -57,6 +59,12 @@ class Guard:
             return Forbidden("this Host is not served here; list it in CANTEEN_ALLOWED_HOSTS")
         if origin is not None and not self._is_known_origin(origin, host):
             return Forbidden("this Origin may not call; list it in CANTEEN_ORIGINS")
+        if scope.get(SURPLUS):
+            return Overloaded(
+                "too many connections are open; close some or use them again",
+                retry_after_s=1.0,
+                code="too_many_connections",
+            )
         if self._drain.is_refusing and not scope["path"].startswith(WATCHED_PATHS):
             return Overloaded(
                 "the server is shutting down; ask again", retry_after_s=1.0, code="draining"

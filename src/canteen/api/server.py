@@ -15,6 +15,7 @@ import httpx
 import uvicorn
 
 from canteen.api.app import App, create_app
+from canteen.api.connections import LARGEST_HEAD_BYTES, Connection, most_connections
 from canteen.core.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ logger = logging.getLogger(__name__)
 
 # Longer than the 60 s that connection pools of Java keep an idle connection for.
 KEEP_ALIVE_S = 90
-LARGEST_HEAD_BYTES = 64 << 10
 BACKLOG = 2048
 END_WITHIN_S = 5.0
 PROBE_WITHIN_S = 1.0
@@ -111,10 +111,14 @@ async def _warm_up(services: "Services") -> None:
 
 
 def _configured(app: App) -> uvicorn.Config:
-    """h11, since httptools loses the body of a request that offers h2c, as Java's do."""
+    """Over h11, since httptools loses the body of a request that offers h2c, as Java's do."""
+
+    class Bounded(Connection):
+        most = most_connections()
+
     return uvicorn.Config(
         app,
-        http="h11",
+        http=Bounded,
         ws="none",
         lifespan="off",
         loop="asyncio",
