@@ -1,5 +1,6 @@
 """A Canteen served in a process of its own, as its users start it."""
 
+import json
 import os
 import re
 import shutil
@@ -10,11 +11,17 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from canteen.runtime.catalog import Catalog
 
 BOUND = re.compile(rb"listening on (http://[\w.\[\]:]+)")
 START_WITHIN_S = 60.0
+WITHIN_S = 30.0
 LOOK_EVERY_S = 0.05
 CANTEEN = (sys.executable, "-m", "canteen")
 
@@ -36,6 +43,35 @@ class Server:
         """Signal it, wait for its end; its exit status."""
         self.process.send_signal(how)
         return self.process.wait(within_s)
+
+    def records(self) -> list[dict[str, Any]]:
+        """The access log so far."""
+        lines = self.log.read_text().splitlines()
+        said = [json.loads(line) for line in lines if line.startswith("{")]
+        return [line for line in said if line.get("event") == "request"]
+
+    def worker_pids(self) -> list[int]:
+        """The process ids of its workers."""
+        pid = self.process.pid
+        return [
+            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
+
+    def metric(self, name: str, **labels: str) -> float:
+        """What /metrics says now: the sum of the samples of a name that bear these labels."""
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=WITHIN_S) as answer:
+            families = list(text_string_to_metric_families(answer.read().decode()))
+        samples = [one for family in families for one in family.samples if one.name == name]
+        return sum(one.value for one in samples if labels.items() <= one.labels.items())
+
+
+def set_pace(home: Path, **pace: float) -> Path:
+    """Let the echo model of a home go at a pace: `tokens_per_s`, `prefill_tokens_per_s`, or
+    within a `context_length`."""
+    catalog = Catalog(home)
+    card = catalog.get("echo")
+    catalog.put(replace(card, parameters={**card.parameters, **pace}))
+    return home
 
 
 def plain_environ(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -1,9 +1,7 @@
 import asyncio
-import json
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +10,8 @@ import pytest
 
 from canteen.api.server import bind, check_is_allowed, url_of
 from canteen.core.errors import InvalidRequest
-from canteen.runtime.catalog import Catalog
 from canteen.settings import Settings
-from tests.serving import Server
+from tests.serving import Server, set_pace
 
 Serve = Callable[..., Server]
 Begun = asyncio.Queue[None]
@@ -24,25 +21,12 @@ TOKENS_PER_S = 40.0
 @pytest.fixture
 def slow_home(echo_home: Path) -> Path:
     """The echo model at the pace of a real one."""
-    set_pace(echo_home, TOKENS_PER_S)
-    return echo_home
-
-
-def set_pace(home: Path, tokens_per_s: float) -> None:
-    catalog = Catalog(home)
-    card = catalog.get("echo")
-    catalog.put(replace(card, parameters={**card.parameters, "tokens_per_s": tokens_per_s}))
+    return set_pace(echo_home, tokens_per_s=TOKENS_PER_S)
 
 
 def chat(num_tokens: int, stream: bool = True) -> dict[str, Any]:
     messages = [{"role": "user", "content": " ".join(["word"] * num_tokens)}]
     return {"model": "echo", "messages": messages, "stream": stream}
-
-
-def records(server: Server) -> list[dict[str, Any]]:
-    """The access log so far."""
-    lines = server.log.read_text().splitlines()
-    return [json.loads(line) for line in lines if line.startswith("{") and '"request"' in line]
 
 
 def within(seconds: float) -> Iterator[None]:
@@ -198,7 +182,7 @@ async def test_a_client_that_leaves_frees_the_engine_and_is_499_in_the_log(
         with pytest.raises(httpx.ReadTimeout):
             await leave_early(client, is_streamed)
         for _ in within(5):
-            gone = [one for one in records(server) if one["status"] == 499]
+            gone = [one for one in server.records() if one["status"] == 499]
             components = (await client.get("/health/ready")).json()["components"]
             if gone and components["echo:latest"]["details"]["running"] == 0:
                 break

@@ -1,15 +1,12 @@
-import json
 import shutil
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from canteen.runtime.catalog import Catalog
-from tests.serving import Server
+from tests.serving import Server, set_pace
 
 CLIENT = Path(__file__).parent / "java" / "Client.java"
 JAVA = shutil.which("java")
@@ -20,17 +17,13 @@ pytestmark = pytest.mark.skipif(JAVA is None, reason="no JDK is installed (make 
 
 def gone(server: Server) -> set[str]:
     """Ids of the requests that the log has as 499."""
-    lines = [line for line in server.log.read_text().splitlines() if line.startswith("{")]
-    records = [json.loads(line) for line in lines]
-    return {record["request_id"] for record in records if record.get("status") == 499}
+    return {record["request_id"] for record in server.records() if record["status"] == 499}
 
 
 def test_the_http_client_of_the_jdk_posts_streams_and_cancels_with_its_defaults(
     echo_home: Path, serve: Callable[..., Server]
 ) -> None:
-    catalog = Catalog(echo_home)
-    catalog.put(replace(catalog.get("echo"), parameters={"tokens_per_s": TOKENS_PER_S}))
-    server = serve(echo_home, CANTEEN_MODEL="echo")
+    server = serve(set_pace(echo_home, tokens_per_s=TOKENS_PER_S))
 
     assert JAVA is not None
     ran = subprocess.run(

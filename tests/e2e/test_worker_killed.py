@@ -16,13 +16,6 @@ NUM_STREAMS = 16
 QUESTION = [{"role": "user", "content": "Tell me a long story about the sea."}]
 
 
-def worker_of(server: Server) -> int:
-    """The process id of the one worker of a server."""
-    pid = server.process.pid
-    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return int(child)
-
-
 async def openai_stream(client: httpx.AsyncClient, began: asyncio.Queue[None]) -> list[str]:
     """The lines of a chat stream; says when the first has come."""
     body = {"model": "smollm2:135m", "messages": QUESTION, "stream": True, "ignore_eos": True}
@@ -62,10 +55,10 @@ async def test_a_killed_worker_fails_its_requests_only_and_comes_back(server: Se
         for _ in range(8):
             await began.get()
 
-        os.kill(worker_of(server), signal.SIGKILL)
+        os.kill(server.worker_pids()[0], signal.SIGKILL)
         for _ in range(8):
             await began.get()
-        os.kill(worker_of(server), signal.SIGKILL)
+        os.kill(server.worker_pids()[0], signal.SIGKILL)
         endings = await asyncio.gather(*streams)
 
         for kind, lines in zip(kinds, endings, strict=True):
