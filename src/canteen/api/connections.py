@@ -12,8 +12,6 @@ from canteen.api.guard import SURPLUS
 from canteen.api.streaming import json_bytes
 
 LARGEST_HEAD_BYTES = 64 << 10
-# From its first byte to its last; and for what is left of a body that was answered already.
-HEAD_WITHIN_S = 30.0
 # Of the files this process may open, what it needs for itself: workers, models, the log.
 OWN_FILES = 256
 MOST_FILES = 65_536
@@ -30,17 +28,23 @@ def most_connections() -> int:
 
 
 class Connection(H11Protocol):
-    """uvicorn's, with bounds on what a client may hold without asking for anything.
+    """uvicorn's, with bounds on what a client may hold and give nothing for.
 
-    `most` is how many may be open; the requests of surplus ones are marked for the guard.
+    `most` is how many may be open; the requests of surplus ones are marked for the guard. A head
+    must come within `head_within_s`, and so must the rest of a body that was answered before its
+    end. Who reads nothing of an answer for `reader_patience_s` is cut off: a stream that waits
+    for its reader holds a place in its model.
     """
 
     most = 1 << 30
+    head_within_s = 30.0
+    reader_patience_s = 60.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or close it where even refusing would be too much."""
         super().connection_made(transport)
         self._timer: asyncio.TimerHandle | None = None
+        self._reading: asyncio.TimerHandle | None = None
         if len(self.connections) > self.most + MOST_REFUSED:
             transport.abort()
             return
@@ -49,8 +53,9 @@ class Connection(H11Protocol):
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer with the connection."""
+        """Forget the timers with the connection."""
         self._unwatch()
+        self._is_read()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -63,6 +68,16 @@ class Connection(H11Protocol):
         super().on_response_complete()
         self._watch()
 
+    def pause_writing(self) -> None:
+        """More is written than is read: see to it that some of it is."""
+        super().pause_writing()
+        self._await_reader(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """It was read."""
+        super().resume_writing()
+        self._is_read()
+
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, in our own shape: nobody knows whose path it was to be."""
         self._refuse(
@@ -74,6 +89,21 @@ class Connection(H11Protocol):
             )
         )
 
+    def _await_reader(self, size_bytes: int) -> None:
+        self._reading = self.loop.call_later(self.reader_patience_s, self._look, size_bytes)
+
+    def _look(self, before_bytes: int) -> None:
+        size_bytes = self.transport.get_write_buffer_size()
+        if size_bytes < before_bytes:
+            self._await_reader(size_bytes)
+        else:
+            self.transport.abort()
+
+    def _is_read(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+
     def _watch(self) -> None:
         """Have a timer run exactly while a client holds the connection and asks for nothing;
         between requests uvicorn has its own, and a body under way is read with patience.
@@ -82,7 +112,7 @@ class Connection(H11Protocol):
         if is_answering or self.timeout_keep_alive_task or self.transport.is_closing():
             self._unwatch()
         elif self._timer is None:
-            self._timer = self.loop.call_later(HEAD_WITHIN_S, self._give_up)
+            self._timer = self.loop.call_later(self.head_within_s, self._give_up)
 
     def _unwatch(self) -> None:
         if self._timer is not None:
@@ -91,7 +121,7 @@ class Connection(H11Protocol):
 
     def _give_up(self) -> None:
         if self.conn.trailing_data[0]:
-            words = f"no whole head of a request came within {HEAD_WITHIN_S:g} s; send it again"
+            words = f"the head of the request took over {self.head_within_s:g} s; send it again"
             self._refuse(HttpError(408, words, code="head_stalled"))
         self.transport.close()
 
