@@ -1,8 +1,8 @@
 """The only file that knows every class: wires the rooms into the services behind every door."""
 
 import time
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,22 +21,31 @@ from canteen.engines import registry
 from canteen.engines.process import Worker, WorkerEmbedder, WorkerEngine
 from canteen.metering.metrics import Metrics
 from canteen.runtime.admission import Limited, LimitedEmbedder
+from canteen.runtime.budget import Budget
 from canteen.runtime.catalog import Catalog
-from canteen.runtime.pool import Health, LoadedModel, Pool, Served
+from canteen.runtime.figures import Figures
+from canteen.runtime.gate import Gate, Limits
+from canteen.runtime.memory import GB, budget_bytes
+from canteen.runtime.pool import Pool
 from canteen.runtime.pull import Puller
+from canteen.runtime.slot import Health, LoadedModel, Served
 from canteen.settings import Settings
 from canteen.tasks.generate import generate
 
 
 @dataclass(slots=True)
 class Services:
-    """What a door (HTTP, shell, Python) can ask for."""
+    """What a door (HTTP, shell, Python) can ask for.
+
+    `waiting` has the ids of the requests that wait for their model to load or for their turn.
+    """
 
     settings: Settings
     catalog: Catalog
     pool: Pool
     puller: Puller
     metrics: Metrics
+    waiting: set[str]
     version: str = VERSION
     started_s: float = field(default_factory=time.time)
     is_draining: bool = False
@@ -50,7 +59,10 @@ class Services:
         card = self._card(request.model, "generator")
         request = self._bounded(request)
         started_s = time.monotonic()
-        async with self.pool.use(card, request.keep_alive_s) as slot:
+        async with (
+            self._waiting(request.id),
+            self.pool.use(card, request.keep_alive_s, request.deadline_s) as slot,
+        ):
             load_s = time.monotonic() - started_s
             engine: Any = slot.served
             async with aclosing(generate(engine, request)) as chunks:
@@ -63,7 +75,10 @@ class Services:
         """Embed texts with the model the request names."""
         card = self._card(request.model, "embedder")
         started_s = time.monotonic()
-        async with self.pool.use(card, request.keep_alive_s) as slot:
+        async with (
+            self._waiting(request.id),
+            self.pool.use(card, request.keep_alive_s, request.deadline_s) as slot,
+        ):
             load_s = time.monotonic() - started_s
             embedder: Any = slot.served
             made: Embeddings = await embedder.embed(request)
@@ -115,6 +130,15 @@ class Services:
         """End every worker."""
         await self.pool.close()
 
+    @asynccontextmanager
+    async def _waiting(self, request_id: str) -> AsyncIterator[None]:
+        """Until the gate lets the request in, or it ends before."""
+        self.waiting.add(request_id)
+        try:
+            yield
+        finally:
+            self.waiting.discard(request_id)
+
     def _bounded(self, request: GenerationRequest) -> GenerationRequest:
         """A small model may never come to an end by itself."""
         limit = self.settings.max_tokens
@@ -133,22 +157,35 @@ class Services:
 def build(settings: Settings) -> Services:
     """Wire everything; nothing is loaded and nothing is started yet."""
     catalog = Catalog(settings.home)
+    figures = Figures(settings.home / "measured.json", settings.kv_cache_gb * GB)
+    metrics = Metrics()
+    waiting: set[str] = set()
+    limits = Limits(settings.max_queue, settings.max_queue_tokens, settings.max_queue_s)
 
     async def create(card: ModelCard) -> tuple[Served, Health]:
         worker = Worker(card.engine, _options(settings, catalog, card))
         loaded = await worker.start()
         if registry.is_embedder(card.engine):
             embedder: Embedder = WorkerEmbedder(worker, loaded)
-            return LimitedEmbedder(embedder, settings.max_queue), worker
+            return LimitedEmbedder(embedder, Gate(1, limits, waiting.discard)), worker
         engine: Engine = WorkerEngine(worker, loaded)
-        return Limited(engine, settings.max_queue), worker
+        gate = Gate(engine.capabilities.max_num_seqs, limits, waiting.discard)
+        return Limited(engine, gate), worker
 
     return Services(
         settings=settings,
         catalog=catalog,
-        pool=Pool(create, settings.keep_alive_s),
+        pool=Pool(
+            create,
+            Budget(budget_bytes(settings.memory_gb), figures),
+            keep_alive_s=settings.keep_alive_s,
+            # As many as the gate of the loaded model has places for, to run and to wait.
+            max_waiting=settings.max_num_seqs + settings.max_queue,
+            tell=lambda event: metrics.count_event(event.model, event.what, event.before),
+        ),
         puller=Puller(catalog),
-        metrics=Metrics(),
+        metrics=metrics,
+        waiting=waiting,
     )
 
 

@@ -38,7 +38,18 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
 
 
 def _seconds(text: str) -> float:
-    expected = "a number of seconds, 0 or more"
+    return _amount(text, "a number of seconds, 0 or more")
+
+
+def _gigabytes(text: str) -> float:
+    expected = "a number of GB, 0 or more"
+    value = _amount(text, expected)
+    if math.isinf(value):
+        raise ValueError(expected)
+    return value
+
+
+def _amount(text: str, expected: str) -> float:
     try:
         value = float(text)
     except ValueError:
@@ -89,11 +100,32 @@ class Settings:
     max_queue: int = _setting(
         "CANTEEN_MAX_QUEUE", "requests that may wait for a model", 256, _whole(0, 100_000)
     )
+    max_queue_tokens: int = _setting(
+        "CANTEEN_MAX_QUEUE_TOKENS",
+        "tokens of prompts and answers that may wait for a model",
+        1_000_000,
+        _whole(1, 1 << 40),
+    )
+    max_queue_s: float = _setting(
+        "CANTEEN_MAX_QUEUE_S", "longest predicted wait for a model, seconds", 300.0, _seconds
+    )
+    request_timeout_s: float = _setting(
+        "CANTEEN_REQUEST_TIMEOUT_S",
+        "seconds any request may take, whatever deadline its caller gives",
+        3600.0,
+        _seconds,
+    )
     max_batched_tokens: int = _setting(
         "CANTEEN_MAX_BATCHED_TOKENS", "tokens of one engine step", 256, _whole(32, 65536)
     )
     kv_cache_gb: int = _setting(
         "CANTEEN_KV_CACHE_GB", "memory for a model's KV cache, GB", 1, _whole(1, 1024)
+    )
+    memory_gb: float = _setting(
+        "CANTEEN_MEMORY_GB",
+        "memory for all models together, GB; 0 is 80 % of the machine's",
+        0.0,
+        _gigabytes,
     )
     max_tokens: int = _setting(
         "CANTEEN_MAX_TOKENS",
