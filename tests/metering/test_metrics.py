@@ -69,12 +69,29 @@ def test_refusals_and_retries_are_counted() -> None:
 def test_a_model_that_was_unloaded_leaves_the_gauges() -> None:
     metrics = Metrics()
 
-    before = text(metrics, ModelGauges("m", 2, 1, 0.5))
+    before = text(metrics, ModelGauges("m", 2, 1, 0.5, 7))
     after = text(metrics)
 
     assert 'vllm:num_requests_waiting{engine="0",model_name="m"} 1.0' in before
     assert 'vllm:kv_cache_usage_perc{engine="0",model_name="m"} 0.5' in before
+    assert 'llm_model_memory_bytes{model="m"} 7.0' in before
     assert not any(line.startswith("vllm:num_requests_waiting{") for line in after)
+    assert not any(line.startswith("llm_model_memory_bytes{") for line in after)
+
+
+def test_loads_say_why_the_model_was_not_in_memory() -> None:
+    metrics = Metrics()
+
+    metrics.count_event("m", "loaded", None)
+    metrics.count_event("m", "restarted", "loaded")
+    metrics.count_event("m", "evicted", "restarted")
+    metrics.count_event("m", "loaded", "evicted")
+
+    lines = text(metrics)
+    assert 'llm_model_loads_total{model="m",reason="first"} 1.0' in lines
+    assert 'llm_model_loads_total{model="m",reason="evicted"} 1.0' in lines
+    assert 'llm_model_unloads_total{model="m",reason="evicted"} 1.0' in lines
+    assert 'llm_worker_restarts_total{model="m"} 1.0' in lines
 
 
 def test_the_version_is_told() -> None:

@@ -53,6 +53,7 @@ class RequestRecord:
     num_tokens_wasted: int = 0
     ttft_s: float | None = None
     tpot_s: float | None = None
+    deadline_slack_s: float | None = None
     retrying_client: str = ""
 
 
@@ -64,6 +65,7 @@ class ModelGauges:
     num_running: int
     num_waiting: int
     kv_cache_usage: float
+    memory_bytes: int
 
 
 class Metrics:
@@ -75,6 +77,7 @@ class Metrics:
         self._open_telemetry = _OpenTelemetry(self._registry)
         self._vllm = _Vllm(self._registry)
         self._own = _Own(self._registry)
+        self._models = _Models(self._registry)
 
     def record(self, request: RequestRecord) -> None:
         """Count a finished request."""
@@ -83,10 +86,17 @@ class Metrics:
         if request.usage.prompt_tokens and request.operation != "embeddings":
             self._vllm.record(request)
 
+    def count_event(self, model: str, what: str, before: str | None) -> None:
+        """Count what happened to a stored model: it was loaded (`before` says why it was not in
+        memory), its worker was restarted, or it left memory."""
+        self._models.count_event(model, what, before)
+
     def text(self, version: str, loaded: Iterable[ModelGauges]) -> bytes:
         """The exposition, with the gauges of the models loaded now."""
         self._own.build.info({"version": version})
+        loaded = list(loaded)
         self._vllm.gauge(loaded)
+        self._models.gauge(loaded)
         return generate_latest(self._registry)
 
 
@@ -221,11 +231,19 @@ class _Own:
         self.retries = Counter(
             "llm_retry_requests", "Requests that repeat one", ("client",), registry=registry
         )
+        self.slack = Histogram(
+            "llm_deadline_slack_seconds",
+            "What was left of the caller's time at the end of an answer",
+            buckets=_DURATION_S,
+            registry=registry,
+        )
         self.build = Info("build", "What runs here", registry=registry)
 
     def record(self, request: RequestRecord) -> None:
         if request.usage.prompt_tokens:
             self.queue_wait.observe(request.usage.queue_s)
+        if request.deadline_slack_s is not None:
+            self.slack.observe(request.deadline_slack_s)
         if request.rejected:
             self.rejected.labels(request.rejected).inc()
         if request.aborted:
@@ -233,3 +251,31 @@ class _Own:
             self.wasted.labels(request.aborted).inc(request.num_tokens_wasted)
         if request.retrying_client:
             self.retries.labels(request.retrying_client).inc()
+
+
+class _Models:
+    """What happens to models; many loads for the reason `evicted` are thrashing."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, meaning: str, *more: str) -> Counter:
+            return Counter(f"llm_{name}", meaning, ("model", *more), registry=registry)
+
+        self.loads = counter("model_loads", "Loads, by why it was not in memory", "reason")
+        self.unloads = counter("model_unloads", "Models that left memory", "reason")
+        self.restarts = counter("worker_restarts", "Workers that ended and were started again")
+        self.memory = Gauge(
+            "llm_model_memory_bytes", "Resident memory of the worker", ("model",), registry=registry
+        )
+
+    def count_event(self, model: str, what: str, before: str | None) -> None:
+        if what == "loaded":
+            self.loads.labels(model, before or "first").inc()
+        elif what == "restarted":
+            self.restarts.labels(model).inc()
+        else:
+            self.unloads.labels(model, what).inc()
+
+    def gauge(self, loaded: Iterable[ModelGauges]) -> None:
+        self.memory.clear()
+        for model in loaded:
+            self.memory.labels(model.model).set(model.memory_bytes)

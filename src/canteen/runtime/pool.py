@@ -1,226 +1,357 @@
-"""The loaded models: load on demand (once, however many ask), keep alive, unload."""
+"""The loaded models within their memory: load on demand (once, however many ask), keep alive,
+make room, unload. The policy is in docs/decisions/0005-memory-budget.md."""
 
 import asyncio
 import contextlib
 import logging
 import math
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Literal, Protocol
 
 from canteen.core.engine import EngineStats
-from canteen.core.errors import Overloaded
+from canteen.core.errors import CanteenError, Overloaded
 from canteen.core.model import ModelCard
-from canteen.runtime.admission import Gate, Limited, LimitedEmbedder
+from canteen.runtime.budget import Budget
+from canteen.runtime.history import Event, History, What
+from canteen.runtime.slot import Health, LoadedModel, Served, Slot, describe, weights
 
 logger = logging.getLogger(__name__)
 
-Served = Limited | LimitedEmbedder
-
-
-class Health(Protocol):
-    """What the pool may ask of whatever runs a model."""
-
-    @property
-    def is_ready(self) -> bool: ...
-
-    @property
-    def is_over(self) -> bool: ...
-
-    @property
-    def num_restarts(self) -> int: ...
-
+# A worker's memory is asked for when a user leaves, but not more often than this.
+MEASURE_EVERY_S = 1.0
+# What a refused caller is told at least: less would be a busy loop.
+SHORTEST_RETRY_AFTER_S = 1.0
 
 Create = Callable[[ModelCard], Awaitable[tuple[Served, Health]]]
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedModel:
-    """A model in memory, as `ps` shows it. `expires_at` is None while it is kept for ever."""
-
-    card: ModelCard
-    state: Literal["loading", "ready", "restarting"]
-    memory_bytes: int
-    context_length: int
-    expires_at: datetime | None
-    num_running: int
-    num_waiting: int
-    kv_cache_usage: float
-    num_restarts: int
-    load_s: float
-
-
-@dataclass(slots=True)
-class Slot:
-    """One model that is loaded, or being loaded."""
-
-    card: ModelCard
-    loading: "asyncio.Task[tuple[Served, Health]]"
-    keep_alive_s: float
-    num_users: int = 0
-    load_s: float = 0.0
-    expires_s: float = math.inf
-    timer: asyncio.TimerHandle | None = field(default=None, repr=False)
-
-    @property
-    def is_loaded(self) -> bool:
-        """Whether loading has ended well."""
-        return self.loading.done() and not self.loading.cancelled() and not self.loading.exception()
-
-    @property
-    def is_over(self) -> bool:
-        """Whether what ran the model has given up for good."""
-        return self.is_loaded and self.loading.result()[1].is_over
-
-    @property
-    def served(self) -> Served:
-        """What runs the model; only once it is loaded."""
-        return self.loading.result()[0]
-
-    @property
-    def gate(self) -> Gate:
-        """The queue before it."""
-        return self.served.gate
-
-
 class Pool:
-    """Keeps at most one worker for the same weights, whatever names they go by."""
+    """Keeps at most one worker for the same weights, whatever names they go by, and all of them
+    within the budget.
 
-    def __init__(self, create: Create, keep_alive_s: float) -> None:
+    At most `max_waiting` callers wait for a model that is not loaded yet. `tell` hears of every
+    load and unload.
+    """
+
+    def __init__(
+        self,
+        create: Create,
+        budget: Budget,
+        *,
+        keep_alive_s: float,
+        max_waiting: int,
+        tell: Callable[[Event], object] = lambda event: None,
+    ) -> None:
         self._create = create
+        self._budget = budget
+        self._figures = budget.figures
         self._keep_alive_s = keep_alive_s
+        self._max_waiting = max_waiting
+        self._history = History(tell)
         self._slots: dict[str, Slot] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        # Out of reach for callers and still in memory, until their last user has left.
+        self._leaving: set[Slot] = set()
+        # Who waits for memory, first come first served.
+        self._line: deque[Slot] = deque()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._background: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def use(self, card: ModelCard, keep_alive_s: float | None = None) -> AsyncIterator[Slot]:
-        """Hold a model loaded for the time of the block; raises what loading it raises."""
-        slot = self._slots.get(_key(card))
-        if slot is None or slot.is_over:
-            slot = self._open(card)
+    async def use(
+        self, card: ModelCard, keep_alive_s: float | None = None, deadline_s: float | None = None
+    ) -> AsyncIterator[Slot]:
+        """Hold a model loaded for the time of the block.
+
+        Waits for loading, and for memory, until `deadline_s` (of `time.monotonic`), or refuses at
+        once where that cannot be met. Raises Overloaded, with what is left to wait;
+        ModelUnsuitable for a model that can never fit; and what loading it raises.
+        """
+        slot = self._slot(card)
+        if not slot.loading.done() and slot.num_users >= self._max_waiting:
+            raise self._not_loaded(slot, f"{slot.num_users} requests wait for it already")
         slot.keep_alive_s = self._keep_alive_s if keep_alive_s is None else keep_alive_s
-        self._stop_timer(slot)
+        _stop_timer(slot)
         slot.num_users += 1
         try:
-            await self._until_loaded(card, slot)
+            await self._until_loaded(slot, deadline_s)
             yield slot
         finally:
             slot.num_users -= 1
-            if slot.num_users == 0:
-                self._start_timer(card, slot)
+            slot.used_s = _now_s()
+            self._left(slot)
 
     async def unload(self, card: ModelCard) -> None:
         """End the model's worker; what it is answering ends with an error."""
-        slot = self._slots.pop(_key(card), None)
+        slot = self._slots.get(weights(card))
         if slot is not None:
-            self._stop_timer(slot)
-            await _close(slot)
+            self._retire(slot, "unloaded", "on command")
+        leaving = [slot for slot in self._leaving if slot.key == weights(card)]
+        await asyncio.gather(*(self._end(slot) for slot in leaving))
 
     async def loaded(self) -> list[LoadedModel]:
         """The models in memory, and those on their way there."""
-        return [await _describe(slot) for slot in list(self._slots.values())]
+        leaving = [slot for slot in self._leaving if slot.num_users]
+        slots = [*leaving, *self._slots.values()]
+        return await asyncio.gather(*(self._describe(slot) for slot in slots))
+
+    def events(self) -> list[Event]:
+        """What happened last to each model, in memory or not, the latest first."""
+        return self._history.events()
 
     async def close(self) -> None:
         """Unload everything."""
         for slot in list(self._slots.values()):
-            await self.unload(slot.card)
-        await asyncio.gather(*self._closing)
+            self._retire(slot, "unloaded", "the service ends")
+        await asyncio.gather(*(self._end(slot) for slot in self._leaving))
+        await asyncio.gather(*self._background)
+        self._set_alarm(None)
+
+    # Loading
+
+    def _slot(self, card: ModelCard) -> Slot:
+        slot = self._slots.get(weights(card))
+        if slot is not None and slot.is_over:
+            self._retire(slot, "failed", "its worker ended again and again")
+            slot = None
+        return slot or self._open(card)
 
     def _open(self, card: ModelCard) -> Slot:
-        task = asyncio.ensure_future(self._create(card))
-        slot = Slot(card, task, self._keep_alive_s)
-        self._slots[_key(card)] = slot
+        """Put a model into the line for memory, which may be empty."""
+        self._budget.check(card)
+        turn = asyncio.get_running_loop().create_future()
+        slot = Slot(card, self._keep_alive_s, arrived_s=_now_s(), turn=turn)
+        slot.loading = asyncio.ensure_future(self._load(slot))
+        slot.loading.add_done_callback(lambda _: self._ended_loading(slot))
+        self._slots[slot.key] = slot
+        self._line.append(slot)
+        self._advance()
         return slot
 
-    async def _until_loaded(self, card: ModelCard, slot: Slot) -> None:
-        started_s = time.monotonic()
-        is_first = not slot.loading.done()
-        try:
-            # Shielded: one caller who leaves does not take the model from the others.
-            await asyncio.shield(slot.loading)
-        except asyncio.CancelledError:
-            if not slot.loading.cancelled():
-                raise
-            # It is the loading that was cancelled, by an unload, and not who waited for it.
+    async def _load(self, slot: Slot) -> tuple[Served, Health]:
+        await slot.turn
+        made = await self._create(slot.card)
+        slot.ready_s = slot.used_s = _now_s()
+        return made
+
+    def _ended_loading(self, slot: Slot) -> None:
+        if slot.loading.cancelled() or slot.closing is not None:
+            return
+        error = slot.loading.exception()
+        if error is not None:
+            why = error.message if isinstance(error, CanteenError) else "it could not be loaded"
+            self._retire(slot, "failed", why)
+            return
+        self._note(slot, "loaded", f"on request, in {slot.load_s:.1f} s")
+        self._spawn(self._measure_load(slot))
+        if not slot.num_users:
+            self._start_timer(slot)
+        self._advance()
+
+    async def _until_loaded(self, slot: Slot, deadline_s: float | None) -> None:
+        if not slot.loading.done():
+            now_s = _now_s()
+            if deadline_s is not None and now_s + self._remaining_s(slot) > deadline_s:
+                raise self._not_loaded(slot, "the request's deadline comes before that")
+            # Not cancelled with who waits: one caller who leaves does not take it from others.
+            left_s = None if deadline_s is None else deadline_s - now_s
+            await asyncio.wait([slot.loading], timeout=left_s)
+        if not slot.loading.done():
+            raise self._not_loaded(slot, "the request's deadline has come")
+        if slot.loading.cancelled():
             raise Overloaded(
                 "the model was unloaded while it was loading; please try again",
-                retry_after_s=1.0,
+                retry_after_s=SHORTEST_RETRY_AFTER_S,
                 code="model_loading",
-            ) from None
-        except Exception:
-            if self._slots.get(_key(card)) is slot:
-                del self._slots[_key(card)]
-            raise
-        if is_first and not slot.load_s:
-            slot.load_s = time.monotonic() - started_s
-            logger.info("loaded", extra={"model": card.name, "load_s": slot.load_s})
+            )
+        slot.loading.result()
 
-    def _start_timer(self, card: ModelCard, slot: Slot) -> None:
-        if self._slots.get(_key(card)) is not slot or math.isinf(slot.keep_alive_s):
-            slot.expires_s = math.inf
-            return
-        loop = asyncio.get_running_loop()
-        slot.expires_s = time.time() + slot.keep_alive_s
-        slot.timer = loop.call_later(slot.keep_alive_s, self._expire, card)
+    def _remaining_s(self, slot: Slot) -> float:
+        """Seconds until it is loaded at the earliest, by what was measured of its last load; 0
+        where nothing is known."""
+        now_s, load_s = _now_s(), self._figures.load_s(slot.card)
+        if slot.is_in_memory:
+            return max(slot.started_s + load_s - now_s, 0.0)
+        return max(slot.room_s - now_s, 0.0) + load_s
 
-    def _stop_timer(self, slot: Slot) -> None:
-        if slot.timer is not None:
-            slot.timer.cancel()
-        slot.timer = None
-        slot.expires_s = math.inf
-
-    def _expire(self, card: ModelCard) -> None:
-        slot = self._slots.get(_key(card))
-        if slot is None or slot.num_users:
-            return
-        # Out of reach at once: who asks in the next moment gets a model of its own.
-        del self._slots[_key(card)]
-        task = asyncio.ensure_future(_close(slot))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
-
-
-def _key(card: ModelCard) -> str:
-    return card.folder or card.name
-
-
-async def _close(slot: Slot) -> None:
-    if not slot.loading.done():
-        slot.loading.cancel()
-    with contextlib.suppress(asyncio.CancelledError, Exception):
-        await slot.loading
-    if slot.is_loaded:
-        await slot.served.close()
-
-
-async def _describe(slot: Slot) -> LoadedModel:
-    if not slot.is_loaded:
-        return LoadedModel(
-            slot.card, "loading", 0, slot.card.context_length, None, 0, slot.num_users, 0.0, 0, 0.0
+    def _not_loaded(self, slot: Slot, why: str) -> Overloaded:
+        """The refusal of a caller, who may come back: the load goes on without it."""
+        slot.is_promised = True
+        # Where nothing is known, as long again as it has taken so far.
+        left_s = self._remaining_s(slot) or _now_s() - slot.arrived_s
+        left_s = max(left_s, SHORTEST_RETRY_AFTER_S)
+        doing = "is being loaded"
+        if not slot.is_in_memory:
+            doing = self._budget.shortage(self._all(), slot)
+        return Overloaded(
+            f"model '{slot.card.name}' {doing}, which takes {left_s:.1f} s more by what is known, "
+            f"and {why}; please try again then",
+            retry_after_s=left_s,
+            code="model_loading",
         )
-    served, health = slot.loading.result()
-    stats: EngineStats = await served.stats()
-    return LoadedModel(
-        card=slot.card,
-        state="ready" if health.is_ready else "restarting",
-        memory_bytes=stats.memory_bytes,
-        context_length=slot.card.context_length,
-        expires_at=_when(slot),
-        num_running=slot.gate.num_running,
-        num_waiting=slot.gate.num_waiting,
-        kv_cache_usage=stats.kv_cache_usage,
-        num_restarts=health.num_restarts,
-        load_s=slot.load_s,
-    )
+
+    # Leaving
+
+    def _left(self, slot: Slot) -> None:
+        """A user has left it."""
+        if slot.closing is not None:
+            return
+        if slot.is_loaded and _now_s() - slot.measured_s >= MEASURE_EVERY_S:
+            slot.measured_s = _now_s()
+            self._spawn(self._measure(slot))
+        if slot.num_users:
+            return
+        if slot in self._leaving:
+            self._end(slot)
+        elif slot.is_loaded:
+            self._start_timer(slot)
+            self._advance()
+        elif slot in self._line and not slot.is_promised:
+            self._retire(slot)
+
+    def _start_timer(self, slot: Slot) -> None:
+        keep_s = slot.keep_alive_s
+        if slot.is_promised and slot.used_s == slot.ready_s:
+            # Nobody has used it yet, and someone was told to come back for it.
+            keep_s = max(keep_s, slot.stays_until_s(slot) - _now_s())
+        if not math.isinf(keep_s):
+            loop = asyncio.get_running_loop()
+            slot.timer = loop.call_later(keep_s, self._expire, slot, keep_s)
+
+    def _expire(self, slot: Slot, keep_s: float) -> None:
+        self._retire(slot, "expired", f"unused for its keep_alive of {keep_s:.0f} s")
+
+    def _retire(self, slot: Slot, what: What | None = None, why: str = "") -> None:
+        """Put it out of reach: who asks in the next moment gets a model of its own. Its worker
+        ends when nobody uses it any more."""
+        if self._slots.get(slot.key) is not slot:
+            return
+        del self._slots[slot.key]
+        _stop_timer(slot)
+        if slot in self._line:
+            self._line.remove(slot)
+        self._leaving.add(slot)
+        if what is not None:
+            self._note(slot, what, why)
+        if not slot.num_users or not slot.is_loaded or slot.is_over:
+            self._end(slot)
+
+    def _end(self, slot: Slot) -> "asyncio.Task[None]":
+        if slot.closing is None:
+            slot.closing = asyncio.ensure_future(self._close(slot))
+        return slot.closing
+
+    async def _close(self, slot: Slot) -> None:
+        try:
+            if not slot.loading.done():
+                slot.loading.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await slot.loading
+            if slot.is_loaded:
+                await slot.served.close()
+        finally:
+            self._leaving.discard(slot)
+            self._advance()
+
+    # Memory
+
+    def _advance(self) -> None:
+        """Load who is first in the line if there is memory, or see to it that there will be."""
+        self._set_alarm(None)
+        while self._line and self._has_room(self._line[0]):
+            slot = self._line.popleft()
+            slot.started_s = _now_s()
+            slot.turn.set_result(None)
+        if self._line:
+            self._make_room(self._line[0])
+        else:
+            self._shrink()
+
+    def _has_room(self, slot: Slot) -> bool:
+        is_still_here = any(other.key == slot.key for other in self._leaving)
+        return not is_still_here and self._budget.missing_bytes(self._all(), slot) <= 0
+
+    def _make_room(self, slot: Slot) -> None:
+        """Evict idle models for it, busy ones only where those do not suffice: they take no new
+        users and go when their last one has left. Each has its time to stay first."""
+        missing_bytes = self._budget.missing_bytes(self._slots.values(), slot)
+        loaded = [other for other in self._slots.values() if other.is_loaded]
+        victims = self._budget.victims(_idle(loaded), slot, missing_bytes, _now_s())
+        victims = victims or self._budget.victims(loaded, slot, missing_bytes, _now_s())
+        if not victims:
+            return
+        slot.room_s = max(other.stays_until_s(slot) for other in victims)
+        if slot.room_s > _now_s():
+            self._set_alarm(slot.room_s)
+            return
+        for other in victims:
+            self._retire(other, "evicted", f"to make room for {slot.card.name}")
+
+    def _shrink(self) -> None:
+        """Where models have grown beyond the budget, idle ones go, without their time to stay."""
+        for slot in sorted(_idle(self._slots.values()), key=lambda slot: slot.used_s):
+            if self._budget.missing_bytes(self._slots.values()) > 0:
+                self._retire(slot, "evicted", "models have grown beyond the memory budget")
+
+    def _all(self) -> list[Slot]:
+        return [*self._slots.values(), *self._leaving]
+
+    def _set_alarm(self, moment_s: float | None) -> None:
+        """Look again then, and at no other time."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = None
+        if moment_s is not None:
+            self._alarm = asyncio.get_running_loop().call_at(moment_s, self._advance)
+
+    # Measuring
+
+    async def _measure_load(self, slot: Slot) -> None:
+        await self._figures.record_load(slot.card, slot.load_s)
+        await self._measure(slot)
+
+    async def _measure(self, slot: Slot) -> None:
+        await self._stats(slot)
+
+    async def _stats(self, slot: Slot) -> EngineStats:
+        """The worker's gauges, which the figures learn from."""
+        stats: EngineStats = await slot.served.stats()
+        for _ in range(slot.num_restarts, slot.health.num_restarts):
+            slot.num_restarts += 1
+            self._note(slot, "restarted", "its worker had ended and was started again")
+        if await self._figures.record_memory(slot.card, stats.memory_bytes):
+            self._advance()
+        return stats
+
+    async def _describe(self, slot: Slot) -> LoadedModel:
+        stats = await self._stats(slot) if slot.is_loaded else EngineStats()
+        return describe(
+            slot,
+            stats,
+            self._figures.memory_bytes(slot.card),
+            is_leaving=slot in self._leaving,
+            is_measured=self._figures.is_measured(slot.card),
+        )
+
+    def _note(self, slot: Slot, what: What, why: str) -> None:
+        logger.info(what, extra={"model": slot.card.name, "why": why})
+        self._history.note(slot.card.name, what, why)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
 
-def _when(slot: Slot) -> datetime | None:
-    """When an idle model goes; a busy one is counted from now."""
-    if math.isinf(slot.keep_alive_s):
-        return None
-    if math.isinf(slot.expires_s):
-        return datetime.now(UTC) + timedelta(seconds=slot.keep_alive_s)
-    return datetime.fromtimestamp(slot.expires_s, UTC)
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _idle(slots: Iterable[Slot]) -> list[Slot]:
+    return [slot for slot in slots if slot.is_loaded and not slot.num_users]
+
+
+def _stop_timer(slot: Slot) -> None:
+    if slot.timer is not None:
+        slot.timer.cancel()
+    slot.timer = None

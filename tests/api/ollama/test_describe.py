@@ -7,7 +7,8 @@ import pytest
 
 from canteen.api.ollama import describe
 from canteen.core.model import ModelCard
-from canteen.runtime.pool import LoadedModel
+from canteen.runtime.history import Event, What
+from canteen.runtime.slot import LoadedModel
 
 CARD = ModelCard(
     name="m:latest",
@@ -36,14 +37,21 @@ LOADED = LoadedModel(
     card=CARD,
     state="ready",
     memory_bytes=9,
+    counted_bytes=11,
+    is_measured=True,
     context_length=8192,
+    loaded_at=datetime(2026, 11, 1, 12, 0, tzinfo=UTC),
+    last_used_at=datetime(2026, 11, 1, 12, 1, tzinfo=UTC),
     expires_at=datetime(2026, 11, 1, 12, 5, tzinfo=UTC),
     num_running=0,
     num_waiting=0,
     kv_cache_usage=0.0,
     num_restarts=2,
-    load_s=1.0,
 )
+
+
+def event(model: str, what: What, why: str) -> Event:
+    return Event(model, what, why, datetime(2026, 11, 1, 12, 0, tzinfo=UTC), None)
 
 
 @pytest.mark.parametrize(
@@ -91,12 +99,44 @@ def test_a_stored_model_has_a_bare_digest() -> None:
 
 
 def test_a_loaded_model_says_how_long_and_why() -> None:
-    shown = describe.running([LOADED])
+    shown = describe.running([LOADED], [event("m:latest", "loaded", "on request")])
 
     (model,) = shown["models"]
     assert model["expires_at"] == "2026-11-01T12:05:00Z"
     assert (model["size"], model["size_vram"], model["context_length"]) == (9, 0, 8192)
-    assert shown["states"]["m:latest"]["state"] == "ready"
+    assert shown["states"]["m:latest"] == {
+        "state": "ready",
+        "why": "idle; its last keep_alive keeps it until expires_at",
+        "counted_bytes": 11,
+        "counted_by": "measurement",
+        "loaded_at": "2026-11-01T12:00:00Z",
+        "last_used_at": "2026-11-01T12:01:00Z",
+        "last_event": {"what": "loaded", "why": "on request", "at": "2026-11-01T12:00:00Z"},
+    }
+
+
+def test_a_model_that_is_gone_says_why() -> None:
+    shown = describe.running([], [event("n:latest", "evicted", "to make room for m:latest")])
+
+    assert shown["models"] == []
+    assert shown["states"]["n:latest"]["state"] == "unloaded"
+    assert shown["states"]["n:latest"]["why"] == "evicted: to make room for m:latest"
+
+
+def test_a_model_that_waits_for_memory_is_not_listed_as_loaded() -> None:
+    waiting = replace(LOADED, state="waiting", memory_bytes=0, loaded_at=None)
+
+    shown = describe.running([waiting], [event("m:latest", "evicted", "for another")])
+
+    assert shown["models"] == []
+    assert shown["states"]["m:latest"]["state"] == "waiting"
+    assert shown["states"]["m:latest"]["last_event"]["what"] == "evicted"
+
+
+def test_a_model_that_loads_has_the_size_it_is_expected_to_have() -> None:
+    loading = replace(LOADED, state="loading", memory_bytes=0)
+
+    assert describe.running([loading], [])["models"][0]["size"] == 11
 
 
 @pytest.mark.parametrize(
@@ -107,14 +147,16 @@ def test_a_loaded_model_says_how_long_and_why() -> None:
         (replace(LOADED, num_running=3, num_waiting=1), "answers 3 requests, 1 wait"),
         (replace(LOADED, state="loading", num_waiting=4), "loaded for 4"),
         (replace(LOADED, state="restarting"), "restart 2"),
+        (replace(LOADED, state="waiting", num_waiting=3), "waits for memory for 3"),
+        (replace(LOADED, state="unloading"), "no new requests"),
     ],
 )
 def test_every_state_has_its_reason(loaded: LoadedModel, why: str) -> None:
-    assert why in describe.running([loaded])["states"]["m:latest"]["why"]
+    assert why in describe.running([loaded], [])["states"]["m:latest"]["why"]
 
 
 def test_a_model_kept_for_ever_has_an_end_that_parses() -> None:
-    (model,) = describe.running([replace(LOADED, expires_at=None)])["models"]
+    (model,) = describe.running([replace(LOADED, expires_at=None)], [])["models"]
 
     assert datetime.fromisoformat(model["expires_at"]).year == 9999
 

@@ -7,7 +7,15 @@ from starlette.responses import Response
 
 from canteen.api.routing import Served
 from canteen.api.streaming import json_bytes
-from canteen.runtime.pool import LoadedModel
+from canteen.runtime.slot import LoadedModel
+
+STATUSES = {
+    "waiting": "STARTING",
+    "loading": "STARTING",
+    "ready": "UP",
+    "restarting": "DOWN",
+    "unloading": "OUT_OF_SERVICE",
+}
 
 
 class Health(BaseModel):
@@ -48,9 +56,8 @@ async def ping(served: Served) -> Response:
 
 
 def _component(model: LoadedModel) -> dict[str, Any]:
-    status = {"ready": "UP", "loading": "STARTING", "restarting": "DOWN"}[model.state]
     return {
-        "status": status,
+        "status": STATUSES[model.state],
         "details": {
             "running": model.num_running,
             "waiting": model.num_waiting,

@@ -19,7 +19,9 @@ class Version(BaseModel):
 async def metrics(served: Served) -> Response:
     """Everything counted, for Prometheus."""
     loaded = [
-        ModelGauges(one.card.name, one.num_running, one.num_waiting, one.kv_cache_usage)
+        ModelGauges(
+            one.card.name, one.num_running, one.num_waiting, one.kv_cache_usage, one.memory_bytes
+        )
         for one in await served.services.loaded()
     ]
     text = served.services.metrics.text(served.services.version, loaded)

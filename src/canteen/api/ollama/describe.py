@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from canteen.core.model import ModelCard
-from canteen.runtime.pool import LoadedModel
+from canteen.runtime.history import Event
+from canteen.runtime.slot import LoadedModel
 
 Json = dict[str, Any]
 # For a model that is kept for ever; every client's date type can hold it.
@@ -20,13 +21,16 @@ def tags(cards: Sequence[ModelCard]) -> Json:
     return {"models": [_stored(card) for card in newest]}
 
 
-def running(models: Sequence[LoadedModel]) -> Json:
-    """The models in memory. What Ollama does not say stands apart: some clients read
-    the entries of `models` strictly.
+def running(models: Sequence[LoadedModel], events: Sequence[Event]) -> Json:
+    """The models in memory, and why others are not. What Ollama does not say stands apart: some
+    clients read the entries of `models` strictly.
     """
+    last = {event.model: _event(event) for event in events}
+    gone = {event.model: _gone(event) for event in events}
+    here = {model.card.name: _state(model, last.get(model.card.name)) for model in models}
     return {
-        "models": [_running(model) for model in models],
-        "states": {model.card.name: {"state": model.state, "why": _why(model)} for model in models},
+        "models": [_running(model) for model in models if model.state != "waiting"],
+        "states": {**gone, **here},
     }
 
 
@@ -83,18 +87,42 @@ def _stored(card: ModelCard) -> Json:
 def _running(model: LoadedModel) -> Json:
     return {
         **_identity(model.card),
-        "size": model.memory_bytes,
+        "size": model.memory_bytes or model.counted_bytes,
         "size_vram": 0,
-        "expires_at": _expires_at(model.expires_at),
+        "expires_at": NEVER if model.expires_at is None else _moment(model.expires_at),
         "context_length": model.context_length,
     }
 
 
-def _expires_at(when: datetime | None) -> str:
-    return NEVER if when is None else when.isoformat().replace("+00:00", "Z")
+def _state(model: LoadedModel, event: Json | None) -> Json:
+    return {
+        "state": model.state,
+        "why": _why(model),
+        "counted_bytes": model.counted_bytes,
+        "counted_by": "measurement" if model.is_measured else "estimate",
+        "loaded_at": model.loaded_at and _moment(model.loaded_at),
+        "last_used_at": model.last_used_at and _moment(model.last_used_at),
+        "last_event": event,
+    }
+
+
+def _gone(event: Event) -> Json:
+    return {"state": "unloaded", "why": f"{event.what}: {event.why}", "last_event": _event(event)}
+
+
+def _event(event: Event) -> Json:
+    return {"what": event.what, "why": event.why, "at": _moment(event.at)}
+
+
+def _moment(when: datetime) -> str:
+    return when.isoformat().replace("+00:00", "Z")
 
 
 def _why(model: LoadedModel) -> str:
+    if model.state == "waiting":
+        return f"waits for memory for {model.num_waiting} requests"
+    if model.state == "unloading":
+        return "takes no new requests and goes when its last answer is whole"
     if model.state == "loading":
         return f"being loaded for {model.num_waiting} requests"
     if model.state == "restarting":

@@ -26,8 +26,9 @@ async def tags(served: Served) -> Response:
 
 
 async def ps(served: Served) -> Response:
-    """The models in memory."""
-    return answer.whole(describe.running(await served.services.loaded()))
+    """The models in memory, and why others are not."""
+    services = served.services
+    return answer.whole(describe.running(await services.loaded(), services.pool.events()))
 
 
 async def show(body: schema.ShowRequest, served: Served) -> Response:
