@@ -96,6 +96,7 @@ def _is_number(value: Any) -> bool:
 
 TYPES: dict[str, Callable[[Any], bool]] = {
     "string": lambda value: isinstance(value, str),
+    "string or null": lambda value: value is None or isinstance(value, str),
     "non-empty string": lambda value: isinstance(value, str) and value != "",
     "integer": _is_integer,
     "number": _is_number,
@@ -141,6 +142,33 @@ def _validates(exchange: Exchange, places: Mapping[str, str]) -> bool:
         if not jsonschema_rs.is_valid(schema, instance):
             return False
     return True
+
+
+def _match(exchange: Exchange, patterns: Mapping[str, str]) -> bool:
+    """What is there at a path, in whichever line, is written like that."""
+    return all(
+        value is MISSING or re.search(pattern, value)
+        for path, pattern in patterns.items()
+        for line in exchange.lines
+        for value in values(path, line)
+    )
+
+
+def _only_keys(exchange: Exchange, allowed: Mapping[str, list[str]]) -> bool:
+    return all(
+        value is MISSING or value.keys() <= set(keys)
+        for path, keys in allowed.items()
+        for line in exchange.lines
+        for value in values(path, line)
+    )
+
+
+def _contains(exchange: Exchange, wanted: Mapping[str, str]) -> bool:
+    """Echo has said back what it was told: "contains TEXT"."""
+    return all(
+        text.removeprefix("contains ") in values(path, exchange.json)[0]
+        for path, text in wanted.items()
+    )
 
 
 def _num_inputs(exchange: Exchange) -> int:
@@ -220,6 +248,7 @@ CHECKS: dict[str, dict[str, Check]] = {
         "not_equals": lambda exchange, unwanted: exchange.reply.status not in unwanted,
         "keys_off": lambda exchange, wanted: exchange.reply.status == wanted,
         "interim": lambda exchange, wanted: wanted in exchange.reply.interim,
+        "content_type": _media_type,
     },
     "header": {
         "required": _has_headers,
@@ -228,11 +257,20 @@ CHECKS: dict[str, dict[str, Check]] = {
             exchange.reply.header(name.lower()) is None for name in names
         ),
         "forbidden_values": _no_close,
+        "max": lambda exchange, limits: all(
+            int(exchange.reply.header(name) or 0) <= limit for name, limit in limits.items()
+        ),
     },
     "json-path": {
         "required": lambda exchange, required: _has(exchange.json, required),
         "absent": lambda exchange, paths: _lacks(exchange.json, paths),
         "validate": _validates,
+        "pattern": _match,
+        "only_keys": _only_keys,
+        "echo_engine": _contains,
+        "newlines_inside_object": lambda exchange, wanted: (
+            exchange.reply.body.strip().count(b"\n") == wanted
+        ),
         "parses_as_object": lambda exchange, path: _holds_json(values(path, exchange.json)[0]),
         "length_of_data": lambda exchange, _: len(exchange.json["data"]) == _num_inputs(exchange),
         "length_of_embeddings": lambda exchange, _: (
@@ -241,6 +279,11 @@ CHECKS: dict[str, dict[str, Check]] = {
     },
     "sse": {
         "content_type": _media_type,
+        "no_content_encoding": lambda exchange, _: (
+            exchange.reply.header("content-encoding") is None
+        ),
+        "event": lambda exchange, wanted: exchange.events[-1][0] == wanted,
+        "required": lambda exchange, required: _has(exchange.frames[-1], required),
         "each_chunk_required": lambda exchange, required: all(
             _has(frame, required) for frame in exchange.frames
         ),
