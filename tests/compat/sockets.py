@@ -8,6 +8,13 @@ from typing import Any
 
 WITHIN_S = 30.0
 
+# What java.net.http.HttpClient adds to every request in the clear.
+H2C = [
+    ("Connection", "Upgrade, HTTP2-Settings"),
+    ("Upgrade", "h2c"),
+    ("HTTP2-Settings", "AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA"),
+]
+
 Headers = list[tuple[str, str]]
 
 

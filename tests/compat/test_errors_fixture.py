@@ -120,6 +120,7 @@ def unmet(names: set[str], request: Json, reply: Reply) -> list[str]:
 def test_an_error_is_one_that_the_library_can_read(
     server: Server, case: str, library: str, kind: str
 ) -> None:
+    """Items 12 and 16 of the conformance checklist."""
     wanted = ERRORS["server_replies"][dialect(library)].get(case)
     wanted = wanted or ERRORS["server_replies"]["openai"][case]
     request = chats(library)[kind]

@@ -2,15 +2,9 @@ import json
 
 import pytest
 
-from tests.compat.sockets import Connection, chunked, connected, head
+from tests.compat.sockets import H2C, Connection, chunked, connected, head
 from tests.serving import Server
 
-# What java.net.http.HttpClient adds to every request in the clear.
-H2C = [
-    ("Connection", "Upgrade, HTTP2-Settings"),
-    ("Upgrade", "h2c"),
-    ("HTTP2-Settings", "AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA"),
-]
 PATH = "/v1/chat/completions"
 
 
