@@ -14,6 +14,8 @@ from canteen.core import errors
         (errors.Forbidden("x"), 403),
         (errors.NotSupported("x"), 501),
         (errors.Overloaded("x", retry_after_s=1), 503),
+        (errors.RateLimited("x", retry_after_s=1), 429),
+        (errors.DeadlineExceeded(), 408),
         (errors.EngineError("x"), 500),
         (errors.WorkerDied("x"), 500),
         (errors.InvalidOutput("x"), 500),
@@ -28,7 +30,11 @@ def test_every_error_has_its_status(error: errors.CanteenError, status: int) -> 
 def test_an_overloaded_service_says_when_to_come_back_in_whole_seconds_rounded_up() -> None:
     headers = headers_of(errors.Overloaded("x", retry_after_s=1.2))
 
-    assert headers == {"retry-after": "2", "retry-after-ms": "1200"}
+    assert headers == {
+        "retry-after": "2",
+        "retry-after-ms": "1200",
+        "x-llm-d-request-dropped-reason": "rejected-saturated",
+    }
 
 
 def test_what_will_not_change_by_itself_is_not_to_be_retried() -> None:

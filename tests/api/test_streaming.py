@@ -6,10 +6,11 @@ import pytest
 
 from canteen.api.draining import Drain
 from canteen.api.observation import Observation
-from canteen.api.streaming import sse, stream
+from canteen.api.streaming import Heartbeat, heartbeat, sse, stream
+from canteen.api.terms import Terms
 from canteen.core.errors import CanteenError, EngineError, Overloaded
 
-PING = b": ping\n"
+PING = Heartbeat(b": ping\n")
 
 
 class Wire:
@@ -36,9 +37,9 @@ class Wire:
             self.something_came.set()
 
     async def carry(
-        self, frames: AsyncGenerator[bytes], heartbeat: bytes | None = PING, every_s: float = 10.0
+        self, frames: AsyncGenerator[bytes], heartbeat: Heartbeat | None = PING
     ) -> None:
-        response = await stream(frames, "text/event-stream", on_error, heartbeat, every_s)
+        response = await stream(frames, "text/event-stream", on_error, heartbeat)
         await response(self.scope, self.receive, self.send)
 
 
@@ -151,7 +152,7 @@ async def test_silence_is_filled_with_heartbeats_of_one_newline(wire: Wire) -> N
         await go.wait()
         yield sse(b"1")
 
-    carrying = asyncio.ensure_future(wire.carry(frames(), every_s=0.01))
+    carrying = asyncio.ensure_future(wire.carry(frames(), Heartbeat(b": ping\n", 0.01)))
     while len(wire.bodies) < 3:
         wire.something_came.clear()
         await wire.something_came.wait()
@@ -162,6 +163,28 @@ async def test_silence_is_filled_with_heartbeats_of_one_newline(wire: Wire) -> N
     assert wire.bodies[-1] == sse(b"1")
 
 
+async def test_no_heartbeat_tells_a_status_to_one_who_may_yet_be_refused() -> None:
+    is_waiting, refuse = True, asyncio.Event()
+
+    async def frames() -> AsyncGenerator[bytes]:
+        await refuse.wait()
+        raise Overloaded("full", retry_after_s=1.0)
+        yield b""
+
+    asyncio.get_running_loop().call_later(0.05, refuse.set)
+    with pytest.raises(Overloaded):
+        await stream(frames(), "", on_error, Heartbeat(b": ping\n", 0.001, lambda: is_waiting))
+
+
+@pytest.mark.parametrize(("silence_s", "every_s"), [(None, 10.0), (600.0, 10.0), (3.0, 1.0)])
+def test_a_heartbeat_beats_the_read_timeout_of_the_client(
+    silence_s: float | None, every_s: float
+) -> None:
+    observe = Observation("id", "", "caller", Terms(silence_s=silence_s))
+
+    assert heartbeat(b": ping\n", observe).every_s == every_s
+
+
 async def test_without_a_heartbeat_the_status_waits_for_the_first_frame(wire: Wire) -> None:
     go = asyncio.Event()
 
@@ -169,7 +192,7 @@ async def test_without_a_heartbeat_the_status_waits_for_the_first_frame(wire: Wi
         await go.wait()
         yield b"{}\n"
 
-    carrying = asyncio.ensure_future(wire.carry(frames(), heartbeat=None, every_s=0.001))
+    carrying = asyncio.ensure_future(wire.carry(frames(), heartbeat=None))
     asyncio.get_running_loop().call_later(0.05, go.set)
     await carrying
 

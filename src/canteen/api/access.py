@@ -13,14 +13,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from canteen.api.errors import CLIENT_GONE, SHUTTING_DOWN
 from canteen.api.observation import Observation
-from canteen.core.errors import CanteenError
+from canteen.api.terms import terms_of
+from canteen.core.errors import CanteenError, DeadlineExceeded
 from canteen.metering.metrics import Metrics, RequestRecord
 from canteen.runtime.catalog import Catalog
 
 SANE_ID = re.compile(r"[\x20-\x7e]{1,128}")
 TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 LONGEST_USER_AGENT = 256
-REJECTIONS = frozenset({"overloaded", "model_loading", "draining"})
+REJECTIONS = frozenset({"overloaded", "rate_limit_exceeded", "model_loading", "draining"})
 CLIENT_LANGUAGES = frozenset({"python", "java", "js", "go", "ruby", "kotlin", "csharp"})
 
 Write = Callable[[bytes], object]
@@ -43,7 +44,10 @@ class Access:
         headers = Headers(scope=scope)
         trace = TRACE.fullmatch(headers.get("traceparent", ""))
         observe = Observation(
-            _request_id(headers), trace[1] if trace else "", _caller_id(headers, scope)
+            _request_id(headers),
+            trace[1] if trace else "",
+            _caller_id(headers, scope),
+            terms_of(headers),
         )
         observe.route = scope["path"]
         scope["canteen.observe"] = observe
@@ -76,7 +80,8 @@ class Access:
             num_tokens_wasted=observe.num_tokens if aborted else 0,
             ttft_s=observe.ttft_s,
             tpot_s=observe.tpot_s,
-            retrying_client=_client(headers) if _num_retries(headers) else "",
+            deadline_slack_s=_slack_s(observe),
+            retrying_client=_client(headers) if observe.terms.num_retries else "",
         )
 
     def _label(self, model: str) -> str:
@@ -128,7 +133,7 @@ def _line(
         "tpot_ms": _ms(observe.tpot_s),
         "duration_ms": _ms(duration_s),
         "user_agent": headers.get("user-agent", "")[:LONGEST_USER_AGENT],
-        "retry_count": _num_retries(headers),
+        "retry_count": observe.terms.num_retries,
     }
 
 
@@ -139,7 +144,15 @@ def _ms(seconds: float | None) -> float | None:
 def _aborted(observe: Observation) -> str:
     if observe.is_gone:
         return "client_disconnect"
-    return "drain" if observe.error_code == SHUTTING_DOWN else ""
+    return {SHUTTING_DOWN: "drain", DeadlineExceeded.code: "deadline"}.get(observe.error_code, "")
+
+
+def _slack_s(observe: Observation) -> float | None:
+    """What was left of the caller's time when its answer was whole."""
+    is_answered = observe.finish_reason and not observe.error_code and not observe.is_gone
+    if observe.deadline_s is None or not is_answered:
+        return None
+    return observe.deadline_s - observe.clock()
 
 
 def _request_id(headers: Headers) -> str:
@@ -155,11 +168,6 @@ def _caller_id(headers: Headers, scope: Scope) -> str:
     if key:
         return f"key-{hashlib.sha256(key.encode('latin-1')).hexdigest()[:16]}"
     return str(scope["client"][0]) if scope.get("client") else "unknown"
-
-
-def _num_retries(headers: Headers) -> int:
-    text = headers.get("x-stainless-retry-count", "0")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 0
 
 
 def _client(headers: Headers) -> str:

@@ -6,16 +6,26 @@ from typing import Any
 
 from canteen.core.errors import (
     CanteenError,
+    DeadlineExceeded,
     Forbidden,
     InvalidRequest,
     ModelNotFound,
     NotSupported,
     Overloaded,
+    RateLimited,
     StorageFull,
 )
 
 CLIENT_GONE = 499
 SHUTTING_DOWN = "server_shutting_down"
+# The words of the inference gateways of llm-d, by the code of the error.
+DROPPED = {
+    "overloaded": "rejected-saturated",
+    "rate_limit_exceeded": "rejected-saturated",
+    "deadline_exceeded": "rejected-ttl-expired",
+    "model_loading": "rejected-no-endpoints",
+    "draining": "rejected-shutting-down",
+}
 
 
 class HttpError(InvalidRequest):
@@ -43,6 +53,8 @@ _STATUSES: tuple[tuple[type[CanteenError], int], ...] = (
     (Forbidden, 403),
     (NotSupported, 501),
     (InvalidRequest, 400),
+    (DeadlineExceeded, 408),
+    (RateLimited, 429),
     (Overloaded, 503),
     (StorageFull, 507),
 )
@@ -56,7 +68,12 @@ def status_of(error: CanteenError) -> int:
 
 
 def headers_of(error: CanteenError) -> dict[str, str]:
-    """What tells a client whether and when to try again."""
+    """What tells a client whether and when to try again, and its gateway why it was refused."""
+    reason = DROPPED.get(error.code)
+    return _advice(error) | ({"x-llm-d-request-dropped-reason": reason} if reason else {})
+
+
+def _advice(error: CanteenError) -> dict[str, str]:
     if isinstance(error, HttpError):
         return {"x-should-retry": "false", **error.headers}
     if isinstance(error, InvalidRequest | StorageFull):

@@ -3,23 +3,30 @@
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from canteen.api.terms import Terms
 from canteen.core.errors import CanteenError
 from canteen.core.generation import Chunk, EmbeddingRequest, Embeddings, GenerationRequest, Usage
 
 if TYPE_CHECKING:
     from canteen.bootstrap import Services
 
+Asked = TypeVar("Asked", GenerationRequest, EmbeddingRequest)
+
 
 @dataclass(slots=True)
 class Observation:
-    """A request's record in the making; times are of `clock`."""
+    """A request's record in the making; times are of `clock`.
+
+    `is_waiting` tells whether it still waits for its model or its turn.
+    """
 
     request_id: str
     trace_id: str
     caller_id: str
+    terms: Terms = field(default_factory=Terms)
     clock: Callable[[], float] = time.monotonic
     arrived_s: float = field(init=False)
     route: str = ""
@@ -32,6 +39,8 @@ class Observation:
     is_gone: bool = False
     is_streamed: bool = False
     num_tokens: int = 0
+    is_waiting: Callable[[], bool] = field(default=lambda: False)
+    deadline_s: float | None = None
     first_token_s: float | None = None
     first_sent_s: float | None = None
     last_token_s: float | None = None
@@ -75,7 +84,7 @@ def observed(services: "Services", observation: Observation) -> "Services":
 
 
 class _Observed:
-    """Passes everything on, and notes what matters."""
+    """Passes everything on, with the caller's terms, and notes what matters."""
 
     def __init__(self, services: "Services", observation: Observation) -> None:
         self._services = services
@@ -85,14 +94,30 @@ class _Observed:
         return getattr(self._services, name)
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Chunk]:
-        self._observation.model = request.model
+        request = self._on_terms(request, is_streamed=request.is_streamed)
         async with aclosing(self._services.generate(request)) as chunks:
             async for chunk in chunks:
                 self._observation.see(chunk)
                 yield chunk
 
     async def embed(self, request: EmbeddingRequest) -> Embeddings:
-        self._observation.model = request.model
+        request = self._on_terms(request, is_streamed=False)
         made = await self._services.embed(request)
         self._observation.usage = self._observation.usage + made.usage
         return made
+
+    def _on_terms(self, request: Asked, *, is_streamed: bool) -> Asked:
+        observation, terms = self._observation, self._observation.terms
+        observation.model = request.model
+        observation.is_waiting = lambda: request.id in self._services.waiting
+        observation.deadline_s = terms.deadline_s(
+            observation.arrived_s,
+            self._services.settings.request_timeout_s,
+            is_streamed=is_streamed,
+        )
+        return replace(
+            request,
+            deadline_s=observation.deadline_s,
+            priority="batch" if terms.priority == "batch" else request.priority,
+            is_retry=terms.num_retries > 0,
+        )

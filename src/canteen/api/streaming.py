@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 
 import msgspec
 from starlette.responses import Response
@@ -30,25 +32,41 @@ def sse(data: bytes, event: str | None = None) -> bytes:
     return b"event: " + event.encode() + b"\ndata: " + data + b"\n\n"
 
 
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """What is sent into a silence of `every_s`, but not to one who `is_waiting` for a turn and
+    may yet be refused."""
+
+    frame: bytes
+    every_s: float = HEARTBEAT_S
+    is_waiting: Callable[[], bool] = lambda: False
+
+
+def heartbeat(frame: bytes, observe: Observation) -> Heartbeat:
+    """The heartbeat of a request: twice before its client would give up, if it says when."""
+    silence_s = observe.terms.silence_s or math.inf
+    return Heartbeat(frame, min(HEARTBEAT_S, silence_s / 3), lambda: observe.is_waiting())
+
+
 async def stream(
     frames: AsyncIterator[bytes],
     media_type: str,
     on_error: OnError,
-    heartbeat: bytes | None,
-    heartbeat_s: float = HEARTBEAT_S,
+    heartbeat: Heartbeat | None = None,
 ) -> Response:
     """A response of `frames`, one or several whole ones a write.
 
     The status waits for the first frame, so an error before it is raised here; but where there
-    is a heartbeat it waits no longer than that. `frames` is closed when the client goes.
+    is a heartbeat, one that has left the queue waits no longer than that. `frames` is closed
+    when the client goes.
     """
     pump = _Pump(frames)
     try:
-        await pump.first(heartbeat_s if heartbeat else None)
+        await pump.first(heartbeat)
     except BaseException:
         await pump.close()
         raise
-    return _Stream(pump, media_type, on_error, heartbeat, heartbeat_s)
+    return _Stream(pump, media_type, on_error, heartbeat)
 
 
 class _Pump:
@@ -65,11 +83,15 @@ class _Pump:
         self._task = asyncio.ensure_future(self._run(frames))
         self._task.add_done_callback(self._finish)
 
-    async def first(self, timeout_s: float | None) -> None:
-        """Wait for a frame or the end; raises the error that came before any frame."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                await self.wake.wait()
+    async def first(self, heartbeat: Heartbeat | None) -> None:
+        """Wait for a frame or the end, or until a heartbeat is due; raises the error that came
+        before any frame."""
+        while not self.wake.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(heartbeat.every_s if heartbeat else None):
+                    await self.wake.wait()
+            if heartbeat is None or not heartbeat.is_waiting():
+                break
         if self.error is not None and not self.ready:
             raise self.error
 
@@ -132,8 +154,7 @@ class _Stream(Response):
         pump: _Pump,
         media_type: str,
         on_error: OnError,
-        heartbeat: bytes | None,
-        heartbeat_s: float,
+        heartbeat: Heartbeat | None,
     ) -> None:
         self.status_code = 200
         self.background = None
@@ -145,7 +166,7 @@ class _Stream(Response):
         self._pump = pump
         self._on_error = on_error
         self._heartbeat = heartbeat
-        self._heartbeat_s = heartbeat_s
+        self._every_s = heartbeat.every_s if heartbeat else HEARTBEAT_S
         self._loop = asyncio.get_running_loop()
         self._sent_s = self._loop.time()
         self._is_beat_due = heartbeat is not None and not pump.ready
@@ -177,7 +198,7 @@ class _Stream(Response):
             if is_done:
                 body += self._last(observe)
             elif not body and self._is_beat_due and self._heartbeat:
-                body = self._heartbeat
+                body = self._heartbeat.frame
             if body or is_done:
                 self._is_beat_due = False
                 self._sent_s = self._loop.time()
@@ -197,11 +218,11 @@ class _Stream(Response):
         return self._on_error(error)
 
     def _set_timer(self) -> None:
-        self._timer = self._loop.call_later(self._heartbeat_s / 2, self._look)
+        self._timer = self._loop.call_later(self._every_s / 2, self._look)
 
     def _look(self) -> None:
         """Twice a heartbeat's time, so that no silence is longer than one and a half."""
-        if self._loop.time() - self._sent_s >= self._heartbeat_s * 0.99:
+        if self._loop.time() - self._sent_s >= self._every_s * 0.99:
             self._is_beat_due = True
             self._pump.wake.set()
         self._set_timer()

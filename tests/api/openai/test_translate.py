@@ -107,6 +107,11 @@ def test_the_most_official_limit_counts(keys: dict[str, Any], max_tokens: int | 
     assert chat(**keys).sampling.max_tokens == max_tokens
 
 
+@pytest.mark.parametrize(("tier", "priority"), [("flex", "batch"), ("default", "interactive")])
+def test_the_cheap_tier_is_batch_work(tier: str, priority: str) -> None:
+    assert chat(service_tier=tier).priority == priority
+
+
 def test_null_means_absent_at_every_depth() -> None:
     request = chat(
         temperature=None,

@@ -36,7 +36,7 @@ def done(status: int = 200) -> Response:
 
 async def lines(bodies: AsyncGenerator[dict[str, Any]]) -> Response:
     """One object a line, nothing between; an error after the first is a line too."""
-    return await stream(_framed(bodies), NDJSON, _late_error, None)
+    return await stream(_framed(bodies), NDJSON, _late_error)
 
 
 async def progress(steps: AsyncGenerator[Progress], *, is_streamed: bool) -> Response:

@@ -8,8 +8,8 @@ from typing import Any
 from starlette.responses import Response
 
 from canteen.api.openai import render
-from canteen.api.routing import status_of
-from canteen.api.streaming import json_bytes, sse, stream
+from canteen.api.routing import Observation, status_of
+from canteen.api.streaming import heartbeat, json_bytes, sse, stream
 from canteen.core.errors import CanteenError
 from canteen.core.generation import Usage
 
@@ -34,9 +34,9 @@ def whole(body: dict[str, Any], usage: Usage | None = None) -> Response:
     return Response(json_bytes(body), media_type="application/json", headers=headers)
 
 
-async def events(frames: AsyncIterator[bytes]) -> Response:
+async def events(frames: AsyncIterator[bytes], observe: Observation) -> Response:
     """Server-sent events; an error after the first is an event too, and the last one."""
-    return await stream(frames, "text/event-stream", _late_error, HEARTBEAT)
+    return await stream(frames, "text/event-stream", _late_error, heartbeat(HEARTBEAT, observe))
 
 
 def _late_error(error: CanteenError) -> bytes:

@@ -25,7 +25,8 @@ async def chat(body: schema.ChatRequest, served: Served) -> Response:
     chunks = served.services.generate(request)
     if body.stream:
         frames = render.ChatFrames(request.id, created, body.model, body.n)
-        return await answer.events(_events(chunks, frames, body.stream_options.include_usage))
+        events = _events(chunks, frames, body.stream_options.include_usage)
+        return await answer.events(events, served.observe)
     async with aclosing(chunks):
         completion = await fold(chunks, body.n)
     return answer.whole(render.chat(completion, request.id, created, body.model), completion.usage)
@@ -40,7 +41,8 @@ async def completions(body: schema.CompletionRequest, served: Served) -> Respons
     chunks = fan_out(served.services.generate, requests)
     if body.stream:
         frames = render.CompletionFrames(answer_id, created, body.model, num_choices)
-        return await answer.events(_events(chunks, frames, body.stream_options.include_usage))
+        events = _events(chunks, frames, body.stream_options.include_usage)
+        return await answer.events(events, served.observe)
     async with aclosing(chunks):
         completion = await fold(chunks, num_choices)
     return answer.whole(

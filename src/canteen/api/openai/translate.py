@@ -55,6 +55,7 @@ def chat(body: ChatRequest, request_id: str, caller_id: str) -> core.GenerationR
         truncate=body.truncate,
         is_streamed=body.stream,
         caller_id=caller_id,
+        priority=_priority(body),
     )
 
 
@@ -80,6 +81,7 @@ def completions(
             truncate=body.truncate,
             is_streamed=body.stream,
             caller_id=caller_id,
+            priority=_priority(body),
         )
         for i, prompt in enumerate(prompts)
     )
@@ -95,6 +97,11 @@ def embeddings(body: EmbeddingsRequest, request_id: str, caller_id: str) -> core
         truncate=body.truncate,
         caller_id=caller_id,
     )
+
+
+def _priority(body: Generating) -> core.Priority:
+    """OpenAI's cheap tier is answered when there is time."""
+    return "batch" if body.service_tier == "flex" else "interactive"
 
 
 def sampling(body: Sampling, max_tokens: int | None) -> core.SamplingParams:

@@ -78,3 +78,4 @@ class Generating(Sampling):
     n: Annotated[int, Field(ge=1, le=MOST_CHOICES), WHOLE] = 1
     max_tokens: Count | None = None
     logit_bias: dict[str, Any] = Field(default_factory=dict)
+    service_tier: str | None = None

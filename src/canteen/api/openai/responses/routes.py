@@ -22,7 +22,9 @@ async def create(body: schema.ResponseRequest, served: Served) -> Response:
     created_at = answer.now()
     chunks = served.services.generate(request)
     if body.stream:
-        return await answer.events(_events(chunks, render.Events(body, request.id, created_at)))
+        return await answer.events(
+            _events(chunks, render.Events(body, request.id, created_at)), served.observe
+        )
     async with aclosing(chunks):
         completion = await fold(chunks)
     choice, usage = completion.choices[0], completion.usage
