@@ -13,8 +13,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 	done)
 
 .DELETE_ON_ERROR:
-.PHONY: serve test test-slow check format format-check lint types layers licences docs bench \
-	venv system-packages clean
+.PHONY: serve test test-slow check format format-check lint types layers licences docs \
+	bench-peers bench-gateway bench-overload venv system-packages clean
 
 serve: $(VENV)/base.done  ## set everything up, then serve the default model
 	@$(BIN)/canteen serve --port $(PORT)
@@ -49,9 +49,16 @@ licences: venv  ## no GPL or AGPL among what is installed
 docs: venv  ## rewrite the generated pages of docs/reference
 	$(BIN)/python -m docs.generate
 
-bench: venv  ## 32 streams over HTTP against llama.cpp's server; prints a row for the log
+bench-peers: venv  ## against llama.cpp's server; NATIVE=1 builds one for this processor
 	$(BIN)/$(PIP_INSTALL) -c constraints.txt xllamacpp
-	$(BIN)/python -m benchmarks.http_streams
+	$(BIN)/python -m benchmarks.peers --weights Q8_0 $(if $(NATIVE),--native)
+	$(BIN)/python -m benchmarks.peers --weights Q4_1 $(if $(NATIVE),--native)
+
+bench-gateway: venv  ## what the gateway adds, on the echo engine
+	$(BIN)/python -m benchmarks.gateway
+
+bench-overload: venv  ## goodput and Retry-After at one to three times the capacity
+	$(BIN)/python -m benchmarks.overload
 
 venv: $(VENV)/dev.done
 

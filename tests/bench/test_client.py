@@ -125,6 +125,18 @@ async def test_nobody_waits_beyond_the_deadline() -> None:
         never.set()
 
 
+async def test_a_kept_connection_that_was_closed_meanwhile_is_no_error() -> None:
+    whole = HELLO + USAGE + DONE
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(whole)
+
+    async with answering(head, whole) as url:
+        client = Client(url, "m", Load())
+        outcomes = [await client.ask(number, perf_counter()) for number in (1, 2, 3)]
+
+    assert all(one.is_whole for one in outcomes)
+    client.close()
+
+
 async def test_canteen_answers_the_load_as_it_was_asked(echo_server: Server) -> None:
     load = Load(prompt_tokens=20, max_tokens=30)
     client = Client(f"{echo_server.url}/v1/", "echo", load)

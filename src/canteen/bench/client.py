@@ -62,26 +62,32 @@ class Client:
         self._idle.clear()
 
     async def _exchange(self, number: int, answer: Answer) -> None:
-        reader, writer = await self._connection()
-        can_serve_again = False
+        body = json.dumps(self._load.body(self._model, number)).encode()
+        request = self._head + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+        while self._idle:
+            try:
+                return await self._over(self._idle.pop(), request, answer)
+            except (ConnectionError, asyncio.IncompleteReadError):
+                # A kept connection may be closed by now; a broken answer is another thing.
+                if answer.status:
+                    raise
+        await self._over(await self._connected(), request, answer)
+
+    async def _over(self, connection: Connection, request: bytes, answer: Answer) -> None:
+        reader, writer = connection
+        is_kept = False
         try:
-            body = json.dumps(self._load.body(self._model, number)).encode()
-            writer.write(self._head + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            writer.write(request)
             headers = await _read_head(reader, answer)
             await _read_body(reader, headers, answer)
-            can_serve_again = _is_kept(headers)
+            is_kept = _is_kept(headers)
         finally:
-            if can_serve_again:
-                self._idle.append((reader, writer))
+            if is_kept:
+                self._idle.append(connection)
             else:
                 writer.transport.abort()
 
-    async def _connection(self) -> Connection:
-        while self._idle:
-            reader, writer = self._idle.pop()
-            if not reader.at_eof():
-                return reader, writer
-            writer.close()
+    async def _connected(self) -> Connection:
         is_secure = self._url.scheme == "https"
         context = ssl.create_default_context() if is_secure else None
         port = self._url.port or (443 if is_secure else 80)
