@@ -69,12 +69,13 @@ def test_refusals_and_retries_are_counted() -> None:
 def test_a_model_that_was_unloaded_leaves_the_gauges() -> None:
     metrics = Metrics()
 
-    before = text(metrics, ModelGauges("m", 2, 1, 0.5, 7))
+    before = text(metrics, ModelGauges("m", 2, 1, 0.5, 7, 3.0))
     after = text(metrics)
 
     assert 'vllm:num_requests_waiting{engine="0",model_name="m"} 1.0' in before
     assert 'vllm:kv_cache_usage_perc{engine="0",model_name="m"} 0.5' in before
     assert 'llm_model_memory_bytes{model="m"} 7.0' in before
+    assert 'llm_queue_oldest_age_seconds{model="m"} 3.0' in before
     assert not any(line.startswith("vllm:num_requests_waiting{") for line in after)
     assert not any(line.startswith("llm_model_memory_bytes{") for line in after)
 

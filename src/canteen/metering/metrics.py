@@ -59,13 +59,15 @@ class RequestRecord:
 
 @dataclass(frozen=True, slots=True)
 class ModelGauges:
-    """A loaded model now; `kv_cache_usage` is a share of 1."""
+    """A loaded model now; `kv_cache_usage` is a share of 1, `oldest_wait_s` the longest of those
+    in the queue."""
 
     model: str
     num_running: int
     num_waiting: int
     kv_cache_usage: float
     memory_bytes: int
+    oldest_wait_s: float
 
 
 class Metrics:
@@ -266,6 +268,12 @@ class _Models:
         self.memory = Gauge(
             "llm_model_memory_bytes", "Resident memory of the worker", ("model",), registry=registry
         )
+        self.oldest = Gauge(
+            "llm_queue_oldest_age_seconds",
+            "How long the first in the queue has waited",
+            ("model",),
+            registry=registry,
+        )
 
     def count_event(self, model: str, what: str, before: str | None) -> None:
         if what == "loaded":
@@ -277,5 +285,7 @@ class _Models:
 
     def gauge(self, loaded: Iterable[ModelGauges]) -> None:
         self.memory.clear()
+        self.oldest.clear()
         for model in loaded:
             self.memory.labels(model.model).set(model.memory_bytes)
+            self.oldest.labels(model.model).set(model.oldest_wait_s)

@@ -54,6 +54,7 @@ class LoadedModel:
     expires_at: datetime | None
     num_running: int
     num_waiting: int
+    oldest_wait_s: float
     kv_cache_usage: float
     num_restarts: int
 
@@ -154,6 +155,7 @@ def describe(
         expires_at=_expires_at(slot),
         num_running=slot.gate.num_running if is_loaded else 0,
         num_waiting=slot.gate.num_waiting if is_loaded else slot.num_users,
+        oldest_wait_s=slot.gate.oldest_wait_s if is_loaded else 0.0,
         kv_cache_usage=stats.kv_cache_usage,
         num_restarts=slot.num_restarts,
     )

@@ -45,6 +45,7 @@ LOADED = LoadedModel(
     expires_at=datetime(2026, 11, 1, 12, 5, tzinfo=UTC),
     num_running=0,
     num_waiting=0,
+    oldest_wait_s=0.0,
     kv_cache_usage=0.0,
     num_restarts=2,
 )

@@ -20,7 +20,12 @@ async def metrics(served: Served) -> Response:
     """Everything counted, for Prometheus."""
     loaded = [
         ModelGauges(
-            one.card.name, one.num_running, one.num_waiting, one.kv_cache_usage, one.memory_bytes
+            model=one.card.name,
+            num_running=one.num_running,
+            num_waiting=one.num_waiting,
+            kv_cache_usage=one.kv_cache_usage,
+            memory_bytes=one.memory_bytes,
+            oldest_wait_s=one.oldest_wait_s,
         )
         for one in await served.services.loaded()
     ]
