@@ -86,8 +86,7 @@ class Pool:
         slot = self._slots.get(weights(card))
         if slot is not None:
             self._retire(slot, "unloaded", "on command")
-        leaving = [slot for slot in self._leaving if slot.key == weights(card)]
-        await asyncio.gather(*(self._end(slot) for slot in leaving))
+        await self._ended(slot for slot in self._leaving if slot.key == weights(card))
 
     async def loaded(self) -> list[LoadedModel]:
         """The models in memory, and those on their way there."""
@@ -103,9 +102,8 @@ class Pool:
         """Unload everything."""
         for slot in list(self._slots.values()):
             self._retire(slot, "unloaded", "the service ends")
-        await asyncio.gather(*(self._end(slot) for slot in self._leaving))
+        await self._ended(self._leaving)
         await asyncio.gather(*self._background)
-        self._set_alarm(None)
 
     # Loading
 
@@ -240,6 +238,11 @@ class Pool:
         if slot.closing is None:
             slot.closing = asyncio.ensure_future(self._close(slot))
         return slot.closing
+
+    async def _ended(self, slots: Iterable[Slot]) -> None:
+        """Until their workers have ended; a caller who leaves does not stop that."""
+        if ending := [self._end(slot) for slot in slots]:
+            await asyncio.wait(ending)
 
     async def _close(self, slot: Slot) -> None:
         try:

@@ -120,15 +120,29 @@ class RunningModel(Body):
     context_length: int
 
 
-class ModelState(Body):
-    """Whether a model answers, and why it is in memory."""
+class ModelEvent(Body):
+    """What happened to a model, why and when."""
 
-    state: Literal["loading", "ready", "restarting"]
+    what: Literal["loaded", "evicted", "expired", "unloaded", "restarted", "failed"]
     why: str
+    at: str
+
+
+class ModelState(Body):
+    """Whether a model answers, and why it is in memory or not. `counted_bytes` is what it counts
+    for against the memory budget; a model that is not in memory has no such figures."""
+
+    state: Literal["waiting", "loading", "ready", "restarting", "unloading", "unloaded"]
+    why: str
+    counted_bytes: int | None = None
+    counted_by: Literal["measurement", "estimate"] | None = None
+    loaded_at: str | None = None
+    last_used_at: str | None = None
+    last_event: ModelEvent | None = None
 
 
 class Running(Body):
-    """The models in memory; `states` says more of each, by name."""
+    """The models in memory; `states` says more of each, and why others are not, by name."""
 
     models: list[RunningModel]
     states: dict[str, ModelState]
