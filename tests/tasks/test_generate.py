@@ -143,6 +143,8 @@ async def test_json_mode_gives_an_object_or_an_error(text: str) -> None:
         ({"items": {"$schema": "file:///etc/hostname"}}, r"\$\.items\.\$schema"),
         ({"$defs": 5}, r"\$\.\$defs"),
         ({"items": [{"not": {}}]}, r"\$\.items\[0\]\.not"),
+        ({"items": {"minLength": 10**9}}, r"10000 at \$\.items\.minLength"),
+        ({"enum": []}, r"\$\.enum"),
         ({"type": "object", "required": ["a"]}, r"'a'.* at \$\.required"),
         ({"properties": {"b": {}}, "required": ["b", "a"]}, r"'a'.* at \$\.required"),
         ({"items": {"required": ["a"]}}, r"\$\.items\.required"),
@@ -172,7 +174,7 @@ def with_properties(number: int, *, is_optional: bool) -> dict[str, Any]:
         (with_properties(1001, is_optional=False), "1000 are the most"),
         ({"items": [with_properties(90, is_optional=True)] * 12}, "1000 are the most"),
         ({"items": {"enum": list(range(2001))}}, "2000 are the most"),
-        ({"const": "x" * 300_000}, "262144 bytes"),
+        ({"const": "x" * 300_000}, "131072 bytes"),
     ],
 )
 async def test_a_schema_that_takes_long_to_compile_is_refused_with_the_limit(
@@ -198,6 +200,17 @@ async def test_an_invalid_schema_is_refused() -> None:
 
     with pytest.raises(InvalidRequest, match="not a valid JSON Schema"):
         await run(Scripted([]), request)
+
+
+@pytest.mark.parametrize("parameters", [{"type": {}}, {"properties": 5}, {"$ref": "#/$defs/a"}])
+async def test_a_tool_of_free_choice_needs_a_valid_schema_too(parameters: Any) -> None:
+    engine = Scripted([])
+
+    with pytest.raises(InvalidRequest) as caught:
+        await run(engine, asked(tools=(Tool("t", "", parameters),)))
+
+    assert caught.value.param == "tools"
+    assert not engine.seen
 
 
 async def test_a_required_tool_is_called_by_constraint_on_any_template() -> None:

@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -57,7 +58,23 @@ def expecting(what: str) -> WrapValidator:
     return WrapValidator(validate)
 
 
+def _of_64_bits(value: dict[str, Any]) -> dict[str, Any]:
+    """Larger whole numbers do not go over the worker's wire."""
+    level: list[Any] = [value]
+    while level:
+        items = [
+            item
+            for outer in level
+            for item in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if any(isinstance(item, int) and not -(2**63) <= item < 2**63 for item in items):
+            raise ValueError("Input should have no whole number of more than 64 bits")
+        level = [item for item in items if isinstance(item, dict | list)]
+    return value
+
+
 WHOLE = BeforeValidator(_whole, json_schema_input_type=int)
 LISTED = BeforeValidator(_listed, json_schema_input_type=str | list[str])
+JsonObject = Annotated[dict[str, Any], AfterValidator(_of_64_bits)]
 Name = Annotated[str, Field(min_length=1, max_length=256)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]

@@ -234,7 +234,7 @@ def _instance(schema: Any, root: Any) -> Any:
             return _instance(schema[key][0], root)
     if "const" in schema:
         return schema["const"]
-    if "enum" in schema:
+    if schema.get("enum"):
         return schema["enum"][0]
     return _of_type(schema, root)
 
@@ -251,12 +251,18 @@ def _of_type(schema: Mapping[str, Any], root: Any) -> Any:
     if kind == "object":
         return {key: _instance(value, root) for key, value in schema.get("properties", {}).items()}
     if kind == "array":
-        return [_instance(schema.get("items", {}), root)] * max(1, schema.get("minItems", 1))
+        return [_instance(schema.get("items", {}), root)] * max(1, _bound(schema, "minItems", 1))
     if kind == "string":
-        return "echo".ljust(schema.get("minLength", 0), "o")[: schema.get("maxLength")]
+        text = "echo".ljust(_bound(schema, "minLength", 0), "o")
+        return text[: _bound(schema, "maxLength", CONTEXT_LENGTH)]
     if kind in ("integer", "number") and "minimum" in schema:
         return schema["minimum"]
     return _SIMPLEST.get(kind)
+
+
+def _bound(schema: Mapping[str, Any], key: str, usual: int) -> int:
+    """A length that a schema asks for, which no answer makes larger than the context."""
+    return int(min(schema.get(key, usual), CONTEXT_LENGTH))
 
 
 class EchoEmbedder:

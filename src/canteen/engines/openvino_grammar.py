@@ -14,7 +14,7 @@ from canteen.core.generation import Grammar
 
 MOST_KNOWN = 256
 # Compiling takes seconds beyond these, while every running request waits.
-MOST_REPEATS = 1_000
+MOST_REPEATS = 300
 MOST_BOUND = 256
 MOST_BOUNDS = 1_024
 

@@ -46,10 +46,11 @@ PLAIN = ("const", "enum", "default", "examples", "required")
 MOST_DEPTH = 64
 # A worker compiles a schema while its streams wait: at these limits for half a second. The time
 # grows with the square of the optional properties of an object.
-MOST_BYTES = 256 << 10
+MOST_BYTES = 128 << 10
 MOST_PROPERTIES = 1_000
 MOST_OPTIONAL = 100
 MOST_VALUES = 2_000
+MOST_LEAST = 10_000
 NOT_JSON = "it is not JSON"
 
 
@@ -60,18 +61,11 @@ class Schema:
     """
 
     def __init__(self, text: str, *, param: str = "response_format") -> None:
-        import jsonschema_rs
-
         if len(text) > MOST_BYTES:
             raise InvalidRequest(f"the schema is longer than {MOST_BYTES} bytes", param=param)
         schema = json.loads(text)
         check(schema, param)
-        try:
-            # Offline: a reference is never fetched, whatever it names.
-            self._validator = jsonschema_rs.validator_for(schema, offline=True)
-        except (ValueError, jsonschema_rs.ReferencingError) as exc:
-            reason = str(exc).splitlines()[0]
-            raise InvalidRequest(f"not a valid JSON Schema: {reason}", param=param) from exc
+        self._validator = validator(schema, param)
 
     def problem(self, text: str) -> str | None:
         """What keeps `text` from being a valid instance; None when it is one."""
@@ -82,6 +76,18 @@ class Schema:
         for error in self._validator.iter_errors(value):
             return str(error.message)
         return None
+
+
+def validator(schema: Any, param: str) -> Any:
+    """What validates instances; raises InvalidRequest for what is no JSON Schema."""
+    import jsonschema_rs
+
+    try:
+        # Offline: a reference is never fetched, whatever it names.
+        return jsonschema_rs.validator_for(schema, offline=True)
+    except (ValueError, jsonschema_rs.ReferencingError) as exc:
+        reason = str(exc).splitlines()[0]
+        raise InvalidRequest(f"not a valid JSON Schema: {reason}", param=param) from exc
 
 
 def check(schema: Any, param: str) -> None:
@@ -118,6 +124,7 @@ def _problems(schema: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:
             yield from _problems(item, f"{path}[{index}]", depth + 1)
     elif isinstance(schema, Mapping):
         yield from _of_object(schema, path)
+        yield from _of_values(schema, path)
         for key, value in schema.items():
             yield from _of_keyword(key, value, f"{path}.{key}", depth)
     elif not isinstance(schema, bool) and path == "$":
@@ -136,6 +143,16 @@ def _of_object(schema: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]
     if num_optional > MOST_OPTIONAL:
         most = f"{MOST_OPTIONAL} are the most for one object; name them in 'required'"
         yield path, f"{num_optional} optional properties ({most})"
+
+
+def _of_values(schema: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
+    """No answer is as long, and none is nothing."""
+    for key in ("minLength", "minItems"):
+        least = schema.get(key)
+        if isinstance(least, int | float) and least > MOST_LEAST:
+            yield f"{path}.{key}", f"more than {MOST_LEAST}"
+    if schema.get("enum") == []:
+        yield f"{path}.enum", "an enum without values"
 
 
 def _of_keyword(key: str, value: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:

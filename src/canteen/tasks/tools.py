@@ -8,7 +8,7 @@ from typing import Any
 from canteen.core.engine import Capabilities
 from canteen.core.errors import InvalidRequest
 from canteen.core.generation import GenerationRequest, Grammar, Message, Tool, ToolCall
-from canteen.tasks.schema import PLAIN, check
+from canteen.tasks.schema import PLAIN, check, validator
 
 PROMPT = """You may call these functions. Answer with one JSON object that has the function's \
 "name" and its "arguments".
@@ -38,6 +38,8 @@ def prepared(request: GenerationRequest, capabilities: Capabilities) -> Generati
             "no tools); use tool_choice 'required' or a named function, which works with any model",
             param="tool_choice",
         )
+    for tool in request.tools:
+        validator(dict(tool.parameters), "tools")
     return request
 
 

@@ -10,6 +10,7 @@ from canteen.api.wire import (
     MOST_TOKENS,
     MOST_TOP_LOGPROBS,
     WHOLE,
+    JsonObject,
     Name,
     Penalty,
     Wire,
@@ -31,7 +32,7 @@ KeepAlive = Annotated[
     Field(allow_inf_nan=True),
     BeforeValidator(seconds, json_schema_input_type=float | str),
 ]
-Format = Annotated[str | dict[str, Any], expecting("'json' or a JSON schema")]
+Format = Annotated[str | JsonObject, expecting("'json' or a JSON schema")]
 Think = Annotated[
     bool | Literal["low", "medium", "high", "max"],
     expecting("true, false, 'low', 'medium', 'high' or 'max'"),
@@ -132,7 +133,7 @@ class OfferedFunction(Wire):
 
     name: Name
     description: str = ""
-    parameters: dict[str, Any] = Field(default_factory=dict)
+    parameters: JsonObject = Field(default_factory=dict)
 
 
 class OfferedTool(Wire):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from canteen.api.openai.wire import Content, Count, Generating, Texts
-from canteen.api.wire import MOST_TOP_LOGPROBS, WHOLE, Name, Wire, expecting
+from canteen.api.wire import MOST_TOP_LOGPROBS, WHOLE, JsonObject, Name, Wire, expecting
 
 MOST_PROMPTS = 128
 MOST_INPUTS = 2048
@@ -40,7 +40,7 @@ class Function(Wire):
 
     name: Name
     description: str = ""
-    parameters: dict[str, Any] = Field(default_factory=dict)
+    parameters: JsonObject = Field(default_factory=dict)
 
 
 class Tool(Wire):
@@ -67,7 +67,7 @@ class JsonSchema(Wire):
     """A JSON Schema and its name."""
 
     name: str = ""
-    definition: dict[str, Any] = Field(alias="schema")
+    definition: JsonObject = Field(alias="schema")
 
 
 class ResponseFormat(Wire):

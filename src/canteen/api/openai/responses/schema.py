@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, Field
 
 from canteen.api.openai.wire import Content, Count, Sampling
-from canteen.api.wire import MOST_TOP_LOGPROBS, WHOLE, Name, Wire, expecting
+from canteen.api.wire import MOST_TOP_LOGPROBS, WHOLE, JsonObject, Name, Wire, expecting
 
 
 class InputItem(Wire):
@@ -35,7 +35,7 @@ class ResponseTool(Wire):
     type: str
     name: str = ""
     description: str = ""
-    parameters: dict[str, Any] = Field(default_factory=dict)
+    parameters: JsonObject = Field(default_factory=dict)
     strict: bool = True
 
 
@@ -51,7 +51,7 @@ class TextFormat(Wire):
 
     type: Literal["text", "json_object", "json_schema"] = "text"
     name: str = ""
-    definition: dict[str, Any] | None = Field(default=None, alias="schema")
+    definition: JsonObject | None = Field(default=None, alias="schema")
 
 
 class TextWishes(Wire):
