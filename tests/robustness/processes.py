@@ -1,0 +1,54 @@
+"""What the processes of a server hold: open files and memory, as the kernel counts them."""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.serving import Server
+
+SETTLE_WITHIN_S = 20.0
+LOOK_EVERY_S = 0.05
+# Allocators keep what they had; a leak grows with the number of requests.
+MOST_GROWTH_BYTES = 48 << 20
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the gateway and its workers hold; `workers` are their process ids."""
+
+    workers: frozenset[int]
+    num_files: dict[int, int]
+    resident_bytes: dict[int, int]
+
+
+def held(server: Server) -> Held:
+    """What is held now."""
+    workers = frozenset(_children(server.process.pid))
+    pids = (server.process.pid, *workers)
+    return Held(
+        workers,
+        {pid: len(os.listdir(f"/proc/{pid}/fd")) for pid in pids},
+        {pid: _resident_bytes(pid) for pid in pids},
+    )
+
+
+def assert_untouched(server: Server, before: Held) -> None:
+    """The same workers, no more open files (within a moment), and no more memory than that."""
+    deadline_s = time.monotonic() + SETTLE_WITHIN_S
+    while (now := held(server)).num_files != before.num_files and time.monotonic() < deadline_s:
+        time.sleep(LOOK_EVERY_S)
+    assert now.workers == before.workers
+    assert now.num_files == before.num_files
+    for pid, size_bytes in now.resident_bytes.items():
+        assert size_bytes - before.resident_bytes[pid] < MOST_GROWTH_BYTES
+
+
+def _children(pid: int) -> list[int]:
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in path.read_text().split()]
+
+
+def _resident_bytes(pid: int) -> int:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
