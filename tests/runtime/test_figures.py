@@ -52,7 +52,17 @@ async def test_what_was_never_measured_is_estimated_from_its_files_and_cache() -
     assert figures.memory_bytes(card(size_bytes=0)) == WORKER_BYTES
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "[1]", '{"a": 1}', '{"a": {"load_s": 1}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "nonsense",
+        "[1]",
+        '{"a": 1}',
+        '{"a": {"load_s": 1}}',
+        '{"echo prepared/m": {"memory_bytes": 1, "load_s": 1e999}}',
+    ],
+)
 def test_a_file_that_makes_no_sense_is_no_figures(path: Path, text: str) -> None:
     path.parent.mkdir()
     path.write_text(text)

@@ -645,6 +645,44 @@ def test_models_that_have_grown_beyond_the_budget_lose_an_idle_one(kitchen: Kitc
     run(scenario())
 
 
+def test_a_model_that_outgrew_the_budget_while_it_drained_does_not_block_the_line(
+    kitchen: Kitchen,
+) -> None:
+    async def scenario() -> None:
+        pool = await new_pool(kitchen, num_fit=1)
+        draining = start(use(pool, A, for_s=2 * STAY_S))
+        await asyncio.sleep(LOAD_S)
+        waiting = start(use(pool, B))
+        await asyncio.sleep(STAY_S + 1)
+        again = start(use(pool, A))
+        kitchen.sizes = {A.name: 2 * SIZE}
+        await asyncio.sleep(1)
+        assert await states(pool) == {"a": "waiting", "b": "waiting"}
+
+        await asyncio.gather(draining, waiting)
+        with pytest.raises(ModelUnsuitable, match="needs 200 MB"):
+            await again
+        await pool.close()
+
+    run(scenario())
+
+
+def test_idle_models_make_room_before_busy_ones(kitchen: Kitchen) -> None:
+    async def scenario() -> None:
+        pool = await new_pool(kitchen, num_fit=2)
+        busy = start(use(pool, A, for_s=100))
+        await use(pool, B)
+        await asyncio.sleep(STAY_S + 1)
+
+        await use(pool, C)
+
+        assert await states(pool) == {"a": "ready", "c": "ready"}
+        await busy
+        await pool.close()
+
+    run(scenario())
+
+
 def test_a_model_counts_for_the_most_it_ever_took(kitchen: Kitchen) -> None:
     async def scenario() -> None:
         pool = await new_pool(kitchen, num_fit=2)

@@ -44,14 +44,15 @@ class Budget:
     ) -> list[Slot]:
         """Which of `slots` make room for `waiting`; nobody where all of them do not suffice.
 
-        First come those that may go now, the least recently used before the others; then those
-        that have some time to stay, by how long that is.
+        First come those that may go now, idle ones before the others and the least recently used
+        before those; then those that have some time to stay, by how long that is.
         """
+
+        def turn(slot: Slot) -> tuple[float, bool, float]:
+            return max(slot.stays_until_s(waiting), now_s), slot.num_users > 0, slot.used_s
+
         chosen = []
-        by_turn = sorted(
-            slots, key=lambda slot: (max(slot.stays_until_s(waiting), now_s), slot.used_s)
-        )
-        for slot in by_turn:
+        for slot in sorted(slots, key=turn):
             if missing_bytes <= 0:
                 break
             chosen.append(slot)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -27,6 +28,10 @@ class Measured:
 
     memory_bytes: int = 0
     load_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.memory_bytes < 0 or not 0 <= self.load_s < math.inf:
+            raise ValueError("nothing takes as much")
 
 
 class Figures:

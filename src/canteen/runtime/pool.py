@@ -128,6 +128,8 @@ class Pool:
 
     async def _load(self, slot: Slot) -> tuple[Served, Health]:
         await slot.turn
+        # Its figure may have grown while it waited, as its last worker was answering still.
+        self._budget.check(slot.card)
         made = await self._create(slot.card)
         slot.ready_s = slot.used_s = _now_s()
         return made
@@ -182,7 +184,7 @@ class Pool:
         if not slot.is_in_memory:
             doing = self._budget.shortage(self._all(), slot)
         return Overloaded(
-            f"model '{slot.card.name}' {doing}, which takes {left_s:.1f} s more by what is known, "
+            f"model '{slot.card.name}' {doing}; that takes {left_s:.1f} s more by what is known, "
             f"and {why}; please try again then",
             retry_after_s=left_s,
             code="model_loading",
@@ -271,8 +273,10 @@ class Pool:
             self._shrink()
 
     def _has_room(self, slot: Slot) -> bool:
-        is_still_here = any(other.key == slot.key for other in self._leaving)
-        return not is_still_here and self._budget.missing_bytes(self._all(), slot) <= 0
+        if any(other.key == slot.key for other in self._leaving):
+            return False
+        others = [other for other in self._all() if other.is_in_memory]
+        return not others or self._budget.missing_bytes(others, slot) <= 0
 
     def _make_room(self, slot: Slot) -> None:
         """Evict idle models for it, busy ones only where those do not suffice: they take no new

@@ -14,6 +14,7 @@ from canteen.core.engine import fold
 from canteen.core.generation import Embeddings, FinishReason, GenerationRequest, Usage
 from canteen.core.model import ModelCard
 from canteen.runtime.catalog import now
+from canteen.runtime.slot import weights
 
 
 async def generate(body: schema.GenerateRequest, served: Served) -> Response:
@@ -118,9 +119,9 @@ async def _load(
 async def _unload(served: Served, card: ModelCard) -> None:
     """At once when idle, else after the answers it is giving."""
     loaded = await served.services.loaded()
-    mine = [
-        one for one in loaded if (one.card.folder or one.card.name) == (card.folder or card.name)
-    ]
+    mine = [one for one in loaded if weights(one.card) == weights(card)]
+    if mine and all(one.state == "unloading" for one in mine):
+        return
     if any(one.num_running or one.num_waiting for one in mine):
         await served.services.load(card.name, 0.0)
     else:
