@@ -22,6 +22,7 @@ class Chat:
     num_prompt_tokens: int = 1
     num_tokens: int = 10
     is_streamed: bool = True
+    model: str = "echo"
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -33,7 +34,7 @@ class Chat:
     def body(self) -> dict[str, Any]:
         """What is sent."""
         messages = [{"role": "user", "content": " ".join(["word"] * self.num_prompt_tokens)}]
-        body = {"model": "echo", "messages": messages, "stream": self.is_streamed}
+        body = {"model": self.model, "messages": messages, "stream": self.is_streamed}
         if self.dialect == "openai":
             return body | {"max_tokens": self.num_tokens}
         return body | {"options": {"num_predict": self.num_tokens}}
@@ -78,9 +79,11 @@ async def ask(client: httpx.AsyncClient, chat: Chat, answer: Answer | None = Non
 
 
 @asynccontextmanager
-async def asking(client: httpx.AsyncClient, chat: Chat) -> AsyncIterator[Answer]:
+async def asking(
+    client: httpx.AsyncClient, chat: Chat, answer: Answer | None = None
+) -> AsyncIterator[Answer]:
     """Within the block the chat is being answered; its end hangs up."""
-    answer = Answer()
+    answer = Answer() if answer is None else answer
     task = asyncio.ensure_future(ask(client, chat, answer))
     try:
         yield answer
