@@ -6,6 +6,7 @@ Left out are the cases that need keys: 401, and a quota that is used up until to
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -28,6 +29,8 @@ from tests.serving import Server
 ERRORS = java_wire.fixture("errors")
 CASES = ("400", "400-context", "404", "500", "503", "503-draining")
 KINDS = {"chat": "whole", "chat-fixed": "whole", "chat-stream": "streamed"}
+# Headers whose value is prescribed.
+EXACT = ("x-should-retry", "connection")
 # So slow that a stream of a few tokens is still running when the worker is killed.
 TOKENS_PER_S = 0.1
 
@@ -62,15 +65,16 @@ def open_(folder: Path, **environ: str) -> Server:
     return serving.start(home, folder / "serve.log", usual | environ)
 
 
-def occupy(server: Server, busy: ExitStack) -> None:
-    """Let an endless stream take the one place that there is."""
-    messages = [{"role": "user", "content": "word"}]
-    asked = {"model": "m", "messages": messages, "stream": True, "max_tokens": 1000}
+def occupy(server: Server, busy: ExitStack, **limits: int) -> Connection:
+    """Send a stream, which is of a caller whom no library knows."""
+    messages = [{"role": "user", "content": "w"}]
+    asked = {"model": "m", "messages": messages, "stream": True, **limits}
     body = json.dumps(asked).encode()
     fields = [("Host", "localhost"), ("Content-Length", len(body))]
+    fields += [("Authorization", "Bearer somebody else")]
     connection = busy.enter_context(connected(server.port))
     connection.send(head("POST", "/v1/chat/completions", fields) + body)
-    connection.head()
+    return connection
 
 
 def begin_to_drain(server: Server) -> None:
@@ -100,7 +104,7 @@ def case(request: pytest.FixtureRequest, server: Server) -> Iterator[str]:
         Catalog(home).put(card(home, name))
     with ExitStack() as busy:
         if name.startswith("503"):
-            occupy(server, busy)
+            occupy(server, busy, max_tokens=1000).head()
         if name == "503-draining":
             begin_to_drain(server)
         yield name
@@ -115,29 +119,54 @@ def unmet(names: set[str], request: Json, reply: Reply) -> list[str]:
     return [failure for one in mine for failure in failures(one, Exchange(request, reply))]
 
 
+def complaints(case: str, library: str, kind: str, port: int) -> list[str]:
+    """What a library would not find in the answer to its chat."""
+    wanted = ERRORS["server_replies"][dialect(library)].get(case)
+    wanted = wanted or ERRORS["server_replies"]["openai"][case]
+    request = chats(library)[kind]
+
+    with connected(port) as connection:
+        reply = java_wire.send(connection, request, java_wire.in_one_write)
+
+    names = {"all", "409", case, case[:3], f"errors/{dialect(library)}"}
+    found = unmet(names | ({"stream"} if kind == "streamed" else set()), request, reply)
+    if reply.status != wanted["status"]:
+        found.append(f"{reply.status} instead of {wanted['status']}")
+    for name, value in wanted["headers"]:
+        given = reply.header(name.lower())
+        if given is None or (name.lower() in EXACT and given != value):
+            found.append(f"{name} is {given} and not {value}")
+    if dialect(library) == "openai":
+        error, example = json.loads(reply.body)["error"], wanted["body"]["error"]
+        if (error.keys(), error["type"]) != (example.keys(), example["type"]):
+            found.append(f"{error} is not like {example}")
+    return found
+
+
 @pytest.mark.parametrize("kind", ["whole", "streamed"])
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_an_error_is_one_that_the_library_can_read(
     server: Server, case: str, library: str, kind: str
 ) -> None:
     """Items 12 and 16 of the conformance checklist."""
-    wanted = ERRORS["server_replies"][dialect(library)].get(case)
-    wanted = wanted or ERRORS["server_replies"]["openai"][case]
-    request = chats(library)[kind]
+    assert complaints(case, library, kind, server.port) == []
 
-    with connected(server.port) as connection:
-        reply = java_wire.send(connection, request, java_wire.in_one_write)
 
-    names = {"all", "409", case, case[:3], f"errors/{dialect(library)}"}
-    assert reply.status == wanted["status"]
-    assert unmet(names | ({"stream"} if kind == "streamed" else set()), request, reply) == []
-    for name, value in wanted["headers"]:
-        exact = name.lower() in ("x-should-retry", "connection")
-        assert reply.header(name.lower()) == value if exact else reply.header(name.lower())
-    if dialect(library) == "openai":
-        error = json.loads(reply.body)["error"]
-        assert error.keys() == wanted["body"]["error"].keys()
-        assert error["type"] == wanted["body"]["error"]["type"]
+def test_who_asks_for_more_than_its_share_is_told_so(tmp_path: Path) -> None:
+    """The 429 of items 12 and 16."""
+    server = open_(tmp_path, CANTEEN_MAX_NUM_SEQS="1", CANTEEN_MAX_QUEUE="1")
+    Catalog(tmp_path / "home").put(card(tmp_path / "home", "429"))
+    with ExitStack() as opened:
+        opened.callback(serving.end, server)
+        # One runs and a small one waits: who comes now has asked for the most.
+        occupy(server, opened, max_tokens=1000).head()
+        occupy(server, opened)
+        while server.metric("vllm:num_requests_waiting") < 1:
+            time.sleep(0.01)
+
+        for library in LIBRARIES:
+            for kind in ("whole", "streamed"):
+                assert complaints("429", library, kind, server.port) == []
 
 
 def test_a_stream_that_breaks_off_tells_every_library(tmp_path: Path) -> None:
