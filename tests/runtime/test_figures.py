@@ -17,8 +17,9 @@ def path(tmp_path: Path) -> Path:
 
 async def test_figures_survive_a_restart(path: Path) -> None:
     figures = Figures(path)
-    await figures.record_load(CARD, 2.5)
-    await figures.record_memory(CARD, 700)
+    figures.record_load(CARD, 2.5)
+    figures.record_memory(CARD, 700)
+    await figures.save()
 
     again = Figures(path)
 
@@ -26,25 +27,25 @@ async def test_figures_survive_a_restart(path: Path) -> None:
     assert again.is_measured(CARD)
 
 
-async def test_the_highest_figure_counts(path: Path) -> None:
-    figures = Figures(path)
-
-    grown = [await figures.record_memory(CARD, size) for size in (700, 900, 300)]
-
-    assert grown == [True, True, False]
-    assert Figures(path).memory_bytes(CARD) == 900
-
-
-async def test_names_of_the_same_weights_share_their_figures() -> None:
+def test_the_highest_figure_counts() -> None:
     figures = Figures()
 
-    await figures.record_memory(CARD, 700)
+    grown = [figures.record_memory(CARD, size) for size in (700, 900, 300)]
+
+    assert grown == [True, True, False]
+    assert figures.memory_bytes(CARD) == 900
+
+
+def test_names_of_the_same_weights_share_their_figures() -> None:
+    figures = Figures()
+
+    figures.record_memory(CARD, 700)
 
     assert figures.memory_bytes(card(name="other:latest", size_bytes=1000)) == 700
     assert not figures.is_measured(card(engine="another", size_bytes=1000))
 
 
-async def test_what_was_never_measured_is_estimated_from_its_files_and_cache() -> None:
+def test_what_was_never_measured_is_estimated_from_its_files_and_cache() -> None:
     figures = Figures(kv_cache_bytes=5000)
 
     assert figures.memory_bytes(CARD) == ENGINE_BYTES + 1500 + 5000
@@ -75,6 +76,7 @@ async def test_a_file_that_cannot_be_written_is_no_error(tmp_path: Path) -> None
     in_the_way.touch()
     figures = Figures(in_the_way / "measured.json")
 
-    await figures.record_memory(CARD, 700)
+    figures.record_memory(CARD, 700)
+    await figures.save()
 
     assert figures.memory_bytes(CARD) == 700

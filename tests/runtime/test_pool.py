@@ -99,18 +99,18 @@ def kitchen() -> Kitchen:
     return Kitchen()
 
 
-async def known() -> Figures:
+def known() -> Figures:
     """Figures in which every model was measured."""
     figures = Figures()
     for one in (A, B, C):
-        await figures.record_load(one, LOAD_S)
-        await figures.record_memory(one, SIZE)
+        figures.record_load(one, LOAD_S)
+        figures.record_memory(one, SIZE)
     return figures
 
 
-async def new_pool(kitchen: Kitchen, num_fit: int = 2, max_waiting: int = 8) -> Pool:
+def new_pool(kitchen: Kitchen, num_fit: int = 2, max_waiting: int = 8) -> Pool:
     """A pool in which so many models fit."""
-    budget = Budget(num_fit * SIZE, await known())
+    budget = Budget(num_fit * SIZE, known())
     return Pool(
         kitchen.create,
         budget,
@@ -150,7 +150,7 @@ def start(work: Coroutine[Any, Any, float]) -> "asyncio.Task[float]":
 
 def test_many_who_ask_at_once_load_it_once(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen)
+        pool = new_pool(kitchen)
         users = [start(use(pool)) for _ in range(8)]
         await asyncio.sleep(LOAD_S / 2)
         assert await states(pool) == {"a": "loading"}
@@ -166,7 +166,7 @@ def test_many_who_ask_at_once_load_it_once(kitchen: Kitchen) -> None:
 
 def test_names_of_the_same_weights_share_them(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen)
+        pool = new_pool(kitchen)
 
         await use(pool)
         await use(pool, replace(A, name="llama2:latest"))
@@ -179,7 +179,7 @@ def test_names_of_the_same_weights_share_them(kitchen: Kitchen) -> None:
 
 def test_one_who_leaves_while_it_loads_does_not_take_it_from_the_others(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen)
+        pool = new_pool(kitchen)
         leaver, stayer = (start(use(pool)) for _ in range(2))
         await asyncio.sleep(LOAD_S / 2)
 
@@ -194,7 +194,7 @@ def test_one_who_leaves_while_it_loads_does_not_take_it_from_the_others(kitchen:
 
 def test_a_load_nobody_waits_for_any_more_is_kept_for_its_keep_alive(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen)
+        pool = new_pool(kitchen)
         leaver = start(use(pool, keep_alive_s=50))
         await asyncio.sleep(LOAD_S / 2)
         leaver.cancel()
@@ -210,7 +210,7 @@ def test_a_load_nobody_waits_for_any_more_is_kept_for_its_keep_alive(kitchen: Ki
 
 def test_keep_alive_of_nothing_unloads_after_use(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen)
+        pool = new_pool(kitchen)
 
         await use(pool, keep_alive_s=0)
         await asyncio.sleep(1)
@@ -225,7 +225,7 @@ def test_keep_alive_of_nothing_unloads_after_use(kitchen: Kitchen) -> None:
 
 def test_a_model_in_use_does_not_expire(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen)
+        pool = new_pool(kitchen)
 
         async with pool.use(A, 0):
             await asyncio.sleep(100)
@@ -238,7 +238,7 @@ def test_a_model_in_use_does_not_expire(kitchen: Kitchen) -> None:
 
 def test_for_ever_has_no_end(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen)
+        pool = new_pool(kitchen)
 
         await use(pool, keep_alive_s=float("inf"))
 
@@ -250,7 +250,7 @@ def test_for_ever_has_no_end(kitchen: Kitchen) -> None:
 
 def test_a_use_that_says_nothing_of_it_keeps_it_for_the_usual_time(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen)
+        pool = new_pool(kitchen)
 
         await use(pool, keep_alive_s=float("inf"))
         await use(pool)
@@ -263,7 +263,7 @@ def test_a_use_that_says_nothing_of_it_keeps_it_for_the_usual_time(kitchen: Kitc
 
 def test_a_model_whose_worker_gave_up_is_loaded_anew(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen)
+        pool = new_pool(kitchen)
         await use(pool)
 
         kitchen.made[0].is_over = True
@@ -278,7 +278,7 @@ def test_a_model_whose_worker_gave_up_is_loaded_anew(kitchen: Kitchen) -> None:
 
 def test_a_worker_that_was_started_again_is_noted_once(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen)
+        pool = new_pool(kitchen)
         await use(pool)
 
         kitchen.made[0].num_restarts = 1
@@ -293,7 +293,7 @@ def test_a_worker_that_was_started_again_is_noted_once(kitchen: Kitchen) -> None
 
 def test_who_waits_for_a_model_that_is_unloaded_is_told_to_try_again(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen)
+        pool = new_pool(kitchen)
         waiting = start(use(pool))
         await asyncio.sleep(LOAD_S / 2)
 
@@ -308,7 +308,7 @@ def test_who_waits_for_a_model_that_is_unloaded_is_told_to_try_again(kitchen: Ki
 
 def test_a_load_that_fails_is_tried_again_by_the_next(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen)
+        pool = new_pool(kitchen)
         kitchen.fails = True
         with pytest.raises(EngineError):
             await use(pool)
@@ -326,7 +326,7 @@ def test_a_load_that_fails_is_tried_again_by_the_next(kitchen: Kitchen) -> None:
 
 def test_a_request_for_another_context_size_loads_nothing(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen)
+        pool = new_pool(kitchen)
 
         for num_ctx in (2048, 8192, 512, 4096):
             await use(pool, replace(A, parameters={"num_ctx": num_ctx}))
@@ -339,7 +339,7 @@ def test_a_request_for_another_context_size_loads_nothing(kitchen: Kitchen) -> N
 
 def test_the_least_recently_used_idle_model_makes_room(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen, num_fit=2)
+        pool = new_pool(kitchen, num_fit=2)
         await use(pool, A)
         await use(pool, B)
         await asyncio.sleep(1)
@@ -360,7 +360,7 @@ def test_the_worker_of_an_evicted_model_has_ended_before_the_next_is_started(
 ) -> None:
     async def scenario() -> None:
         kitchen.close_s = 5.0
-        pool = await new_pool(kitchen, num_fit=1)
+        pool = new_pool(kitchen, num_fit=1)
         await use(pool, A)
         await asyncio.sleep(STAY_S + 1)
         waiting = start(use(pool, B))
@@ -376,7 +376,7 @@ def test_the_worker_of_an_evicted_model_has_ended_before_the_next_is_started(
 
 def test_a_busy_model_is_not_evicted_for_who_waits(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen, num_fit=1)
+        pool = new_pool(kitchen, num_fit=1)
         busy = start(use(pool, A, for_s=1000))
         await asyncio.sleep(LOAD_S)
         waiting = start(use(pool, B))
@@ -392,7 +392,7 @@ def test_a_busy_model_is_not_evicted_for_who_waits(kitchen: Kitchen) -> None:
 
 def test_a_model_that_is_always_busy_makes_room_in_the_end(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen, num_fit=1)
+        pool = new_pool(kitchen, num_fit=1)
         busy = []
         for _ in range(3):
             busy.append(start(use(pool, A, for_s=30)))
@@ -417,7 +417,7 @@ def test_models_asked_for_in_turn_do_not_swap_on_every_request(kitchen: Kitchen)
             await asyncio.sleep(0.05)
 
     async def scenario() -> None:
-        pool = await new_pool(kitchen, num_fit=1)
+        pool = new_pool(kitchen, num_fit=1)
 
         await asyncio.gather(clients(pool, A), clients(pool, B))
 
@@ -430,7 +430,7 @@ def test_models_asked_for_in_turn_do_not_swap_on_every_request(kitchen: Kitchen)
 
 def test_one_caller_of_two_models_loads_no_more_often_than_they_stay(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen, num_fit=1)
+        pool = new_pool(kitchen, num_fit=1)
         started_s = now_s()
         for _ in range(10):
             await use(pool, A)
@@ -444,7 +444,7 @@ def test_one_caller_of_two_models_loads_no_more_often_than_they_stay(kitchen: Ki
 
 def test_who_waits_gets_its_model_when_the_other_has_had_its_time(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen, num_fit=1)
+        pool = new_pool(kitchen, num_fit=1)
         ready_s = await use(pool, A)
 
         there_s = await use(pool, B)
@@ -457,7 +457,7 @@ def test_who_waits_gets_its_model_when_the_other_has_had_its_time(kitchen: Kitch
 
 def test_uses_after_it_came_do_not_make_it_wait_longer(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen, num_fit=1)
+        pool = new_pool(kitchen, num_fit=1)
         ready_s = await use(pool, A)
         waiting = start(use(pool, B))
         for _ in range(5):
@@ -478,7 +478,7 @@ def test_a_model_stays_for_a_multiple_of_its_load(
 ) -> None:
     async def scenario() -> None:
         kitchen.load_s, kitchen.close_s = load_s, 0.0
-        pool = await new_pool(kitchen, num_fit=1)
+        pool = new_pool(kitchen, num_fit=1)
         ready_s = await use(pool, A)
 
         assert await use(pool, B) == pytest.approx(ready_s + stay_s + load_s)
@@ -489,7 +489,7 @@ def test_a_model_stays_for_a_multiple_of_its_load(
 
 def test_who_waits_for_memory_is_served_first_come_first_served(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen, num_fit=1)
+        pool = new_pool(kitchen, num_fit=1)
         await use(pool, A)
 
         waiting = [start(use(pool, card)) for card in (C, B, A)]
@@ -503,7 +503,7 @@ def test_who_waits_for_memory_is_served_first_come_first_served(kitchen: Kitchen
 
 def test_who_leaves_the_line_leaves_no_trace(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen, num_fit=1)
+        pool = new_pool(kitchen, num_fit=1)
         await use(pool, A)
         leaver = start(use(pool, B))
         await asyncio.sleep(1)
@@ -521,7 +521,7 @@ def test_who_leaves_the_line_leaves_no_trace(kitchen: Kitchen) -> None:
 
 def test_a_cold_model_refuses_at_once_where_the_deadline_is_too_near(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen)
+        pool = new_pool(kitchen)
         first = start(use(pool))
         await asyncio.sleep(0.5)
         with pytest.raises(Overloaded) as refusal:
@@ -538,7 +538,7 @@ def test_a_cold_model_refuses_at_once_where_the_deadline_is_too_near(kitchen: Ki
 
 def test_who_comes_back_when_told_finds_the_model_loaded(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen, num_fit=1)
+        pool = new_pool(kitchen, num_fit=1)
         await use(pool, A)
         with pytest.raises(
             Overloaded, match=r"waits for 100 MB .* 100 of 100 MB are taken by a:latest"
@@ -556,7 +556,7 @@ def test_who_comes_back_when_told_finds_the_model_loaded(kitchen: Kitchen) -> No
 
 def test_a_cold_model_is_waited_for_where_the_deadline_allows(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen)
+        pool = new_pool(kitchen)
 
         assert await use(pool, deadline_s=now_s() + LOAD_S + 0.5) == pytest.approx(LOAD_S)
         await pool.close()
@@ -567,7 +567,7 @@ def test_a_cold_model_is_waited_for_where_the_deadline_allows(kitchen: Kitchen) 
 def test_a_load_of_unknown_length_is_waited_for_until_the_deadline(kitchen: Kitchen) -> None:
     async def scenario() -> None:
         kitchen.load_s = 100.0
-        pool = await new_pool(kitchen)
+        pool = new_pool(kitchen)
         unknown = card(name="new:latest", folder="", size_bytes=0)
         pool = Pool(kitchen.create, Budget(10**9, Figures()), keep_alive_s=1000, max_waiting=8)
 
@@ -583,7 +583,7 @@ def test_a_load_of_unknown_length_is_waited_for_until_the_deadline(kitchen: Kitc
 
 def test_so_many_callers_may_wait_for_a_model_and_no_more(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen, max_waiting=2)
+        pool = new_pool(kitchen, max_waiting=2)
         waiting = [start(use(pool)) for _ in range(2)]
         await asyncio.sleep(0)
 
@@ -614,7 +614,7 @@ def test_a_model_that_can_never_fit_is_refused_with_the_numbers(kitchen: Kitchen
 def test_an_unload_goes_on_when_who_asked_for_it_leaves(kitchen: Kitchen) -> None:
     async def scenario() -> None:
         kitchen.close_s = 5.0
-        pool = await new_pool(kitchen)
+        pool = new_pool(kitchen)
         await use(pool)
         unloading = asyncio.ensure_future(pool.unload(A))
         await asyncio.sleep(1)
@@ -631,7 +631,7 @@ def test_an_unload_goes_on_when_who_asked_for_it_leaves(kitchen: Kitchen) -> Non
 
 def test_models_that_have_grown_beyond_the_budget_lose_an_idle_one(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen, num_fit=2)
+        pool = new_pool(kitchen, num_fit=2)
         await use(pool, A)
         await use(pool, B)
 
@@ -649,7 +649,7 @@ def test_a_model_that_outgrew_the_budget_while_it_drained_does_not_block_the_lin
     kitchen: Kitchen,
 ) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen, num_fit=1)
+        pool = new_pool(kitchen, num_fit=1)
         draining = start(use(pool, A, for_s=2 * STAY_S))
         await asyncio.sleep(LOAD_S)
         waiting = start(use(pool, B))
@@ -669,7 +669,7 @@ def test_a_model_that_outgrew_the_budget_while_it_drained_does_not_block_the_lin
 
 def test_idle_models_make_room_before_busy_ones(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen, num_fit=2)
+        pool = new_pool(kitchen, num_fit=2)
         busy = start(use(pool, A, for_s=100))
         await use(pool, B)
         await asyncio.sleep(STAY_S + 1)
@@ -685,7 +685,7 @@ def test_idle_models_make_room_before_busy_ones(kitchen: Kitchen) -> None:
 
 def test_a_model_counts_for_the_most_it_ever_took(kitchen: Kitchen) -> None:
     async def scenario() -> None:
-        pool = await new_pool(kitchen, num_fit=2)
+        pool = new_pool(kitchen, num_fit=2)
         kitchen.sizes = {A.name: SIZE + 50_000_000}
         await use(pool, A)
         await pool.loaded()
@@ -714,7 +714,7 @@ def test_workers_are_asked_for_their_gauges_at_the_same_time(kitchen: Kitchen) -
         return Limited(fake, Gate(4, Limits(4, 1e6, 300.0))), fake
 
     async def scenario() -> None:
-        pool = Pool(create, Budget(3 * SIZE, await known()), keep_alive_s=9, max_waiting=1)
+        pool = Pool(create, Budget(3 * SIZE, known()), keep_alive_s=9, max_waiting=1)
         for one in (A, B, C):
             await use(pool, one)
         began_s = now_s()
@@ -761,7 +761,7 @@ def test_whatever_is_asked_for_memory_suffices_and_everyone_is_answered(
                     assert not mine.is_closed, "a model was closed under its user"
 
     async def scenario() -> None:
-        pool = await new_pool(kitchen, num_fit)
+        pool = new_pool(kitchen, num_fit)
         await asyncio.gather(*(call(pool, model, terms) for model, *terms in calls))
         await pool.close()
         assert kitchen.most_alive <= num_fit

@@ -44,7 +44,8 @@ class Figures:
         self._path = path
         self._kv_cache_bytes = kv_cache_bytes
         self._measured = _read(path) if path else {}
-        self._writing = asyncio.Lock()
+        self._is_saved = True
+        self._saving = asyncio.Lock()
 
     def memory_bytes(self, card: ModelCard) -> int:
         """What the model counts for: its highest measured figure, before that an estimate."""
@@ -58,19 +59,33 @@ class Figures:
         """Seconds its last load took; 0 before the first."""
         return self._of(card).load_s
 
-    async def record_load(self, card: ModelCard, load_s: float) -> None:
+    def record_load(self, card: ModelCard, load_s: float) -> None:
         """Remember how long a load took."""
         self._measured[_key(card)] = replace(self._of(card), load_s=load_s)
-        await self._write()
+        self._is_saved = False
 
-    async def record_memory(self, card: ModelCard, memory_bytes: int) -> bool:
+    def record_memory(self, card: ModelCard, memory_bytes: int) -> bool:
         """Remember resident bytes if they are the highest yet; whether they are, notably."""
         before = self._of(card)
         if memory_bytes <= before.memory_bytes * (1 + NOTABLE_GROWTH):
             return False
         self._measured[_key(card)] = replace(before, memory_bytes=memory_bytes)
-        await self._write()
+        self._is_saved = False
         return True
+
+    async def save(self) -> None:
+        """Have what was recorded in the file."""
+        async with self._saving:
+            if self._path is None or self._is_saved:
+                return
+            self._is_saved = True
+            made = {key: asdict(measured) for key, measured in self._measured.items()}
+            text = json.dumps(made, indent=1)
+            try:
+                await asyncio.to_thread(blobs.write_whole, self._path, text.encode())
+            except OSError as exc:
+                # They are measured again after the next start.
+                logger.warning("measured figures cannot be kept", extra={"reason": str(exc)})
 
     def _of(self, card: ModelCard) -> Measured:
         return self._measured.get(_key(card), Measured())
@@ -84,18 +99,6 @@ class Figures:
         cache_bytes = self._kv_cache_bytes if card.kind == "generator" else 0
         weights_bytes = int(card.size_bytes * BYTES_PER_WEIGHT_BYTE)
         return ENGINE_BYTES + weights_bytes + cache_bytes
-
-    async def _write(self) -> None:
-        if self._path is None:
-            return
-        async with self._writing:
-            made = {key: asdict(measured) for key, measured in self._measured.items()}
-            try:
-                text = json.dumps(made, indent=1)
-                await asyncio.to_thread(blobs.write_whole, self._path, text.encode())
-            except OSError as exc:
-                # They are measured again after the next start.
-                logger.warning("measured figures cannot be kept", extra={"reason": str(exc)})
 
 
 def _key(card: ModelCard) -> str:

@@ -8,6 +8,7 @@ import math
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from canteen.core.engine import EngineStats
 from canteen.core.errors import CanteenError, Overloaded
@@ -55,7 +56,7 @@ class Pool:
         # Who waits for memory, first come first served.
         self._line: deque[Slot] = deque()
         self._alarm: asyncio.TimerHandle | None = None
-        self._background: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[object]] = set()
 
     @asynccontextmanager
     async def use(
@@ -103,7 +104,8 @@ class Pool:
         for slot in list(self._slots.values()):
             self._retire(slot, "unloaded", "the service ends")
         await self._ended(self._leaving)
-        await asyncio.gather(*self._background)
+        while self._background:
+            await asyncio.wait(self._background)
 
     # Loading
 
@@ -143,7 +145,9 @@ class Pool:
             self._retire(slot, "failed", why)
             return
         self._note(slot, "loaded", f"on request, in {slot.load_s:.1f} s")
-        self._spawn(self._measure_load(slot))
+        self._figures.record_load(slot.card, slot.load_s)
+        self._spawn(self._measure(slot))
+        self._spawn(self._figures.save())
         if not slot.num_users:
             self._start_timer(slot)
         self._advance()
@@ -313,25 +317,19 @@ class Pool:
 
     # Measuring
 
-    async def _measure_load(self, slot: Slot) -> None:
-        await self._figures.record_load(slot.card, slot.load_s)
-        await self._measure(slot)
-
-    async def _measure(self, slot: Slot) -> None:
-        await self._stats(slot)
-
-    async def _stats(self, slot: Slot) -> EngineStats:
+    async def _measure(self, slot: Slot) -> EngineStats:
         """The worker's gauges, which the figures learn from."""
         stats: EngineStats = await slot.served.stats()
         for _ in range(slot.num_restarts, slot.health.num_restarts):
             slot.num_restarts += 1
             self._note(slot, "restarted", "its worker had ended and was started again")
-        if await self._figures.record_memory(slot.card, stats.memory_bytes):
+        if self._figures.record_memory(slot.card, stats.memory_bytes):
+            self._spawn(self._figures.save())
             self._advance()
         return stats
 
     async def _describe(self, slot: Slot) -> LoadedModel:
-        stats = await self._stats(slot) if slot.is_loaded else EngineStats()
+        stats = await self._measure(slot) if slot.is_loaded else EngineStats()
         return describe(
             slot,
             stats,
@@ -344,7 +342,7 @@ class Pool:
         logger.info(what, extra={"model": slot.card.name, "why": why})
         self._history.note(slot.card.name, what, why)
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
