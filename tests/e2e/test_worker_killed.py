@@ -5,12 +5,15 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.serving import Server
+from canteen.runtime.catalog import Catalog
+from tests.e2e.chats import DIALECTS, Answer, Chat, ask, until
+from tests.serving import Server, set_pace
 
 NUM_STREAMS = 16
 QUESTION = [{"role": "user", "content": "Tell me a long story about the sea."}]
@@ -73,3 +76,35 @@ async def test_a_killed_worker_fails_its_requests_only_and_comes_back(server: Se
         assert (await client.post("/v1/chat/completions", json=body)).status_code == 200
         ps = (await client.get("/api/ps")).json()
         assert [model["name"] for model in ps["models"]] == ["smollm2:135m"]
+
+
+async def test_the_other_models_do_not_notice(
+    echo_home: Path, serve: Callable[..., Server]
+) -> None:
+    catalog = Catalog(set_pace(echo_home, tokens_per_s=50.0))
+    catalog.put(replace(catalog.get("echo"), name="other:latest", folder="prepared/other"))
+    server = serve(echo_home)
+    (doomed,) = server.worker_pids()
+    spared = [Answer() for _ in range(4)]
+    async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+        others = [
+            asyncio.ensure_future(ask(client, Chat(model="other", num_tokens=100), answer))
+            for answer in spared
+        ]
+        killed = [
+            asyncio.ensure_future(ask(client, Chat(dialect, 1, 4000, is_streamed=False)))
+            for dialect in DIALECTS
+        ]
+        await until(lambda: server.metric("vllm:num_requests_running") == 6)
+        await until(lambda: all(answer.num_tokens for answer in spared))
+
+        os.kill(doomed, signal.SIGKILL)
+        failed = await asyncio.gather(*killed)
+        num_told = max(answer.num_tokens for answer in spared)
+        await asyncio.gather(*others)
+
+    assert num_told < 100
+    assert all(answer.is_whole and answer.num_tokens == 100 for answer in spared)
+    assert [answer.status for answer in failed] == [500, 500]
+    assert all("send the request again" in answer.lines[-1] for answer in failed)
+    assert doomed not in server.worker_pids()
