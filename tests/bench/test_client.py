@@ -111,6 +111,24 @@ async def test_what_is_no_answer_is_an_outcome_and_no_exception(pieces: tuple[by
         assert not (await ask(url)).is_whole
 
 
+async def test_a_request_carries_its_headers_and_its_deadline() -> None:
+    heads: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/x/v1"
+        headers = {"Authorization": "Bearer key"}
+        await Client(url, "m", Load(deadline_s=2.5), headers).ask(1, perf_counter())
+
+    line, *said = heads[0].decode().split("\r\n")
+    assert line == "POST /x/v1/chat/completions HTTP/1.1"
+    assert {"Authorization: Bearer key", "X-Stainless-Timeout: 2.5"} <= set(said)
+
+
 async def test_nobody_waits_beyond_the_deadline() -> None:
     never = asyncio.Event()
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from time import perf_counter
 from urllib.parse import SplitResult, urlsplit
@@ -23,15 +23,18 @@ BROKEN = (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, Value
 class Client:
     """Asks a service, over connections that are kept and used again.
 
-    `url` may end in /v1 or not. Raises InvalidRequest for one that is no HTTP address.
+    `url` may end in /v1 or not; `headers` go with every request, and the load's deadline does in
+    the words of the usual clients. Raises InvalidRequest for what is no HTTP address.
     """
 
-    def __init__(self, url: str, model: str, load: Load, api_key: str | None = None) -> None:
+    def __init__(
+        self, url: str, model: str, load: Load, headers: Mapping[str, str] | None = None
+    ) -> None:
         self._url = _parsed(url)
         self._model = model
         self._load = load
         self._idle: list[Connection] = []
-        self._head = self._headers(api_key)
+        self._head = self._head_of(headers or {})
 
     async def check(self) -> None:
         """Ask once, to warm up; raises a CanteenError that says why no run can begin."""
@@ -93,19 +96,18 @@ class Client:
         port = self._url.port or (443 if is_secure else 80)
         return await asyncio.open_connection(self._url.hostname, port, ssl=context)
 
-    def _headers(self, api_key: str | None) -> bytes:
+    def _head_of(self, headers: Mapping[str, str]) -> bytes:
         path = self._url.path.rstrip("/").removesuffix("/v1")
-        lines = [
-            f"POST {path}/v1/chat/completions HTTP/1.1",
-            f"Host: {self._url.netloc.rpartition('@')[2]}",
-            "Content-Type: application/json",
-            "Accept: text/event-stream",
-        ]
-        if api_key:
-            lines.append(f"Authorization: Bearer {api_key}")
+        sent = {
+            "Host": self._url.netloc.rpartition("@")[2],
+            "Content-Type": "application/json",
+            "Accept": "text/event-stream",
+            **headers,
+        }
         if self._load.deadline_s is not None:
-            lines.append(f"X-Stainless-Timeout: {self._load.deadline_s:g}")
-        return "".join(f"{line}\r\n" for line in lines).encode()
+            sent["X-Stainless-Timeout"] = f"{self._load.deadline_s:g}"
+        lines = (f"{name}: {value}\r\n" for name, value in sent.items())
+        return f"POST {path}/v1/chat/completions HTTP/1.1\r\n{''.join(lines)}".encode()
 
 
 def _parsed(url: str) -> SplitResult:

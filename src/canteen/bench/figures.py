@@ -55,6 +55,10 @@ class Outcome:
         come = sum(at_s <= end_s for at_s in self.text_s)
         return self.completion_tokens * come / max(1, len(self.text_s))
 
+    def share_until(self, end_s: float) -> float:
+        """How much of it was done by then; streams in step all end at once, a little too late."""
+        return min(1.0, max(0.0, end_s - self.due_s) / max(self.e2e_s, 1e-9))
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -134,8 +138,8 @@ class Figures:
             cached_tokens=_mean(one.cached_tokens for one in whole),
             completion_tokens=_mean(one.completion_tokens for one in whole),
             output_tokens_per_s=sum(one.tokens_until(run.ended_s) for one in whole) / window_s,
-            requests_per_s=_ended(whole, run) / window_s,
-            goodput_per_s=_ended(good, run) / window_s,
+            requests_per_s=sum(one.share_until(run.ended_s) for one in whole) / window_s,
+            goodput_per_s=sum(one.share_until(run.ended_s) for one in good) / window_s,
             good_share=len(good) / max(1, len(run.outcomes)),
             ttft=Spread.of(one.ttft_s for one in whole),
             tpot=Spread.of(one.tpot_s for one in whole),
@@ -143,11 +147,6 @@ class Figures:
             late=Spread.of(one.sent_s - one.due_s for one in run.outcomes),
             errors=dict(Counter(one.error for one in run.outcomes if one.error)),
         )
-
-
-def _ended(outcomes: Iterable[Outcome], run: Run) -> int:
-    """Those that ended within the window."""
-    return sum(one.end_s <= run.ended_s for one in outcomes)
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -104,7 +104,9 @@ async def _measure(url: str, options: dict[str, Any]) -> "dict[float, Figures]":
         (options["slo_tpot_ms"] or math.inf) / 1000,
         options["deadline_s"] or math.inf,
     )
-    client = Client(url, options["model"], load, options["api_key"])
+    key = options["api_key"]
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    client = Client(url, options["model"], load, headers)
     numbers = count(1)  # over all levels, so that no prompt comes twice
     try:
         await client.check()
