@@ -19,7 +19,6 @@ from canteen.core.errors import CanteenError
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_S = 10.0
-MAX_FRAMES_AHEAD = 256
 
 OnError = Callable[[CanteenError], bytes]
 json_bytes = msgspec.json.Encoder().encode
@@ -70,7 +69,8 @@ async def stream(
 
 
 class _Pump:
-    """A task of its own takes the frames, so that waiting for them can be given up cheaply."""
+    """A task of its own takes the frames as fast as they come, so that waiting for them can be
+    given up cheaply, and a slow reader holds no place at the model: an answer is bounded."""
 
     def __init__(self, frames: AsyncIterator[bytes]) -> None:
         self.ready: list[bytes] = []
@@ -78,8 +78,6 @@ class _Pump:
         self._is_ending = False
         self.error: Exception | None = None
         self.wake = asyncio.Event()
-        self._has_room = asyncio.Event()
-        self._has_room.set()
         self._task = asyncio.ensure_future(self._run(frames))
         self._task.add_done_callback(self._finish)
 
@@ -100,7 +98,6 @@ class _Pump:
         taken = b"".join(self.ready)
         self.ready.clear()
         self.wake.clear()
-        self._has_room.set()
         return taken
 
     def end(self, error: Exception | None = None) -> None:
@@ -121,9 +118,6 @@ class _Pump:
             async for frame in frames:
                 self.ready.append(frame)
                 self.wake.set()
-                if len(self.ready) >= MAX_FRAMES_AHEAD:
-                    self._has_room.clear()
-                    await self._has_room.wait()
         except asyncio.CancelledError:
             pass
         except Exception as error:
