@@ -86,6 +86,9 @@ class Figures:
             except OSError as exc:
                 # They are measured again after the next start.
                 logger.warning("measured figures cannot be kept", extra={"reason": str(exc)})
+            except RuntimeError:
+                # The interpreter is ending and starts no threads any more.
+                logger.debug("measured figures came too late to be kept")
 
     def _of(self, card: ModelCard) -> Measured:
         return self._measured.get(_key(card), Measured())
