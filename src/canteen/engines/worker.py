@@ -131,8 +131,9 @@ def _obey(engine: StepEngine, command: Command, connection: Connection) -> None:
             _check_deadline(command.request)
             engine.add(command.request)
         except Exception as exc:  # noqa: BLE001 - it is logged and told to its request
-            error = _told(exc)
-            connection.send(Step([WireDelta(command.request.id, None, to_wire(error))]))
+            # Kept in no variable: its traceback would keep this frame, and that the prompt.
+            told = to_wire(_told(exc))
+            connection.send(Step([WireDelta(command.request.id, None, told)]))
     elif isinstance(command, Cancel):
         engine.cancel(command.request_id)
 
