@@ -88,8 +88,8 @@ async def overload(server: Server, capacity: float, times: int, pauses_s: Sequen
         f"{len(run.outcomes)}, {len(callers.attempts)}",
         f"{Figures.of(run).requests_per_s / capacity:.1%}",
         f"{len(refused)}, {len(others)}",
-        f"{to_refuse.median * 1000:.1f} ms, {to_refuse.p99 * 1000:.1f} ms",
-        f"{retry_after_error(callers.attempts):.0%}",
+        f"{to_refuse.median * 1000:.1f} ms, {to_refuse.p99 * 1000:.1f} ms" if refused else "-",
+        f"{retry_after_error(callers.attempts):.0%}" if refused else "-",
     )
 
 
@@ -106,7 +106,7 @@ def retry_after_error(attempts: Sequence[Outcome]) -> float:
             )
             queue_s = max(near[1] - PREFILL_S, 1e-3)
             errors.append(abs(one.retry_after_s - queue_s) / queue_s)
-    return median(errors) if errors else float("nan")
+    return median(errors)
 
 
 async def measure(server: Server) -> None:
