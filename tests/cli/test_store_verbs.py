@@ -79,7 +79,9 @@ def test_ps_and_stop_ask_the_running_server(call: Call, serve: Callable[..., Ser
     assert [line.split()[:2] for line in loaded[1:]] == [["echo:latest", "ready"]]
 
     assert call("stop", "echo", CANTEEN_PORT=port).exit_code == 0
-    assert "no model is in memory" in call("ps", CANTEEN_PORT=port).stdout
+    nothing = call("ps", CANTEEN_PORT=port).stdout
+    assert "no model is in memory" in nothing
+    assert "unloaded: on command" in nothing
     assert "'nope' not found" in call("stop", "nope", CANTEEN_PORT=port).stderr
 
 
