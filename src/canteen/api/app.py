@@ -89,7 +89,7 @@ def _dialect_of(path: str) -> Dialect:
 
 
 def _first_part(path: str) -> str:
-    return path.split("/")[1]
+    return path.lstrip("/").partition("/")[0]
 
 
 _OPENAI_ROOTS = {"v1", *(_first_part(route.path) for route in OPENAI.routes)}

@@ -37,7 +37,8 @@ def endpoint(route: Route, dialect: Dialect, services: "Services") -> Endpoint:
             observe.is_gone = True
             return Response(status_code=CLIENT_GONE)
         except CanteenError as error:
-            return drawn(error, dialect, observe)
+            # Its traceback would keep the frames of the request, and they its text.
+            return drawn(error.with_traceback(None), dialect, observe)
         except Exception:
             logger.exception("a request failed", extra={"request_id": observe.request_id})
             return drawn(Unexpected(observe.request_id), dialect, observe)
@@ -60,9 +61,10 @@ def drawn(error: CanteenError, dialect: Dialect, observe: Observation) -> Respon
 async def _answered(
     route: Route, services: "Services", request: Request, observe: Observation
 ) -> Response:
+    drain: Drain = request.scope["canteen.drain"]
     arguments: list[Any] = []
     if route.request is not None:
-        raw = await body.read(request, services.settings.max_body_bytes)
+        raw = await _read(request, services.settings.max_body_bytes, drain)
         parsed = await body.parse(raw, route.request)
         observe.model = getattr(parsed, "model", "")
         arguments.append(parsed)
@@ -73,8 +75,17 @@ async def _answered(
     if route.request is None:
         async for _ in body.chunks(request):
             pass
-    drain: Drain = request.scope["canteen.drain"]
     return await _while_wanted(route.handler(*arguments), request, drain)
+
+
+async def _read(request: Request, max_bytes: int, drain: Drain) -> bytes:
+    """The body, if it comes before the service ends."""
+    try:
+        async with asyncio.timeout(None) as limit:
+            with drain.ending(lambda: limit.reschedule(0.0)):
+                return await body.read(request, max_bytes)
+    except TimeoutError:
+        raise shutting_down() from None
 
 
 def _served(services: "Services", request: Request, observe: Observation) -> Served:

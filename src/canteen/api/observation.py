@@ -109,7 +109,9 @@ class _Observed:
     def _on_terms(self, request: Asked, *, is_streamed: bool) -> Asked:
         observation, terms = self._observation, self._observation.terms
         observation.model = request.model
-        observation.is_waiting = lambda: request.id in self._services.waiting
+        # Not the request itself, whose text would then live as long as a collection takes.
+        services, request_id = self._services, request.id
+        observation.is_waiting = lambda: request_id in services.waiting
         observation.deadline_s = terms.deadline_s(
             observation.arrived_s,
             self._services.settings.request_timeout_s,
