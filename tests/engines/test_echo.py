@@ -57,6 +57,9 @@ def test_a_stop_string_ends_it_and_is_not_said() -> None:
         {"type": "array", "items": {"enum": ["x", "y"]}, "minItems": 2},
         {"$ref": "#/$defs/A", "$defs": {"A": {"type": "string", "minLength": 9}}},
         {"anyOf": [{"type": ["string", "null"]}, {"const": 4}]},
+        {"type": "object", "properties": {"left": {"$ref": "#"}, "right": {"$ref": "#"}}},
+        {"type": "array", "items": {"$ref": "#"}},
+        {"type": "string", "minLength": 5.0, "maxLength": 6.0},
     ],
 )
 def test_it_obeys_a_schema(schema: dict[str, object]) -> None:

@@ -25,6 +25,7 @@ from canteen.engines import sampling_limits
 
 CONTEXT_LENGTH = 8192
 DIMENSIONS = 64
+MOST_DEPTH = 8
 
 
 @dataclass(slots=True)
@@ -201,7 +202,9 @@ def _completion(
 
 
 def _call(tool: Tool) -> str:
-    arguments = _instance(tool.parameters, tool.parameters)
+    made = _instance(tool.parameters, tool.parameters)
+    # A tool may take nothing, or be said to take what is no object.
+    arguments = made if isinstance(made, dict) else {}
     return f"<tool_call>{json.dumps({'name': tool.name, 'arguments': arguments})}</tool_call>"
 
 
@@ -223,20 +226,20 @@ _SIMPLEST: Mapping[str, Any] = {
 }
 
 
-def _instance(schema: Any, root: Any) -> Any:
-    """A small instance of the common part of JSON Schema."""
+def _instance(schema: Any, root: Any, depth: int = 0) -> Any:
+    """A small instance of the common part of JSON Schema; deep down, of what is required."""
     if not isinstance(schema, dict):
         return None
     if "$ref" in schema:
-        return _instance(_resolve(schema["$ref"], root), root)
+        return _instance(_resolve(schema["$ref"], root), root, depth + 1)
     for key in ("anyOf", "oneOf", "allOf"):
         if schema.get(key):
-            return _instance(schema[key][0], root)
+            return _instance(schema[key][0], root, depth + 1)
     if "const" in schema:
         return schema["const"]
     if schema.get("enum"):
         return schema["enum"][0]
-    return _of_type(schema, root)
+    return _of_type(schema, root, depth + 1)
 
 
 def _resolve(reference: str, root: Any) -> Any:
@@ -245,13 +248,16 @@ def _resolve(reference: str, root: Any) -> Any:
     return root
 
 
-def _of_type(schema: Mapping[str, Any], root: Any) -> Any:
+def _of_type(schema: Mapping[str, Any], root: Any, depth: int) -> Any:
     kind = schema.get("type", "object" if "properties" in schema else "null")
     kind = kind[0] if isinstance(kind, list) else kind
     if kind == "object":
-        return {key: _instance(value, root) for key, value in schema.get("properties", {}).items()}
+        properties = schema.get("properties", {})
+        names = schema.get("required", ()) if depth > MOST_DEPTH else properties
+        return {name: _instance(properties.get(name), root, depth) for name in names}
     if kind == "array":
-        return [_instance(schema.get("items", {}), root)] * max(1, _bound(schema, "minItems", 1))
+        number = _bound(schema, "minItems", 0 if depth > MOST_DEPTH else 1)
+        return [_instance(schema.get("items", {}), root, depth)] * number if number else []
     if kind == "string":
         text = "echo".ljust(_bound(schema, "minLength", 0), "o")
         return text[: _bound(schema, "maxLength", CONTEXT_LENGTH)]
