@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from canteen.api.ollama import durations, render, translate
-from canteen.api.ollama.schema import GenerateRequest, OllamaChatRequest, Options
+from canteen.api.ollama.schema import (
+    CreateRequest,
+    EmbedRequest,
+    GenerateRequest,
+    OllamaChatRequest,
+    Options,
+)
 from canteen.api.ollama.translate import Asked
 from canteen.api.streaming import json_bytes
 from canteen.core.errors import InvalidRequest
@@ -80,6 +86,34 @@ def test_any_json_is_a_valid_prompt_or_a_refusal(keys: dict[str, Any], options: 
 
     check(request.sampling)
     assert (request.prompt is None) == bool(request.messages)
+
+
+@unhurried
+@given(st.dictionaries(st.sampled_from(sorted(EmbedRequest.model_fields)), JSON, max_size=4))
+def test_any_json_is_valid_inputs_or_a_refusal(keys: dict[str, Any]) -> None:
+    usual: dict[str, Any] = {"model": "m", "input": "hello"}
+
+    try:
+        request = translate.embed(EmbedRequest.model_validate(usual | keys), ASKED)
+    except (ValidationError, InvalidRequest):
+        return
+
+    assert all(isinstance(text, str) for text in request.inputs)
+    assert request.keep_alive_s is None or request.keep_alive_s >= 0
+
+
+@unhurried
+@given(st.dictionaries(st.sampled_from(sorted(CreateRequest.model_fields)), JSON, max_size=4))
+def test_any_json_is_a_new_model_or_a_refusal(keys: dict[str, Any]) -> None:
+    usual: dict[str, Any] = {"model": "m", "from": "echo"}
+
+    try:
+        own = translate.creation(CreateRequest.model_validate(usual | keys))
+    except (ValidationError, InvalidRequest):
+        return
+
+    assert own.keys() <= {"template", "system", "license", "parameters", "messages"}
+    assert json.loads(json.dumps(own)) is not None
 
 
 @unhurried

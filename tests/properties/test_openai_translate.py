@@ -11,8 +11,15 @@ from pydantic import ValidationError
 
 from canteen.api.openai import render, translate
 from canteen.api.openai.responses import render as responses
+from canteen.api.openai.responses import translate as from_response
 from canteen.api.openai.responses.schema import ResponseRequest
-from canteen.api.openai.schema import ChatRequest
+from canteen.api.openai.schema import (
+    MOST_INPUTS,
+    MOST_PROMPTS,
+    ChatRequest,
+    CompletionRequest,
+    EmbeddingsRequest,
+)
 from canteen.core.errors import InvalidRequest
 from canteen.core.generation import Chunk, Embeddings, ToolCall, Usage
 
@@ -52,6 +59,52 @@ def test_any_json_is_a_valid_request_or_a_refusal(keys: dict[str, Any]) -> None:
     assert sampling.max_tokens is None or sampling.max_tokens >= 1
     assert sampling.seed is None or sampling.seed >= 0
     assert request.messages
+
+
+@unhurried
+@given(st.dictionaries(st.sampled_from(sorted(CompletionRequest.model_fields)), JSON, max_size=6))
+def test_any_json_is_valid_prompts_or_a_refusal(keys: dict[str, Any]) -> None:
+    usual: dict[str, Any] = {"model": "m", "prompt": "hello"}
+
+    try:
+        body = CompletionRequest.model_validate(usual | keys)
+        requests = translate.completions(body, "id", "someone")
+    except (ValidationError, InvalidRequest):
+        return
+
+    assert 1 <= len(requests) <= MOST_PROMPTS
+    assert len({request.id for request in requests}) == len(requests)
+    assert all((one.prompt is None) != (one.prompt_tokens is None) for one in requests)
+
+
+@unhurried
+@given(st.dictionaries(st.sampled_from(sorted(ResponseRequest.model_fields)), JSON, max_size=6))
+def test_any_json_is_a_valid_response_request_or_a_refusal(keys: dict[str, Any]) -> None:
+    usual: dict[str, Any] = {"model": "m", "input": "hello"}
+
+    try:
+        body = ResponseRequest.model_validate(usual | keys)
+        request = from_response.generation(body, "id", "someone")
+    except (ValidationError, InvalidRequest):
+        return
+
+    assert 0 <= request.sampling.temperature <= 2
+    assert request.sampling.max_tokens is None or request.sampling.max_tokens >= 1
+
+
+@unhurried
+@given(st.dictionaries(st.sampled_from(sorted(EmbeddingsRequest.model_fields)), JSON, max_size=3))
+def test_any_json_is_valid_inputs_or_a_refusal(keys: dict[str, Any]) -> None:
+    usual: dict[str, Any] = {"model": "m", "input": "hello"}
+
+    try:
+        body = EmbeddingsRequest.model_validate(usual | keys)
+        request = translate.embeddings(body, "id", "someone")
+    except (ValidationError, InvalidRequest):
+        return
+
+    assert 1 <= len(request.inputs) <= MOST_INPUTS
+    assert request.dimensions is None or request.dimensions >= 1
 
 
 @unhurried
