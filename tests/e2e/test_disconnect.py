@@ -140,11 +140,14 @@ async def test_the_worker_steps_at_most_twice_for_who_has_left(
         sampling=SamplingParams(max_tokens=ENDLESS, ignore_eos=True),
     )
     answering = asyncio.ensure_future(complete(engine, asked))
-    while (before := await engine.stats()).num_steps < num_steps:
+    while (await engine.stats()).num_steps < num_steps:
         assert not answering.done()
 
-    answering.cancel()
+    # One after the other, so that the worker hears of both at the same step.
+    asked_before = asyncio.ensure_future(engine.stats())
+    asyncio.get_running_loop().call_soon(answering.cancel)
     await asyncio.wait([answering])
+    before = await asked_before
     freed = await engine.stats()
     at_rest = await engine.stats()
 
