@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from canteen.core.arithmetic import served_arithmetic
 from canteen.core.engine import Capabilities, Delta, EngineStats
 from canteen.core.errors import EngineError, InvalidRequest
 from canteen.core.generation import Chunk, FinishReason, GenerationRequest, Usage
@@ -63,6 +64,7 @@ class OpenVinoEngine:
         max_batched_tokens: int = 256,
         num_threads: int = 0,
     ) -> None:
+        import openvino
         import openvino_genai
 
         scheduler = openvino_genai.SchedulerConfig()
@@ -73,7 +75,11 @@ class OpenVinoEngine:
         scheduler.dynamic_split_fuse = True
         scheduler.enable_prefix_caching = True
         # No CACHE_DIR: it saves half a second of loading and costs 115 MB of memory.
-        properties = {"INFERENCE_NUM_THREADS": num_threads} if num_threads else {}
+        properties: dict[str, Any] = served_arithmetic(
+            openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        )
+        if num_threads:
+            properties["INFERENCE_NUM_THREADS"] = num_threads
         self._pipeline = openvino_genai.ContinuousBatchingPipeline(
             str(folder), scheduler, "CPU", properties
         )

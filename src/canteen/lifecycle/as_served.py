@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from canteen.core.arithmetic import served_arithmetic
+
 PROMPT_TOKENS = 128
 COMPLETION_TOKENS = 64
 CACHE_GB = 1
@@ -14,14 +16,18 @@ class ServedModel:
     """The model of a prepared folder, loaded as the engine loads it; one request at a time."""
 
     def __init__(self, folder: Path) -> None:
+        import openvino
         import openvino_genai
 
         scheduler = openvino_genai.SchedulerConfig()
         scheduler.cache_size = CACHE_GB
         # Tokens served from the prefix cache have no log-probabilities.
         scheduler.enable_prefix_caching = False
+        properties = served_arithmetic(
+            openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        )
         self._pipeline = openvino_genai.ContinuousBatchingPipeline(
-            str(folder), scheduler, "CPU", {}
+            str(folder), scheduler, "CPU", properties
         )
         self._num_requests = 0
 
