@@ -229,21 +229,37 @@ async def pieces():
     for _ in range(100):
         yield b"0" * 1000
 
+catalog = Catalog(Path(sys.argv[1]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 try:
-    asyncio.run(Catalog(Path(sys.argv[1])).add_blob("sha256:" + "0" * 64, pieces()))
+    {work}
 except StorageFull:
     print("full")
 """
 
 
-def test_a_blob_that_fills_the_disk_leaves_nothing(catalog: Catalog) -> None:
-    command = [sys.executable, "-c", SMALL_DISK, str(catalog.home)]
+def on_a_small_disk(catalog: Catalog, work: str) -> str:
+    """What is said of it by a process that may write no file of more than 50 kB."""
+    command = [sys.executable, "-c", SMALL_DISK.format(work=work), str(catalog.home)]
+    return subprocess.run(command, capture_output=True, check=True, text=True).stdout
 
-    said = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+
+def test_a_blob_that_fills_the_disk_leaves_nothing(catalog: Catalog) -> None:
+    said = on_a_small_disk(catalog, "asyncio.run(catalog.add_blob('sha256:' + '0' * 64, pieces()))")
 
     assert said == "full\n"
     assert not [path for path in catalog.home.rglob("*") if path.is_file()]
+
+
+def test_a_card_that_fills_the_disk_leaves_the_old_one(catalog: Catalog) -> None:
+    before = stored(catalog, "a")
+    files = set(catalog.home.rglob("*"))
+
+    said = on_a_small_disk(catalog, "catalog.derive('a', 'a', system='x' * 60_000)")
+
+    assert said == "full\n"
+    assert catalog.get("a") == before
+    assert set(catalog.home.rglob("*")) == files
 
 
 @pytest.mark.parametrize("digest", ["", "sha256:", "sha256:../../x", "sha256:" + "A" * 64, "md5:0"])

@@ -56,10 +56,13 @@ class Catalog:
             ) from exc
 
     def put(self, card: ModelCard) -> None:
-        """Write a card under its name, in place of the one that may be there."""
+        """Write a card under its name, in place of the one that may be there.
+
+        Raises StorageFull, and leaves the old one, where there is no room.
+        """
         card = replace(card, name=full_name(card.name))
         text = json.dumps({"schema": SCHEMA, **asdict(card)}, indent=1, ensure_ascii=False)
-        with self._lock():
+        with self._lock(), _full_disk_said():
             before = self._read(self._manifest(card.name))
             blobs.write_whole(self._manifest(card.name), text.encode())
             if before is not None:
@@ -119,12 +122,8 @@ class Catalog:
         Raises InvalidRequest if their digest is another, StorageFull if they do not fit.
         """
         destination = self.blob_path(digest)
-        try:
+        with _full_disk_said():
             await self._receive(digest, chunks, size_bytes, destination)
-        except OSError as exc:
-            if exc.errno in blobs.NO_ROOM:
-                raise _no_room() from exc
-            raise
 
     async def _receive(
         self, digest: str, chunks: AsyncIterator[bytes], size_bytes: int, destination: Path
@@ -271,9 +270,20 @@ class Upload:
             self._file.close()
 
 
+@contextmanager
+def _full_disk_said() -> Iterator[None]:
+    """Raises StorageFull for what the system says of a full disk."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno in blobs.NO_ROOM:
+            raise _no_room() from exc
+        raise
+
+
 def _no_room() -> StorageFull:
     return StorageFull(
-        "the disk has no room for this file, and nothing of it was kept; "
+        "the disk has no room for this, and nothing of it was kept; "
         "make room (canteen rm MODEL removes a model), then send it again"
     )
 
