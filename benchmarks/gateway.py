@@ -1,15 +1,17 @@
 """What the gateway itself costs, measured on the echo engine, which takes no time to speak of.
 
-The load generator shares the machine. Latencies are from the sending of a request; memory and
+The load generator shares the machine, so latencies are taken in turn with those of a server that
+only says a canned answer: what is above them is the gateway's and the worker's. Memory and
 processor time are those of the gateway's process alone.
 """
 
 import asyncio
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from itertools import count
 
 from benchmarks import log
-from benchmarks.servers import Server, echo
+from benchmarks.servers import Server, echo, free_port, running
 from canteen.bench.client import Client
 from canteen.bench.figures import Outcome, Run, Spread
 from canteen.bench.load import Load, poisson
@@ -17,25 +19,33 @@ from canteen.bench.loops import closed_loop, open_loop
 
 LATENCY = "What the gateway adds"
 MEMORY = "Memory of the gateway"
-RATE_PER_S = 200.0
-WARM_UP_S, DURATION_S = 2.0, 20.0
+RATE_PER_S, ROUND_S, ROUNDS = 200.0, 10.0, 3
 STREAMS = 32
 MIB = 1 << 20
 
 
-async def latency(server: Server) -> None:
-    """Log the latencies of short answers at RATE_PER_S."""
-    client = Client(server.url, "echo", Load(prompt_tokens=32, max_tokens=16))
-    for duration_s in (WARM_UP_S, DURATION_S):
-        arrivals_s = poisson(RATE_PER_S, duration_s, seed=1)
-        outcomes = whole(await open_loop(client.ask, arrivals_s, count(1)))
-    client.close()
-    first = Spread.of(one.text_s[0] - one.sent_s for one in outcomes)
-    end = Spread.of(one.end_s - one.sent_s for one in outcomes)
-    cells = [
-        f"{value_s * 1000:.1f} ms" for value_s in (first.median, first.p99, end.median, end.p99)
+async def latency(server: Server, canned: Server) -> None:
+    """Log the latencies of short answers, in rounds by turns; the first is to warm up."""
+    rounds = [
+        (await arrive(server, seed), await arrive(canned, seed)) for seed in range(ROUNDS + 1)
     ]
-    log.add(LATENCY, *cells, f"{await tokens_per_core(server):.0f}")
+    ours = [one for our, _ in rounds[1:] for one in our]
+    floor = [one for _, other in rounds[1:] for one in other]
+    log.add(
+        LATENCY,
+        *milliseconds(one.text_s[0] - one.sent_s for one in ours),
+        *milliseconds(one.end_s - one.sent_s for one in ours),
+        *milliseconds(one.end_s - one.sent_s for one in floor),
+        f"{await tokens_per_core(server):.0f}",
+    )
+
+
+async def arrive(server: Server, seed: int) -> Sequence[Outcome]:
+    """A round of short answers at RATE_PER_S."""
+    client = Client(server.url, "echo", Load(prompt_tokens=32, max_tokens=16))
+    run = await open_loop(client.ask, poisson(RATE_PER_S, ROUND_S, seed), count(1))
+    client.close()
+    return whole(run)
 
 
 async def tokens_per_core(server: Server) -> float:
@@ -47,22 +57,16 @@ async def tokens_per_core(server: Server) -> float:
     return sum(one.completion_tokens for one in outcomes) / (server.cpu_s - before_s)
 
 
-async def memory(server: Server, *request_counts: int) -> None:
-    """Log the resident memory after so many requests in all."""
+async def memory(server: Server, first: int, last: int) -> None:
+    """Log the resident memory after so many requests."""
     client = Client(server.url, "echo", Load(prompt_tokens=32, max_tokens=4))
-    done = 0
     sizes_mib = []
-    for wanted in request_counts:
-        numbers = range(done + 1, wanted + 1)
+    for numbers in (range(1, first + 1), range(first + 1, last + 1)):
         whole(await closed_loop(client.ask, STREAMS, numbers))
         sizes_mib.append(server.resident_bytes / MIB)
-        done = wanted
     client.close()
-    log.add(
-        MEMORY,
-        *(f"{size:.1f} MiB" for size in sizes_mib),
-        f"{sizes_mib[-1] - sizes_mib[0]:+.1f} MiB",
-    )
+    before, after = sizes_mib
+    log.add(MEMORY, f"{before:.1f} MiB", f"{after:.1f} MiB", f"{after - before:+.1f} MiB")
 
 
 def whole(run: Run) -> Sequence[Outcome]:
@@ -72,10 +76,18 @@ def whole(run: Run) -> Sequence[Outcome]:
     return run.outcomes
 
 
+def milliseconds(values_s: Iterable[float]) -> list[str]:
+    """Median and p99."""
+    spread = Spread.of(values_s)
+    return [f"{spread.median * 1000:.1f} ms", f"{spread.p99 * 1000:.1f} ms"]
+
+
 def main() -> None:
     """Measure a server for the latencies, and a fresh one for the memory."""
-    with echo() as server:
-        asyncio.run(latency(server))
+    port = str(free_port())
+    command = [sys.executable, "-m", "benchmarks.canned", port]
+    with echo() as server, running(command, f"http://127.0.0.1:{port}", "/") as canned:
+        asyncio.run(latency(server, canned))
     with echo() as server:
         asyncio.run(memory(server, 20_000, 100_000))
 
