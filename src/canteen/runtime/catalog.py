@@ -12,7 +12,9 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
+
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -306,6 +308,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+@lru_cache(maxsize=256)
 def _parse(text: bytes) -> ModelCard:
     """A manifest's card; raises ValueError or TypeError for anything else."""
     manifest = json.loads(text)
