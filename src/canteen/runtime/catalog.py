@@ -12,7 +12,6 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
-
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
