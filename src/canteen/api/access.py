@@ -21,7 +21,9 @@ from canteen.runtime.catalog import Catalog
 SANE_ID = re.compile(r"[\x20-\x7e]{1,128}")
 TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 LONGEST_USER_AGENT = 256
-REJECTIONS = frozenset({"overloaded", "rate_limit_exceeded", "model_loading", "draining"})
+REJECTIONS = frozenset(
+    {"overloaded", "rate_limit_exceeded", "model_loading", "draining", "too_many_connections"}
+)
 CLIENT_LANGUAGES = frozenset({"python", "java", "js", "go", "ruby", "kotlin", "csharp"})
 
 Write = Callable[[bytes], object]

@@ -24,6 +24,7 @@ DROPPED = {
     "rate_limit_exceeded": "rejected-saturated",
     "deadline_exceeded": "rejected-ttl-expired",
     "model_loading": "rejected-no-endpoints",
+    "too_many_connections": "rejected-saturated",
     "draining": "rejected-shutting-down",
 }
 

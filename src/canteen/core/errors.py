@@ -92,7 +92,7 @@ class ModelUnsuitable(InvalidRequest):
 class Overloaded(CanteenError):
     """No capacity now; the caller should wait `retry_after_s` seconds.
 
-    `code` is one of `overloaded`, `model_loading`, `draining`.
+    `code` is one of `overloaded`, `model_loading`, `draining`, `too_many_connections`.
     """
 
     code = "overloaded"
