@@ -192,3 +192,35 @@ async def test_embeddings_come_through_the_wire_in_order() -> None:
 
     assert made.vectors[0] == made.vectors[2] != made.vectors[1]
     assert made.usage.prompt_tokens == 3
+
+
+async def test_a_worker_that_hangs_is_killed_and_the_next_one_serves() -> None:
+    worker = Worker("echo", {"tokens_per_s": 100.0}, most_silent_s=0.5)
+    engine = WorkerEngine(worker, await worker.start())
+    hung = worker.pid
+    assert hung is not None
+    async with aclosing(engine.generate(request("1"))) as chunks:
+        await anext(chunks)
+        os.kill(hung, signal.SIGSTOP)
+        with pytest.raises(WorkerDied):
+            async for _ in chunks:
+                pass
+
+    completion = await complete(engine, request("2", max_tokens=3))
+
+    assert completion.text == "a b c"
+    assert worker.num_restarts == 1
+    await worker.close()
+
+
+async def test_a_worker_that_owes_no_answer_may_be_silent() -> None:
+    worker = Worker("echo", {}, most_silent_s=0.1)
+    engine = WorkerEngine(worker, await worker.start())
+    await complete(engine, request("1", max_tokens=3))
+
+    await asyncio.sleep(0.3)
+
+    assert worker.silent_s == 0
+    await complete(engine, request("2", max_tokens=3))
+    assert worker.num_restarts == 0
+    await worker.close()

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
 from typing import Any
 
 import msgspec
@@ -43,6 +43,8 @@ LONGEST_PAUSE_S = 30.0
 STEADY_S = 60.0
 MOST_FAILED_LOADS = 3
 STATS_WITHIN_S = 0.5
+# A step takes seconds at most, on the slowest machine.
+MOST_SILENT_S = 120.0
 UNLOADED = "the model was taken out of memory; please send the request again"
 
 Inbox = asyncio.Queue[Chunk | Embeddings | CanteenError]
@@ -52,10 +54,12 @@ class Worker:
     """A worker process that is kept alive: after a crash it is started again, with back-off.
 
     What was in flight at a crash ends with WorkerDied; what comes while it is being started
-    again waits for it.
+    again waits for it. One that owes answers and says nothing for `most_silent_s` is killed.
     """
 
-    def __init__(self, engine: str, options: dict[str, Any]) -> None:
+    def __init__(
+        self, engine: str, options: dict[str, Any], *, most_silent_s: float = MOST_SILENT_S
+    ) -> None:
         self._load = Load(engine, options)
         self._inboxes: dict[str, Inbox] = {}
         self._stats: asyncio.Future[EngineStats] | None = None
@@ -66,6 +70,8 @@ class Worker:
         self._closing = asyncio.Event()
         self._last_stats = EngineStats()
         self._num_failed_loads = 0
+        self._most_silent_s = most_silent_s
+        self._heard_s = 0.0
         self.num_restarts = 0
 
     async def start(self) -> Loaded:
@@ -98,6 +104,13 @@ class Worker:
         return self._supervisor is not None and self._supervisor.done()
 
     @property
+    def silent_s(self) -> float:
+        """Seconds in which nothing was heard of it; 0 while it owes no answer."""
+        if not self._inboxes:
+            return 0.0
+        return asyncio.get_running_loop().time() - self._heard_s
+
+    @property
     def pid(self) -> int | None:
         """The process id, while there is a process."""
         return self._process.pid if self._process else None
@@ -109,6 +122,8 @@ class Worker:
         """
         request = command.request
         await self._until_loaded(request.deadline_s)
+        if not self._inboxes:
+            self._heard_s = asyncio.get_running_loop().time()
         inbox = self._inboxes[request.id] = Inbox()
         self._send(command)
         try:
@@ -182,7 +197,8 @@ class Worker:
             reader, self._writer = await asyncio.open_unix_connection(sock=ours)
             self._send(self._load)
             if not self._closing.is_set():
-                await self._listen(reader)
+                async with _beside(self._watch()):
+                    await self._listen(reader)
         except (OSError, msgspec.DecodeError, asyncio.InvalidStateError):
             # No process or memory to be had, or a worker that talks nonsense: perhaps next time.
             logger.exception("a worker could not be started, or not be understood")
@@ -196,6 +212,14 @@ class Worker:
             while True:
                 (size,) = HEADER.unpack(await reader.readexactly(HEADER.size))
                 self._handle(decode_event(await reader.readexactly(size)))
+                self._heard_s = asyncio.get_running_loop().time()
+
+    async def _watch(self) -> None:
+        """Kill a process that hangs; `_listen` then reads its end."""
+        while (left_s := self._most_silent_s - self.silent_s) > 0:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(left_s)
+        logger.error("a worker hangs", extra={"engine": self._load.engine, "pid": self.pid})
+        self._kill()
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Step):
@@ -258,6 +282,16 @@ class Worker:
         self._loaded.set_exception(error)
         # Looked at here, since perhaps nobody waits for it.
         self._loaded.exception()
+
+
+@contextlib.asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do `work` for the time of the block at most."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 @contextlib.contextmanager
