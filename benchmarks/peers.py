@@ -39,7 +39,7 @@ class Case:
 
 CHAT = Load(prompt_tokens=128, max_tokens=64)
 CASES = (
-    Case("1 stream", 1, CHAT),
+    Case("1 stream", 1, CHAT, requests_each=6),
     Case("4 streams", 4, CHAT),
     Case("16 streams", 16, CHAT),
     Case("32 streams", 32, CHAT),
@@ -48,7 +48,12 @@ CASES = (
         16,
         replace(CHAT, prompt_tokens=512, shared_prefix_tokens=384),
     ),
-    Case("1 stream, 512-token prompt", 1, replace(CHAT, prompt_tokens=512, max_tokens=8)),
+    Case(
+        "1 stream, 512-token prompt",
+        1,
+        replace(CHAT, prompt_tokens=512, max_tokens=8),
+        requests_each=6,
+    ),
 )
 
 
