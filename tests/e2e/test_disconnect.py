@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from canteen.core.engine import EngineStats, complete
-from canteen.core.generation import GenerationRequest, SamplingParams
-from canteen.engines.process import Worker, WorkerEngine
+from canteen.core.generation import EmbeddingRequest, GenerationRequest, SamplingParams
+from canteen.engines.process import Worker, WorkerEmbedder, WorkerEngine
 from canteen.runtime.catalog import Catalog
 from tests import serving
 from tests.conftest import DEFAULT_MODEL, pull
@@ -128,6 +128,27 @@ async def engine(model_home: Path) -> AsyncIterator[WorkerEngine]:
     await worker.close()
 
 
+@pytest.fixture
+async def embedder(model_home: Path) -> AsyncIterator[WorkerEmbedder]:
+    """The default embedder in a worker of its own."""
+    catalog = Catalog(model_home)
+    folder = str(catalog.path(catalog.get("all-minilm")))
+    worker = Worker("openvino-embedder", {"folder": folder})
+    yield WorkerEmbedder(worker, await worker.start())
+    await worker.close()
+
+
+async def test_the_worker_embeds_no_more_for_who_has_left(embedder: WorkerEmbedder) -> None:
+    asked = EmbeddingRequest("1", "all-minilm", ("the sea is blue " * 30,) * 2000)
+    answering = asyncio.ensure_future(embedder.embed(asked))
+    while (await embedder.stats()).num_steps < 3:
+        assert not answering.done()
+
+    before, at_rest = await hang_up(answering, embedder)
+
+    assert at_rest.num_steps - before.num_steps <= 2
+
+
 @pytest.mark.parametrize(
     ("num_prompt_words", "num_steps"), [(1500, 3), (1, 20)], ids=["prefill", "decode"]
 )
@@ -151,7 +172,7 @@ async def test_the_worker_steps_at_most_twice_for_who_has_left(
 
 
 async def hang_up(
-    answering: asyncio.Future[Any], engine: WorkerEngine
+    answering: asyncio.Future[Any], engine: WorkerEngine | WorkerEmbedder
 ) -> tuple[EngineStats, EngineStats]:
     """Leave; how it is with the worker as it hears of that, and when it has nothing to do."""
     # One after the other, so that the worker hears of both at the same step.

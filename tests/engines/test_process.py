@@ -213,6 +213,15 @@ async def test_a_worker_that_hangs_is_killed_and_the_next_one_serves() -> None:
     await worker.close()
 
 
+async def test_a_long_prefill_is_no_hang() -> None:
+    worker = Worker("echo", {"prefill_tokens_per_s": 2.0}, most_silent_s=1.0)
+    engine = WorkerEngine(worker, await worker.start())
+
+    assert (await complete(engine, request("1", "a b c", max_tokens=1))).text == "a"
+    assert worker.num_restarts == 0
+    await worker.close()
+
+
 async def test_a_worker_that_owes_no_answer_may_be_silent() -> None:
     worker = Worker("echo", {}, most_silent_s=0.1)
     engine = WorkerEngine(worker, await worker.start())

@@ -1,6 +1,6 @@
 """The seam: what runs a model, and how a stream becomes a completion."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
@@ -109,11 +109,15 @@ class StepEngine(Protocol):
 
 
 class BatchEmbedder(Protocol):
-    """An embedder as its worker sees it: one synchronous call for a batch of texts."""
+    """An embedder as its worker sees it: one synchronous call for all texts of a request, in
+    as many steps as they take. `before_step` is called before each; what it raises ends the call.
+    """
 
     name: str
 
-    def embed(self, request: EmbeddingRequest) -> Embeddings: ...
+    def embed(
+        self, request: EmbeddingRequest, before_step: Callable[[], object] = ...
+    ) -> Embeddings: ...
 
 
 async def complete(engine: Engine, request: GenerationRequest) -> Completion:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, cycle, islice
 from typing import Any
@@ -276,14 +276,17 @@ class EchoEmbedder:
 
     name = "echo"
 
-    def embed(self, request: EmbeddingRequest) -> Embeddings:
-        """Embed; raises InvalidRequest for more dimensions than there are."""
+    def embed(
+        self, request: EmbeddingRequest, before_step: Callable[[], object] = lambda: None
+    ) -> Embeddings:
+        """Embed in one step; raises InvalidRequest for more dimensions than there are."""
         dimensions = request.dimensions or DIMENSIONS
         if dimensions > DIMENSIONS:
             raise InvalidRequest(
                 f"this model gives at most {DIMENSIONS} dimensions, not {dimensions}",
                 param="dimensions",
             )
+        before_step()
         texts = [_words(_text(item)) for item in request.inputs]
         vectors = tuple(_vector(words, dimensions) for words in texts)
         return Embeddings(vectors, Usage(prompt_tokens=sum(len(words) for words in texts)))

@@ -1,7 +1,7 @@
 """Embeddings through OpenVINO: texts cut by WordPiece, batched by length, averaged in the graph."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +42,17 @@ class OpenVinoEmbedder(BatchEmbedder):
         empty = self._tokenizer.encode("").ids
         self._first, self._last = empty[0], empty[-1]
 
-    def embed(self, request: EmbeddingRequest) -> Embeddings:
+    def embed(
+        self, request: EmbeddingRequest, before_step: Callable[[], object] = lambda: None
+    ) -> Embeddings:
         """Embed; a text over the context raises ContextTooLong unless `truncate` cuts it."""
         dimensions = self._dimensions(request)
         texts = self._tokens(request.inputs, request.truncate)
         cut = [self._cut(text, request.truncate) for text in texts]
         num_tokens = sum(map(len, cut))
         usage = Usage(prompt_tokens=num_tokens, truncated_tokens=sum(map(len, texts)) - num_tokens)
-        return Embeddings(tuple(map(tuple, self._vectors(cut, dimensions).tolist())), usage)
+        vectors = self._vectors(cut, dimensions, before_step)
+        return Embeddings(tuple(map(tuple, vectors.tolist())), usage)
 
     def _dimensions(self, request: EmbeddingRequest) -> int:
         dimensions = request.dimensions
@@ -98,9 +101,12 @@ class OpenVinoEmbedder(BatchEmbedder):
             raise ContextTooLong(len(tokens), self._context_length)
         return [*tokens[: self._context_length - 1], self._last]
 
-    def _vectors(self, texts: Sequence[Sequence[int]], dimensions: int) -> Any:
+    def _vectors(
+        self, texts: Sequence[Sequence[int]], dimensions: int, before_step: Callable[[], object]
+    ) -> Any:
         vectors = np.zeros((len(texts), self._embedding_length), np.float32)
         for batch in by_length([len(text) for text in texts], MAX_BATCHED_TOKENS):
+            before_step()
             vectors[batch] = self._infer([texts[index] for index in batch])
         if dimensions == self._embedding_length:
             return vectors

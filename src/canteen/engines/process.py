@@ -45,6 +45,8 @@ MOST_FAILED_LOADS = 3
 STATS_WITHIN_S = 0.5
 # A step takes seconds at most, on the slowest machine.
 MOST_SILENT_S = 120.0
+# How often it is asked meanwhile whether it is there.
+QUESTIONS = 4
 UNLOADED = "the model was taken out of memory; please send the request again"
 
 Inbox = asyncio.Queue[Chunk | Embeddings | CanteenError]
@@ -215,9 +217,14 @@ class Worker:
                 self._heard_s = asyncio.get_running_loop().time()
 
     async def _watch(self) -> None:
-        """Kill a process that hangs; `_listen` then reads its end."""
-        while (left_s := self._most_silent_s - self.silent_s) > 0:  # noqa: ASYNC110 - no event
-            await asyncio.sleep(left_s)
+        """Kill a process that hangs; `_listen` then reads its end.
+
+        A long prefill says nothing of its own accord, but it is asked, and answers between steps.
+        """
+        while (left_s := self._most_silent_s - self.silent_s) > 0:
+            if self._inboxes:
+                self._send(AskStats())
+            await asyncio.sleep(min(left_s, self._most_silent_s / QUESTIONS))
         logger.error("a worker hangs", extra={"engine": self._load.engine, "pid": self.pid})
         self._kill()
 

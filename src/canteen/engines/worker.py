@@ -87,7 +87,7 @@ def main() -> None:
     inbox: Inbox = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(commands, inbox), daemon=True).start()
     if registry.is_embedder(load.engine):
-        _serve_embedder(model, inbox, connection)
+        _EmbedderLoop(model, inbox, connection).run()
     else:
         _serve_engine(model, inbox, connection)
 
@@ -138,29 +138,54 @@ def _obey(engine: StepEngine, command: Command, connection: Connection) -> None:
         engine.cancel(command.request_id)
 
 
-def _serve_embedder(embedder: BatchEmbedder, inbox: Inbox, connection: Connection) -> None:
-    connection.send(Loaded(embedder.name))
-    queued: dict[str, Embed] = {}
-    num_steps = 0
-    while True:
-        for command in _waiting(inbox, block=not queued):
+class _Abandoned(Exception):
+    """Nobody waits for these embeddings any more."""
+
+
+class _EmbedderLoop:
+    """Embeds for one request after another, and hears the gateway before every step."""
+
+    def __init__(self, embedder: BatchEmbedder, inbox: Inbox, connection: Connection) -> None:
+        self._embedder = embedder
+        self._inbox = inbox
+        self._connection = connection
+        self._queued: dict[str, EmbeddingRequest] = {}
+        self._num_steps = 0
+
+    def run(self) -> None:
+        """Serve until the process ends."""
+        self._connection.send(Loaded(self._embedder.name))
+        while True:
+            self._listen(block=not self._queued)
+            if self._queued:
+                self._embed(next(iter(self._queued.values())))
+
+    def _listen(self, *, block: bool) -> None:
+        for command in _waiting(self._inbox, block=block):
             if isinstance(command, Embed):
-                queued[command.request.id] = command
+                self._queued[command.request.id] = command.request
             elif isinstance(command, Cancel):
-                queued.pop(command.request_id, None)
+                self._queued.pop(command.request_id, None)
             elif isinstance(command, AskStats):
-                connection.send(Stats(_measured(EngineStats(), num_steps)))
-        if queued:
-            num_steps += 1
-            connection.send(_embedded(embedder, queued.pop(next(iter(queued)))))
+                self._connection.send(Stats(_measured(EngineStats(), self._num_steps)))
 
+    def _embed(self, request: EmbeddingRequest) -> None:
+        try:
+            made = self._embedder.embed(request, lambda: self._before_step(request))
+            answer = Embedded(request.id, made)
+        except _Abandoned:
+            return
+        except Exception as exc:  # noqa: BLE001 - it is logged and told to its request
+            answer = Embedded(request.id, None, to_wire(_told(exc)))
+        self._queued.pop(request.id, None)
+        self._connection.send(answer)
 
-def _embedded(embedder: BatchEmbedder, command: Embed) -> Embedded:
-    try:
-        _check_deadline(command.request)
-        return Embedded(command.request.id, embedder.embed(command.request))
-    except Exception as exc:  # noqa: BLE001 - it is logged and told to its request
-        return Embedded(command.request.id, None, to_wire(_told(exc)))
+    def _before_step(self, request: EmbeddingRequest) -> None:
+        self._listen(block=False)
+        if request.id not in self._queued:
+            raise _Abandoned
+        _check_deadline(request)
+        self._num_steps += 1
 
 
 def _check_deadline(request: GenerationRequest | EmbeddingRequest) -> None:

@@ -31,7 +31,8 @@ async def startup(served: Served) -> Response:
 
 
 async def live(served: Served) -> Response:
-    """Up while the event loop turns, which this answer shows; a busy engine is no reason."""
+    """Up while the event loop turns, which this answer shows. A busy engine is no reason, nor one
+    that hangs: its worker is ended and started again from here."""
     return _answer(True, {})
 
 
