@@ -11,7 +11,7 @@ from canteen.core.engine import Capabilities, Delta, EngineStats
 from canteen.core.errors import EngineError, InvalidRequest
 from canteen.core.generation import Chunk, FinishReason, GenerationRequest, Usage
 from canteen.engines import sampling_limits
-from canteen.engines.openvino_config import NUM_SEEDS, generation_config
+from canteen.engines.openvino_config import NUM_SEEDS, generation_config, guess_ahead
 from canteen.engines.openvino_grammar import GrammarTrial
 from canteen.engines.openvino_prompts import Prompts
 from canteen.engines.prefixes import PrefixMirror
@@ -50,7 +50,8 @@ class OpenVinoEngine:
 
     One step computes at most `max_batched_tokens` tokens, so that bounds how long a newcomer or
     a cancellation waits during a long prefill; `kv_cache_gb` is all that the KV cache may take;
-    `num_threads` 0 is the library's choice.
+    `num_threads` 0 is the library's choice. With `max_num_seqs` 1 the one sequence guesses ahead
+    from what it has read; among many sequences that would cost more than it gains.
     """
 
     name = "openvino"
@@ -80,6 +81,9 @@ class OpenVinoEngine:
         )
         if num_threads:
             properties["INFERENCE_NUM_THREADS"] = num_threads
+        self._guesses_ahead = max_num_seqs == 1
+        if self._guesses_ahead:
+            properties["prompt_lookup"] = True
         self._pipeline = openvino_genai.ContinuousBatchingPipeline(
             str(folder), scheduler, "CPU", properties
         )
@@ -120,6 +124,8 @@ class OpenVinoEngine:
         room = limit - len(prompt)
         vocabulary, eos_ids = self._prompts.vocabulary, self._prompts.eos_ids
         config = generation_config(request, room, len(vocabulary), eos_ids)
+        if self._guesses_ahead:
+            guess_ahead(config)
         running = _Running(request, prompt, truncated, config, self._sequences(request))
         running.cached_tokens = self._prefixes.cached_tokens(prompt)
         self._start(running, running.sequences[0])
@@ -258,6 +264,8 @@ class OpenVinoEngine:
         num_blocks = 2
         ids = openvino.Tensor(np.zeros((1, num_blocks * BLOCK_SIZE), np.int64))
         config = openvino_genai.GenerationConfig(max_new_tokens=2, ignore_eos=True)
+        if self._guesses_ahead:
+            guess_ahead(config)
         handle = self._pipeline.add_request(0, ids, config)
         self._pipeline.step()
         share = self._pipeline.get_metrics().cache_usage / 100

@@ -8,6 +8,9 @@ from canteen.core.generation import GenerationRequest
 from canteen.engines.openvino_grammar import structured_output
 
 NUM_SEEDS = 2**32
+# Tokens that followed the last so many when they were read before are guessed to follow again.
+NGRAM_TOKENS = 3
+GUESSED_TOKENS = 4
 
 
 def generation_config(
@@ -42,3 +45,9 @@ def generation_config(
     else:
         config.stop_token_ids = set(eos_ids)
     return config
+
+
+def guess_ahead(config: Any) -> None:
+    """Let a request try several tokens a step; only a pipeline of `prompt_lookup` takes it."""
+    config.num_assistant_tokens = GUESSED_TOKENS
+    config.max_ngram_size = NGRAM_TOKENS
