@@ -95,7 +95,10 @@ class Settings:
         "CANTEEN_MODEL", "the model that is served and run by default", "smollm2:135m", str
     )
     max_num_seqs: int = _setting(
-        "CANTEEN_MAX_NUM_SEQS", "sequences a model decodes at once; 1 guesses ahead from the prompt", 32, _whole(1, 1024)
+        "CANTEEN_MAX_NUM_SEQS",
+        "sequences a model decodes at once; 1 guesses ahead from the prompt",
+        32,
+        _whole(1, 1024),
     )
     max_queue: int = _setting(
         "CANTEEN_MAX_QUEUE", "requests that may wait for a model", 256, _whole(0, 100_000)
