@@ -88,12 +88,14 @@ class Ticket:
         if self.admitted_s is None or self.first_s is None:
             return
         prompt_tokens = self.usage.prompt_tokens if self.usage else self.work.prompt_tokens
-        pace.prefill_s_per_token.see(self.first_s - self.admitted_s, prompt_tokens)
+        if prompt_tokens:
+            pace.prefill_s_per_token.see(self.first_s - self.admitted_s, prompt_tokens)
         gaps = self.num_tokens / self.num_seqs - 1
         if gaps > 0:
             pace.decode_s_per_token.see(self.last_s - self.first_s, gaps)
         if self.usage is not None:
             pace.tokens_per_answer.see(self.num_tokens / self.num_seqs, 1)
+        if self.usage is not None and self.num_characters:
             pace.tokens_per_character.see(prompt_tokens, self.num_characters)
 
     def _cost(self, prompt_tokens: float, completion_tokens: float) -> float:
