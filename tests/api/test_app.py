@@ -192,6 +192,16 @@ async def test_ready_names_the_models_in_memory(
     assert components["service"]["status"] == "UP"
 
 
+async def test_what_is_left_to_a_deadline_counts_where_the_caller_set_one(
+    asked: httpx.AsyncClient,
+) -> None:
+    await asked.post("/v1/chat/completions", json=CHAT)
+    await asked.post("/v1/chat/completions", json=CHAT, headers={"x-request-timeout": "60"})
+
+    text = (await asked.get("/metrics")).text
+    assert "llm_deadline_slack_seconds_count 1.0" in text
+
+
 async def test_metrics_count_tokens_under_vllms_names(asked: httpx.AsyncClient) -> None:
     await asked.post("/v1/chat/completions", json=CHAT)
 

@@ -152,7 +152,7 @@ def _aborted(observe: Observation) -> str:
 def _slack_s(observe: Observation) -> float | None:
     """What was left of the caller's time when its answer was whole."""
     is_answered = observe.finish_reason and not observe.error_code and not observe.is_gone
-    if observe.deadline_s is None or not is_answered:
+    if observe.deadline_s is None or not observe.terms.has_deadline or not is_answered:
         return None
     return observe.deadline_s - observe.clock()
 

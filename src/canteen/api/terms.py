@@ -31,6 +31,11 @@ class Terms:
     priority: Priority = "interactive"
     num_retries: int = 0
 
+    @property
+    def has_deadline(self) -> bool:
+        """Whether the caller set a limit at all."""
+        return self.timeout_s is not None or self.silence_s is not None
+
     def deadline_s(self, arrived_s: float, longest_s: float, *, is_streamed: bool) -> float:
         """The earliest end that caller and service set, on the clock of `arrived_s`.
 
