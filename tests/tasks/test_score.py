@@ -9,6 +9,7 @@ import openvino
 import openvino_genai
 import pytest
 
+from canteen.core.arithmetic import served_arithmetic
 from canteen.core.engine import Capabilities, EngineStats, complete
 from canteen.core.errors import InvalidRequest
 from canteen.core.generation import Chunk, GenerationRequest, Message, SamplingParams
@@ -66,7 +67,8 @@ def read_off(folder: Path, prompt: str, label: str) -> float:
     scheduler = openvino_genai.SchedulerConfig()
     scheduler.cache_size = 1
     scheduler.enable_prefix_caching = False
-    pipeline = openvino_genai.ContinuousBatchingPipeline(str(folder), scheduler, "CPU", {})
+    arithmetic = served_arithmetic(openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    pipeline = openvino_genai.ContinuousBatchingPipeline(str(folder), scheduler, "CPU", arithmetic)
     tokenizer: Any = pipeline.get_tokenizer()
     ids = [
         tokenizer.encode(text, add_special_tokens=False).input_ids.data[0].tolist()
