@@ -1,0 +1,76 @@
+"""What a request ate and drank: its charge in integers, and the receipt that tells it."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from canteen.core.generation import Usage
+from canteen.core.units import Quantity
+
+Phase = Literal["inference", "train", "load"]
+# The accounts of a node. They add up to its meter, to the microjoule.
+Account = Literal["requests", "train", "load", "idle", "unattributed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A request's part of what its node's meter read, in microjoules, and of the time of its
+    devices, in microseconds. Integers, so that the parts add up to the whole."""
+
+    prefill_uj: int = 0
+    decode_uj: int = 0
+    prefill_us: int = 0
+    decode_us: int = 0
+
+    def __add__(self, other: "Charge") -> "Charge":
+        """Of two parts of one request."""
+        return Charge(
+            self.prefill_uj + other.prefill_uj,
+            self.decode_uj + other.decode_uj,
+            self.prefill_us + other.prefill_us,
+            self.decode_us + other.decode_us,
+        )
+
+    @property
+    def energy_uj(self) -> int:
+        """All its microjoules."""
+        return self.prefill_uj + self.decode_uj
+
+    @property
+    def device_us(self) -> int:
+        """All its device time."""
+        return self.prefill_us + self.decode_us
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """A charge told in what it means; `energy` is at the facility's boundary."""
+
+    energy: Quantity
+    water_site: Quantity
+    water_source: Quantity
+    carbon_operational: Quantity
+    carbon_embodied: Quantity
+    cost: Quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What one response ate and drank; `ended_s` is seconds since 1970.
+
+    `idle_share_uj` only informs: its part of the hour's idle energy, in proportion to its own.
+    """
+
+    id: str
+    model: str
+    digest: str
+    engine: str
+    caller_id: str
+    ended_s: float
+    usage: Usage
+    charge: Charge
+    footprint: Footprint
+    phase: Phase = "inference"
+    operation: str = ""
+    conversation_id: str = ""
+    idle_share_uj: int = 0
+    provenance: tuple[str, ...] = field(default=())
