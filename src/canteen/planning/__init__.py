@@ -1,0 +1,1 @@
+"""What a model takes before it is loaded, bought or trained: pure functions over factors."""

@@ -1,0 +1,150 @@
+"""What a plan can be asked for: each field with its meaning and its limits, for every door."""
+
+import dataclasses
+import datetime
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from canteen.core.errors import InvalidRequest
+
+_COUNT = re.compile(r"(\d+(?:\.\d+)?(?:[eE]\+?\d+)?)\s*([kKmMbBtT]?)")
+_SCALES = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
+MOST_TOKENS = 10**16
+MOST = 10**6
+
+
+def _asked(meaning: str, default: Any = None, **limits: Any) -> Any:
+    """A field; `limits` are `least`, `above`, `most`, `choices`, and the `flag` of the program
+    where it is not the field's name."""
+    return field(default=default, metadata={"meaning": meaning, **limits})
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """One question. It is of training where `train_tokens` or `finetune` is given, else of serving.
+
+    Raises InvalidRequest, which names the field, for what nobody can plan.
+    """
+
+    model: str = _asked("Name of a model, or a count of parameters such as 7B.", "")
+    quantization: str | None = _asked(
+        "Type of the weights, such as bf16, fp8, int8, Q4_K_M; or that of the file, or bf16."
+    )
+    kv_cache: str = _asked("Type of the KV cache, such as f16, q8_0, q4_0.", "f16")
+    context_length: int | None = _asked(
+        "Tokens that each sequence may hold; or 4096, or the model's where it holds less.",
+        least=1,
+        most=MOST_TOKENS,
+        flag="--context",
+    )
+    num_sequences: int = _asked("Sequences at once.", 1, least=1, most=MOST, flag="--sequences")
+    device: str | None = _asked("Device by name, such as H100; or this host.")
+    num_devices: int | None = _asked(
+        "Devices together; or all of the instance, or 1.", least=1, most=MOST, flag="--devices"
+    )
+    instance: str | None = _asked("Rented machine by name, such as g5.48xlarge.")
+    region: str | None = _asked("Region or country, for prices, water and carbon.")
+    provider: str | None = _asked("Cloud provider, for PUE and water; or that of the instance.")
+    as_of: str | None = _asked("Day whose prices hold, as YYYY-MM-DD; or today.")
+    price_usd_per_h: float | None = _asked(
+        "Price of all devices an hour, in place of the table's.", least=0, most=10**9
+    )
+    utilization: float = _asked("Share of full load over the paid time.", 1.0, above=0, most=1)
+    prompt_tokens: int = _asked("Tokens of a request's prompt.", 512, least=1, most=MOST_TOKENS)
+    completion_tokens: int = _asked("Tokens of a request's answer.", 256, least=1, most=MOST_TOKENS)
+    requests_per_s: float | None = _asked(
+        "Load, for which the cheapest instance is sought.", above=0, most=10**9
+    )
+    ttft_s: float | None = _asked("Limit on the time to the first token.", above=0, most=10**6)
+    tpot_s: float | None = _asked("Limit on the time per further token.", above=0, most=10**6)
+    colocate: int | None = _asked(
+        "Application replicas that would each hold the model, against one shared service.",
+        least=1,
+        most=MOST,
+    )
+    saas: str | None = _asked("Somebody else's model to compare with, such as openai/gpt-4o.")
+    train_tokens: int | None = _asked(
+        "Train on so many tokens, such as 300B.", least=1, most=MOST_TOKENS, flag="--train"
+    )
+    finetune: str | None = _asked(
+        "Fine-tune a given model in this way.", choices=("full", "lora", "qlora")
+    )
+    zero: int | None = _asked("ZeRO stage of training; or 0.", least=0, most=3)
+    lora_rank: int | None = _asked("Rank of LoRA's matrices; or 16.", least=1, most=MOST)
+
+    def __post_init__(self) -> None:
+        for one in dataclasses.fields(self):
+            value = getattr(self, one.name)
+            if value is not None:
+                _check_limits(one.name, value, one.metadata)
+        self._check_together()
+        _day(self.as_of)
+
+    @property
+    def is_training(self) -> bool:
+        """Whether it is about training, or fine-tuning."""
+        return self.train_tokens is not None or self.finetune is not None
+
+    def day(self, today: datetime.date) -> datetime.date:
+        """The day whose prices hold."""
+        return _day(self.as_of) or today
+
+    def _check_together(self) -> None:
+        """Raises InvalidRequest for fields of which one makes another meaningless."""
+        given = {
+            one.name for one in dataclasses.fields(self) if getattr(self, one.name) is not None
+        }
+        if {"device", "instance"} <= given:
+            raise InvalidRequest("give a device or an instance, not both", param="device")
+        limits = given & {"ttft_s", "tpot_s"}
+        if limits and "requests_per_s" not in given:
+            raise InvalidRequest(
+                f"{min(limits)} limits a load; give requests_per_s with it", param=min(limits)
+            )
+        foreign = given & ({"zero", "lora_rank"} if not self.is_training else _OF_SERVING)
+        if foreign:
+            kind = "serving, give train_tokens or finetune" if not self.is_training else "training"
+            raise InvalidRequest(
+                f"{min(foreign)} means nothing in a plan of {kind}", param=min(foreign)
+            )
+        if "lora_rank" in given and self.finetune not in ("lora", "qlora"):
+            raise InvalidRequest("lora_rank needs finetune lora or qlora", param="lora_rank")
+
+
+_OF_SERVING = frozenset({"requests_per_s", "ttft_s", "tpot_s", "colocate", "saas"})
+
+
+def count(text: str) -> int | None:
+    """The number that `7B`, `1.5T`, `300e9` or `4096` says; None for what says none."""
+    found = _COUNT.fullmatch(text.strip())
+    if found is None:
+        return None
+    number = float(found[1]) * _SCALES[found[2].upper()]
+    return round(number) if number <= MOST_TOKENS else None
+
+
+def _check_limits(name: str, value: Any, limits: Any) -> None:
+    if "choices" in limits and value not in limits["choices"]:
+        raise InvalidRequest(
+            f"{name} must be one of {', '.join(limits['choices'])}, not '{value}'", param=name
+        )
+    least, above, most = (limits.get(key) for key in ("least", "above", "most"))
+    # Written so that NaN, which compares with nothing, is refused.
+    if least is not None and not least <= value <= most:
+        raise InvalidRequest(f"{name} must be from {least:,} to {most:,}, not {value}", param=name)
+    if above is not None and not above < value <= most:
+        raise InvalidRequest(
+            f"{name} must be above {above} and at most {most:,}, not {value}", param=name
+        )
+
+
+def _day(text: str | None) -> datetime.date | None:
+    if text is None:
+        return None
+    try:
+        return datetime.date.fromisoformat(text)
+    except ValueError:
+        raise InvalidRequest(
+            f"as_of must be a day as YYYY-MM-DD, not '{text}'", param="as_of"
+        ) from None
