@@ -4,15 +4,17 @@ import dataclasses
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from canteen.bootstrap import Services, build
 from canteen.core.errors import InvalidRequest, ModelNotFound
 from canteen.core.model import full_name
 from canteen.runtime.catalog import Catalog
 from canteen.settings import Settings
+
+if TYPE_CHECKING:
+    from canteen.bootstrap import Services
 
 as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 
@@ -23,8 +25,10 @@ def settings(**overrides: Any) -> Settings:
     return dataclasses.replace(Settings.from_env(), **given)
 
 
-def services() -> Services:
+def services() -> "Services":
     """Everything wired, with nothing loaded."""
+    from canteen.bootstrap import build
+
     return build(settings())
 
 
@@ -33,7 +37,7 @@ def catalog() -> Catalog:
     return Catalog(settings().home)
 
 
-async def ensure(services: Services, model: str, *, is_quiet: bool = False) -> None:
+async def ensure(services: "Services", model: str, *, is_quiet: bool = False) -> None:
     """Pull a model of the menu that is not in the store yet; raises ModelNotFound."""
     from canteen.cli.show_progress import show
     from canteen.runtime.menu import find
