@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from canteen.core.errors import CanteenError
 from canteen.core.generation import (
@@ -52,6 +52,40 @@ class Delta:
     error: CanteenError | None = None
 
 
+class Work(NamedTuple):
+    """What a step did for one sequence of a request: the tokens it read and wrote after the
+    `context_tokens` that were in its cache before."""
+
+    request_id: str
+    prefill_tokens: int
+    decode_tokens: int
+    context_tokens: int
+
+
+class StepRecord(NamedTuple):
+    """What a step took and did. `cpu_s` is all processor time of its process so far."""
+
+    duration_s: float
+    cpu_s: float
+    work: Sequence[Work]
+
+
+class StepListener(Protocol):
+    """Hears what a worker process does, in this order: `loading`, `loaded`, steps, `lost`."""
+
+    def loading(self) -> None:
+        """The process was started, and loads its model."""
+
+    def loaded(self, cpu_s: float) -> None:
+        """The model is there; `cpu_s` is all processor time of the process so far."""
+
+    def step(self, record: StepRecord) -> None:
+        """A step was done; its deltas come after this."""
+
+    def lost(self) -> None:
+        """The process has ended, of itself or not."""
+
+
 class Engine(Protocol):
     """Runs one loaded generative model.
 
@@ -89,7 +123,7 @@ class StepEngine(Protocol):
     `add` validates and raises InvalidRequest; after it, `step` gives the deltas of one batch
     step until every request has ended. `cancel` of an unknown id does nothing; a cancelled
     request yields no further delta. An exception out of `step` is an engine fault: the process
-    must be restarted.
+    must be restarted. `work` is what the last step did, a row a sequence.
     """
 
     name: str
@@ -105,6 +139,8 @@ class StepEngine(Protocol):
 
     def step(self) -> Sequence[Delta]: ...
 
+    def work(self) -> Sequence[Work]: ...
+
     def stats(self) -> EngineStats: ...
 
 
@@ -116,7 +152,7 @@ class BatchEmbedder(Protocol):
     name: str
 
     def embed(
-        self, request: EmbeddingRequest, before_step: Callable[[], object] = ...
+        self, request: EmbeddingRequest, before_step: Callable[[int], object] = ...
     ) -> Embeddings: ...
 
 

@@ -1,0 +1,224 @@
+"""The accounts of a node: every microjoule that its meter counts is booked once, and stays so."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import get_args
+
+from canteen.core.engine import StepListener, StepRecord
+from canteen.core.footprint import Account, Charge
+from canteen.metering.attribution import StepCost, Weights, add_step, apportion
+from canteen.metering.meter import Meter
+
+ACCOUNTS: tuple[Account, ...] = get_args(Account)
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """Integers that add up: energies to `meter_uj`, times to `meter_us`, to the last unit.
+
+    `open_uj` is the part of the requests' energy whose requests have not ended.
+    """
+
+    energy_uj: Mapping[Account, int]
+    time_us: Mapping[Account, int]
+    meter_uj: int
+    meter_us: int
+    open_uj: int
+
+
+class Node:
+    """Splits what the meter counts among requests, loading, idling and nobody.
+
+    A window is the time between two readings. One is closed when a request ends, so that its
+    charge is final at once; when work begins or ends altogether, so that a window is all idle or
+    all busy; and by `tick`. Inside a window the consumers share by their processor time, and
+    inside a consumer the requests by what their steps took. The gateway's own work is shared
+    like the rest. All calls are made from one thread.
+    """
+
+    def __init__(
+        self,
+        meter: Meter,
+        clock: Callable[[], float] = time.monotonic,
+        cpu_clock: Callable[[], float] = time.process_time,
+    ) -> None:
+        self.meter = meter
+        self._clock = clock
+        self._cpu_clock = cpu_clock
+        self._open: dict[str, Charge] = {}
+        self._consumers: list[Consumer] = []
+        self._workers_cpu_s = 0.0
+        self._energy_uj: dict[Account, int] = dict.fromkeys(ACCOUNTS, 0)
+        self._time_us: dict[Account, int] = dict.fromkeys(ACCOUNTS, 0)
+        self._began_s = self._read_s = clock()
+        self._began = self._last = meter.read(cpu_clock())
+        self._last_us = 0
+
+    def consumer(self, cost: StepCost) -> "Consumer":
+        """A listener for one worker, whose steps cost so much."""
+        return Consumer(self, cost)
+
+    def open(self, request_id: str) -> None:
+        """A request is about to be sent to a worker."""
+        if not self._is_busy:
+            self.read()
+        self._open[request_id] = Charge()
+
+    def close(self, request_id: str) -> Charge:
+        """The request has ended, one way or another: its charge, which is final."""
+        is_last = len(self._open) == 1 and not self._is_loading
+        if is_last or any(request_id in consumer.weights for consumer in self._consumers):
+            self.read()
+        return self._open.pop(request_id)
+
+    def tick(self) -> None:
+        """Book what was counted until now; to be called each second.
+
+        While requests are under way and no step has told yet for whom, it waits.
+        """
+        if not self._open or any(consumer.cpu_s for consumer in self._consumers):
+            self.read()
+
+    def accounts(self) -> Accounts:
+        """The accounts at the last reading."""
+        return Accounts(
+            energy_uj=dict(self._energy_uj),
+            time_us=dict(self._time_us),
+            meter_uj=self._last.energy_uj - self._began.energy_uj,
+            meter_us=self._last_us,
+            open_uj=sum(charge.energy_uj for charge in self._open.values()),
+        )
+
+    def add(self, consumer: "Consumer") -> None:
+        """A worker has been started."""
+        if not self._is_busy:
+            self.read()
+        self._consumers.append(consumer)
+
+    def remove(self, consumer: "Consumer") -> None:
+        """A worker has ended."""
+        if consumer in self._consumers:
+            self.read()
+            self._consumers.remove(consumer)
+
+    def read(self) -> None:
+        """Close the window: book what was counted in it. What is busy now was so all through."""
+        now_s = self._clock()
+        window_s, self._read_s = now_s - self._read_s, now_s
+        for consumer in self._consumers:
+            consumer.assume(window_s)
+        self._workers_cpu_s += sum(consumer.cpu_s for consumer in self._consumers)
+        last, last_us = self._last, self._last_us
+        self._last = self.meter.read(self._cpu_clock() + self._workers_cpu_s)
+        self._last_us = int(1e6 * (now_s - self._began_s))
+        gap_uj = self._last.gap_uj - last.gap_uj
+        energy_uj = self._last.energy_uj - last.energy_uj - gap_uj
+        self._book("unattributed", gap_uj, 0)
+        if self._is_busy:
+            self._book_busy(energy_uj, self._last_us - last_us)
+        else:
+            self._book_idle(energy_uj, self._last_us - last_us)
+        for consumer in self._consumers:
+            consumer.forget()
+
+    @property
+    def _is_loading(self) -> bool:
+        return any(consumer.is_loading for consumer in self._consumers)
+
+    @property
+    def _is_busy(self) -> bool:
+        return bool(self._open) or self._is_loading
+
+    def _book(self, account: Account, energy_uj: int, time_us: int) -> None:
+        self._energy_uj[account] += energy_uj
+        self._time_us[account] += time_us
+
+    def _book_idle(self, energy_uj: int, time_us: int) -> None:
+        """All is idle but the steps that nobody waited for any more."""
+        stepped_us = int(1e6 * sum(consumer.stepped_s for consumer in self._consumers))
+        in_vain_us = min(stepped_us, time_us)
+        in_vain_uj = energy_uj * in_vain_us // time_us if time_us else 0
+        self._book("unattributed", in_vain_uj, in_vain_us)
+        self._book("idle", energy_uj - in_vain_uj, time_us - in_vain_us)
+
+    def _book_busy(self, energy_uj: int, time_us: int) -> None:
+        working = [consumer for consumer in self._consumers if consumer.cpu_s > 0]
+        if not working:
+            self._book("unattributed", energy_uj, time_us)
+            return
+        weights = [consumer.cpu_s for consumer in working]
+        energies_uj, times_us = apportion(energy_uj, weights), apportion(time_us, weights)
+        for consumer, part_uj, part_us in zip(working, energies_uj, times_us, strict=True):
+            if consumer.is_loading:
+                self._book("load", part_uj, part_us)
+            else:
+                self._charge(consumer.weights, part_uj, part_us)
+
+    def _charge(self, weights: Mapping[str, Weights], energy_uj: int, time_us: int) -> None:
+        """Among requests; what those took that have ended is nobody's."""
+        taken = sorted(weights.items())
+        parts = [part_s for _, one in taken for part_s in (one.prefill_s, one.decode_s)]
+        if not any(parts):
+            self._book("unattributed", energy_uj, time_us)
+            return
+        energies_uj, times_us = apportion(energy_uj, parts), apportion(time_us, parts)
+        for index, (request_id, _) in enumerate(taken):
+            both = slice(2 * index, 2 * index + 2)
+            charge = Charge(*energies_uj[both], *times_us[both])
+            if request_id in self._open:
+                self._open[request_id] += charge
+                self._book("requests", charge.energy_uj, charge.device_us)
+            else:
+                self._book("unattributed", charge.energy_uj, charge.device_us)
+
+
+class Consumer(StepListener):
+    """What a worker did since the last reading; the worker tells it, the node asks it."""
+
+    def __init__(self, node: Node, cost: StepCost) -> None:
+        self._node = node
+        self._cost = cost
+        self._told_s = 0.0
+        self._assumed_s = 0.0
+        self.is_loading = False
+        self.forget()
+
+    def forget(self) -> None:
+        """A new window begins."""
+        self.cpu_s = 0.0
+        self.stepped_s = 0.0
+        self.weights: dict[str, Weights] = {}
+
+    def assume(self, window_s: float) -> None:
+        """While it loads it tells nothing: it counts as one busy thread until it does."""
+        if self.is_loading and not self.cpu_s:
+            self.cpu_s = window_s
+            self._assumed_s += window_s
+
+    def loading(self) -> None:
+        """The worker was started."""
+        self._node.add(self)
+        self.is_loading = True
+        self._told_s = self._assumed_s = 0.0
+
+    def loaded(self, cpu_s: float) -> None:
+        """The model is there."""
+        self.cpu_s = max(0.0, cpu_s - self._assumed_s)
+        self._told_s = cpu_s
+        self._node.read()
+        self.is_loading = False
+
+    def step(self, record: StepRecord) -> None:
+        """A step was done."""
+        self.cpu_s += max(0.0, record.cpu_s - self._told_s)
+        self._told_s = record.cpu_s
+        self.stepped_s += record.duration_s
+        add_step(self.weights, self._cost, record.work)
+
+    def lost(self) -> None:
+        """The worker has ended, and with it what its last steps were for."""
+        self.weights.clear()
+        self._node.remove(self)
+        self.is_loading = False
+        self.forget()

@@ -1,0 +1,1 @@
+"""Where a machine's energy can be read, and how to tell a live counter from a dead one."""
