@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from canteen.core.engine import Delta, StepEngine
+from canteen.core.engine import Delta, StepEngine, Work
 from canteen.core.errors import CanteenError, ContextTooLong, InvalidRequest
 from canteen.core.generation import (
     Chunk,
@@ -209,6 +209,59 @@ def test_requests_run_at_the_same_time(engine: StepEngine) -> None:
     for request in requests:
         assert sum(chunk.finish_reason is not None for chunk in answers[request.id]) == request.n
         assert usage_of(answers[request.id]).completion_tokens > 0
+
+
+def works_of(engine: StepEngine, request: GenerationRequest) -> tuple[list[Work], Usage]:
+    """The work that is told of a request while it runs alone, and its usage."""
+    engine.add(request)
+    works: list[Work] = []
+    chunks: list[Chunk] = []
+    while engine.has_work():
+        chunks += [delta.chunk for delta in engine.step() if delta.chunk]
+        works += engine.work()
+    return works, usage_of(chunks)
+
+
+def test_the_work_told_is_the_prompt_that_was_not_cached_and_then_each_token(
+    engine: StepEngine,
+) -> None:
+    sampling = replace(GREEDY, ignore_eos=True)
+    request = ask(messages=(), prompt="some words of work " * 80, sampling=sampling)
+
+    for asked in (request, replace(request, id="again")):
+        works, usage = works_of(engine, asked)
+
+        # The first token comes with the prompt.
+        prefill_tokens = sum(work.prefill_tokens for work in works)
+        assert prefill_tokens == usage.prompt_tokens - usage.cached_tokens
+        assert sum(work.decode_tokens for work in works) == usage.completion_tokens - 1
+        contexts = [work.context_tokens for work in works]
+        assert contexts == sorted(contexts)
+        assert contexts[-1] == usage.prompt_tokens + usage.completion_tokens - 2
+        assert {work.request_id for work in works} == {asked.id}
+
+
+def test_the_work_told_of_several_choices_is_their_requests(engine: StepEngine) -> None:
+    request = ask(n=3, sampling=replace(GREEDY, ignore_eos=True))
+
+    works, usage = works_of(engine, request)
+
+    assert {work.request_id for work in works} == {request.id}
+    assert sum(work.decode_tokens for work in works) == usage.completion_tokens - request.n
+
+
+def test_no_work_is_told_of_a_step_in_which_nobody_runs(engine: StepEngine) -> None:
+    request = ask()
+    engine.add(request)
+    engine.step()
+
+    engine.cancel(request.id)
+    while engine.has_work():
+        engine.step()
+
+    assert not engine.has_work()
+    engine.step()
+    assert not engine.work()
 
 
 def test_a_cancelled_request_is_silent_and_the_others_go_on(engine: StepEngine) -> None:

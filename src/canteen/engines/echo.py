@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain, cycle, islice
 from typing import Any
 
-from canteen.core.engine import Capabilities, Delta, EngineStats
+from canteen.core.engine import Capabilities, Delta, EngineStats, Work
 from canteen.core.errors import ContextTooLong, InvalidRequest
 from canteen.core.generation import (
     Chunk,
@@ -59,6 +59,7 @@ class EchoEngine:
     context_length: int = CONTEXT_LENGTH
     name: str = "echo"
     _running: dict[str, list[_Sequence]] = field(default_factory=dict)
+    _work: list[Work] = field(default_factory=list)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -100,6 +101,7 @@ class EchoEngine:
 
     def step(self) -> Sequence[Delta]:
         """One word of every sequence that is due, after a nap where none is."""
+        self._work = []
         deltas = [
             Delta(request_id, chunk)
             for request_id, sequences in list(self._running.items())
@@ -108,6 +110,10 @@ class EchoEngine:
         if not deltas:
             time.sleep(0.001)
         return deltas
+
+    def work(self) -> Sequence[Work]:
+        """As if each sequence had read the prompt for its first word, and written the others."""
+        return self._work
 
     def stats(self) -> EngineStats:
         """Echo holds no cache and next to no memory."""
@@ -147,9 +153,16 @@ class EchoEngine:
         sequence.said += 1
         if position == len(sequence.pieces):
             return Chunk(index=sequence.index, finish_reason=sequence.finish_reason)
+        self._work.append(_work(sequence, position))
         piece = sequence.pieces[position]
         logprobs = (TokenLogprob(piece, 0.0, piece.encode()),) if sequence.request.logprobs else ()
         return Chunk(piece, sequence.index, num_tokens=1, logprobs=logprobs)
+
+
+def _work(sequence: _Sequence, position: int) -> Work:
+    if position == 0:
+        return Work(sequence.request.id, sequence.prompt_tokens, 0, 0)
+    return Work(sequence.request.id, 0, 1, sequence.prompt_tokens + position - 1)
 
 
 def _last(chunk: Chunk, sequences: list[_Sequence], now: float) -> Chunk:
@@ -277,7 +290,7 @@ class EchoEmbedder:
     name = "echo"
 
     def embed(
-        self, request: EmbeddingRequest, before_step: Callable[[], object] = lambda: None
+        self, request: EmbeddingRequest, before_step: Callable[[int], object] = lambda tokens: None
     ) -> Embeddings:
         """Embed in one step; raises InvalidRequest for more dimensions than there are."""
         dimensions = request.dimensions or DIMENSIONS
@@ -286,10 +299,11 @@ class EchoEmbedder:
                 f"this model gives at most {DIMENSIONS} dimensions, not {dimensions}",
                 param="dimensions",
             )
-        before_step()
         texts = [_words(_text(item)) for item in request.inputs]
+        num_tokens = sum(map(len, texts))
+        before_step(num_tokens)
         vectors = tuple(_vector(words, dimensions) for words in texts)
-        return Embeddings(vectors, Usage(prompt_tokens=sum(len(words) for words in texts)))
+        return Embeddings(vectors, Usage(prompt_tokens=num_tokens))
 
 
 def _text(item: str | tuple[int, ...]) -> str:

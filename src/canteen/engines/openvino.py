@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from canteen.core.arithmetic import served_arithmetic
-from canteen.core.engine import Capabilities, Delta, EngineStats
+from canteen.core.engine import Capabilities, Delta, EngineStats, Work
 from canteen.core.errors import EngineError, InvalidRequest
 from canteen.core.generation import Chunk, FinishReason, GenerationRequest, Usage
 from canteen.engines import sampling_limits
@@ -15,6 +15,7 @@ from canteen.engines.openvino_config import NUM_SEEDS, generation_config, guess_
 from canteen.engines.openvino_grammar import GrammarTrial
 from canteen.engines.openvino_prompts import Prompts
 from canteen.engines.prefixes import PrefixMirror
+from canteen.engines.schedule import Progress, work_of_step
 from canteen.engines.writing import Writing
 
 BLOCK_SIZE = 32
@@ -27,6 +28,7 @@ class _Sequence:
 
     index: int
     writing: Writing
+    progress: Progress
     handle: Any = None
     is_ended: bool = False
 
@@ -72,7 +74,8 @@ class OpenVinoEngine:
         scheduler.cache_size = kv_cache_gb
         scheduler.max_num_seqs = max_num_seqs
         # At least a token for every sequence that decodes.
-        scheduler.max_num_batched_tokens = max(max_batched_tokens, max_num_seqs)
+        self._max_batched_tokens = max(max_batched_tokens, max_num_seqs)
+        scheduler.max_num_batched_tokens = self._max_batched_tokens
         scheduler.dynamic_split_fuse = True
         scheduler.enable_prefix_caching = True
         # No CACHE_DIR: it saves half a second of loading and costs 115 MB of memory.
@@ -91,6 +94,7 @@ class OpenVinoEngine:
         self._prompts = Prompts(tokenizer, folder)
         self._grammars = GrammarTrial(tokenizer, len(self._prompts.vocabulary))
         self._running: dict[str, _Running] = {}
+        self._work: Sequence[Work] = ()
         self._num_added = 0
         self._has_cancelled = False
         num_blocks = self._warm_up()
@@ -126,9 +130,10 @@ class OpenVinoEngine:
         config = generation_config(request, room, len(vocabulary), eos_ids)
         if self._guesses_ahead:
             guess_ahead(config)
-        running = _Running(request, prompt, truncated, config, self._sequences(request))
-        running.cached_tokens = self._prefixes.cached_tokens(prompt)
-        self._start(running, running.sequences[0])
+        sequences = self._sequences(request, len(prompt))
+        running = _Running(request, prompt, truncated, config, sequences)
+        self._start(running, sequences[0])
+        running.cached_tokens = sequences[0].progress.num_cached
         self._running[request.id] = running
 
     def cancel(self, request_id: str) -> None:
@@ -151,11 +156,17 @@ class OpenVinoEngine:
             self._pipeline.step()
         now_s = time.monotonic()
         deltas: list[Delta] = []
+        stepped = self._under_way()
         for request_id, running in list(self._running.items()):
             if running.started_s is None:
                 running.started_s = before_s
             deltas += self._progress(request_id, running, now_s)
+        self._work = work_of_step(stepped, self._max_batched_tokens)
         return deltas
+
+    def work(self) -> Sequence[Work]:
+        """What the last step computed, as the scheduler's mirror tells it."""
+        return self._work
 
     def stats(self) -> EngineStats:
         """Requests under way and the share of the KV cache in use; memory is the worker's to
@@ -177,10 +188,22 @@ class OpenVinoEngine:
         if request.id in self._running:
             raise InvalidRequest("a request of this id is running")
 
-    def _sequences(self, request: GenerationRequest) -> list[_Sequence]:
+    def _sequences(self, request: GenerationRequest, num_prompt_tokens: int) -> list[_Sequence]:
         return [
-            _Sequence(index, Writing(request, self._prompts.vocabulary, self._prompts.eos_ids))
+            _Sequence(
+                index,
+                Writing(request, self._prompts.vocabulary, self._prompts.eos_ids),
+                Progress(request.id, num_prompt_tokens, 0),
+            )
             for index in range(request.n)
+        ]
+
+    def _under_way(self) -> list[Progress]:
+        return [
+            sequence.progress
+            for running in self._running.values()
+            for sequence in running.sequences
+            if sequence.handle is not None and not sequence.is_ended
         ]
 
     def _start(self, running: _Running, sequence: _Sequence) -> None:
@@ -188,6 +211,7 @@ class OpenVinoEngine:
         import openvino
 
         ids = openvino.Tensor(np.array([running.prompt], np.int64))
+        sequence.progress.num_cached = self._prefixes.cached_tokens(running.prompt)
         self._num_added += 1
         try:
             sequence.handle = self._pipeline.add_request(self._num_added, ids, running.config)
@@ -230,6 +254,7 @@ class OpenVinoEngine:
         writing = sequence.writing
         while sequence.handle.can_read() and not writing.finish_reason:
             for output in sequence.handle.read().values():
+                sequence.progress.write(len(output.generated_ids))
                 writing.feed(output.generated_ids, output.generated_log_probs)
                 reason = _finish_reason(output.finish_reason)
                 if reason:

@@ -43,7 +43,7 @@ class OpenVinoEmbedder(BatchEmbedder):
         self._first, self._last = empty[0], empty[-1]
 
     def embed(
-        self, request: EmbeddingRequest, before_step: Callable[[], object] = lambda: None
+        self, request: EmbeddingRequest, before_step: Callable[[int], object] = lambda tokens: None
     ) -> Embeddings:
         """Embed; a text over the context raises ContextTooLong unless `truncate` cuts it."""
         dimensions = self._dimensions(request)
@@ -102,12 +102,13 @@ class OpenVinoEmbedder(BatchEmbedder):
         return [*tokens[: self._context_length - 1], self._last]
 
     def _vectors(
-        self, texts: Sequence[Sequence[int]], dimensions: int, before_step: Callable[[], object]
+        self, texts: Sequence[Sequence[int]], dimensions: int, before_step: Callable[[int], object]
     ) -> Any:
         vectors = np.zeros((len(texts), self._embedding_length), np.float32)
         for batch in by_length([len(text) for text in texts], MAX_BATCHED_TOKENS):
-            before_step()
-            vectors[batch] = self._infer([texts[index] for index in batch])
+            together = [texts[index] for index in batch]
+            before_step(len(together) * max(map(len, together)))
+            vectors[batch] = self._infer(together)
         if dimensions == self._embedding_length:
             return vectors
         head = vectors[:, :dimensions]

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from canteen.core.engine import Capabilities, EngineStats
+from canteen.core.engine import Capabilities, EngineStats, StepListener, StepRecord
 from canteen.core.errors import CanteenError, DeadlineExceeded, EngineError, WorkerDied
 from canteen.core.generation import Chunk, EmbeddingRequest, Embeddings, GenerationRequest
 from canteen.engines.wire import (
@@ -52,17 +52,36 @@ UNLOADED = "the model was taken out of memory; please send the request again"
 Inbox = asyncio.Queue[Chunk | Embeddings | CanteenError]
 
 
+class Unheard(StepListener):
+    """Listens to nothing, for a worker whose steps nobody counts."""
+
+    def loading(self) -> None: ...
+
+    def loaded(self, cpu_s: float) -> None: ...
+
+    def step(self, record: StepRecord) -> None: ...
+
+    def lost(self) -> None: ...
+
+
 class Worker:
     """A worker process that is kept alive: after a crash it is started again, with back-off.
 
     What was in flight at a crash ends with WorkerDied; what comes while it is being started
     again waits for it. One that owes answers and says nothing for `most_silent_s` is killed.
+    `listener` hears what each of its processes did.
     """
 
     def __init__(
-        self, engine: str, options: dict[str, Any], *, most_silent_s: float = MOST_SILENT_S
+        self,
+        engine: str,
+        options: dict[str, Any],
+        listener: StepListener | None = None,
+        *,
+        most_silent_s: float = MOST_SILENT_S,
     ) -> None:
         self._load = Load(engine, options)
+        self._listener = listener or Unheard()
         self._inboxes: dict[str, Inbox] = {}
         self._stats: asyncio.Future[EngineStats] | None = None
         self._loaded: asyncio.Future[Loaded] = asyncio.get_running_loop().create_future()
@@ -196,6 +215,7 @@ class Worker:
                     stdin=asyncio.subprocess.DEVNULL,
                     start_new_session=True,
                 )
+            self._listener.loading()
             reader, self._writer = await asyncio.open_unix_connection(sock=ours)
             self._send(self._load)
             if not self._closing.is_set():
@@ -205,6 +225,7 @@ class Worker:
             # No process or memory to be had, or a worker that talks nonsense: perhaps next time.
             logger.exception("a worker could not be started, or not be understood")
         finally:
+            self._listener.lost()
             self._bury()
             ours.close()
             await self._reap()
@@ -230,6 +251,8 @@ class Worker:
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Step):
+            if event.record is not None:
+                self._listener.step(event.record)
             for delta in event.deltas:
                 self._deliver(delta.request_id, delta.chunk, delta.error)
         elif isinstance(event, Embedded):
@@ -239,6 +262,7 @@ class Worker:
                 self._stats.set_result(event.stats)
         elif isinstance(event, Loaded):
             self._num_failed_loads = 0
+            self._listener.loaded(event.cpu_s)
             self._loaded.set_result(event)
         elif isinstance(event, LoadFailed):
             self._fail_loading(from_wire(event.error))

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from canteen.core.engine import Capabilities, Delta, EngineStats
+from canteen.core.engine import Capabilities, Delta, EngineStats, StepRecord
 from canteen.core.errors import (
     CanteenError,
     ContextTooLong,
@@ -61,10 +61,12 @@ class WireError(msgspec.Struct, frozen=True):
 
 
 class Loaded(msgspec.Struct, tag=True, frozen=True):
-    """The model is loaded; an embedder has no capabilities to tell."""
+    """The model is loaded, with `cpu_s` of processor time since the process began; an embedder
+    has no capabilities to tell."""
 
     name: str
     capabilities: Capabilities | None = None
+    cpu_s: float = 0.0
 
 
 class LoadFailed(msgspec.Struct, tag=True, frozen=True):
@@ -82,9 +84,10 @@ class WireDelta(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Step(msgspec.Struct, tag=True, frozen=True):
-    """All that one engine step gave."""
+    """All that one engine step gave, and what it took; no record where nothing was computed."""
 
     deltas: list[WireDelta]
+    record: StepRecord | None = None
 
 
 class Embedded(msgspec.Struct, tag=True, frozen=True):

@@ -12,10 +12,10 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from canteen.core.engine import BatchEmbedder, EngineStats, StepEngine
+from canteen.core.engine import BatchEmbedder, EngineStats, StepEngine, StepRecord, Work
 from canteen.core.errors import CanteenError, DeadlineExceeded, EngineError
 from canteen.core.generation import EmbeddingRequest, GenerationRequest
 from canteen.core.telemetry_off import switch_off
@@ -100,7 +100,7 @@ def _receive(commands: Iterator[Command], inbox: Inbox) -> None:
 
 
 def _serve_engine(engine: StepEngine, inbox: Inbox, connection: Connection) -> None:
-    connection.send(Loaded(engine.name, engine.capabilities))
+    connection.send(Loaded(engine.name, engine.capabilities, time.process_time()))
     num_steps = 0
     while True:
         for command in _waiting(inbox, block=not engine.has_work()):
@@ -111,8 +111,18 @@ def _serve_engine(engine: StepEngine, inbox: Inbox, connection: Connection) -> N
         if not engine.has_work():
             continue
         num_steps += 1
-        if deltas := engine.step():
-            connection.send(Step([wire_delta(delta) for delta in deltas]))
+        began_s = time.monotonic()
+        deltas = engine.step()
+        record = _record(began_s, engine.work())
+        if deltas or record:
+            connection.send(Step([wire_delta(delta) for delta in deltas], record))
+
+
+def _record(began_s: float, work: Sequence[Work]) -> StepRecord | None:
+    """Of a step that did something."""
+    if not work:
+        return None
+    return StepRecord(time.monotonic() - began_s, time.process_time(), work)
 
 
 def _waiting(inbox: Inbox, *, block: bool) -> Iterator[Command]:
@@ -151,10 +161,11 @@ class _EmbedderLoop:
         self._connection = connection
         self._queued: dict[str, EmbeddingRequest] = {}
         self._num_steps = 0
+        self._begun: tuple[float, Work] | None = None
 
     def run(self) -> None:
         """Serve until the process ends."""
-        self._connection.send(Loaded(self._embedder.name))
+        self._connection.send(Loaded(self._embedder.name, cpu_s=time.process_time()))
         while True:
             self._listen(block=not self._queued)
             if self._queued:
@@ -171,21 +182,31 @@ class _EmbedderLoop:
 
     def _embed(self, request: EmbeddingRequest) -> None:
         try:
-            made = self._embedder.embed(request, lambda: self._before_step(request))
+            made = self._embedder.embed(request, lambda tokens: self._before_step(request, tokens))
             answer = Embedded(request.id, made)
         except _Abandoned:
             return
         except Exception as exc:  # noqa: BLE001 - it is logged and told to its request
             answer = Embedded(request.id, None, to_wire(_told(exc)))
+        finally:
+            self._after_step()
         self._queued.pop(request.id, None)
         self._connection.send(answer)
 
-    def _before_step(self, request: EmbeddingRequest) -> None:
+    def _before_step(self, request: EmbeddingRequest, num_tokens: int) -> None:
+        self._after_step()
         self._listen(block=False)
         if request.id not in self._queued:
             raise _Abandoned
         _check_deadline(request)
         self._num_steps += 1
+        self._begun = time.monotonic(), Work(request.id, num_tokens, 0, 0)
+
+    def _after_step(self) -> None:
+        if self._begun is not None:
+            began_s, work = self._begun
+            self._connection.send(Step([], _record(began_s, [work])))
+            self._begun = None
 
 
 def _check_deadline(request: GenerationRequest | EmbeddingRequest) -> None:
