@@ -1,0 +1,115 @@
+"""Somebody else's tokens: what a request costs there, and when serving it oneself is cheaper.
+
+Prices come from genai-prices' list, which is part of that package: nothing is fetched.
+"""
+
+import datetime
+import difflib
+from dataclasses import dataclass
+
+from canteen.core.errors import InvalidRequest
+from canteen.core.units import Input, Quantity, sourced
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A model for rent by the token; `cost` is of one request, in USD."""
+
+    provider: str
+    model: str
+    cost: Quantity
+
+
+@dataclass(frozen=True, slots=True)
+class BreakEven:
+    """The share of full load above which self-hosting is cheaper, and that in words. Above 1 it
+    is so at no load."""
+
+    utilization: Quantity
+    verdict: str
+
+
+def offer(name: str, prompt: int, completion: int, on: datetime.date, cached: int = 0) -> Offer:
+    """One request of these lengths to `provider/model` or `model`, at noon UTC of a day.
+
+    A typical request is priced as a whole, since long prompts, cached ones and hours of the day
+    may have prices of their own. Raises InvalidRequest for a name that the list has not, and for
+    one that it has without a price.
+    """
+    import genai_prices
+
+    provider, model = _split(name)
+    usage = genai_prices.Usage(
+        input_tokens=prompt, cache_read_tokens=cached, output_tokens=completion
+    )
+    noon = datetime.datetime.combine(on, datetime.time(12), datetime.UTC)
+    try:
+        found = genai_prices.calc_price(
+            usage, model, provider_id=provider, genai_request_timestamp=noon
+        )
+    except LookupError:
+        raise _unknown(name, provider, model) from None
+    if not found.total_price:
+        raise InvalidRequest(f"no price of '{name}' is known; name another model", param="saas")
+    usd = float(found.total_price)
+    told = Input(
+        name=f"{found.provider.id}/{found.model.id}, {prompt}+{completion} tokens",
+        value=usd,
+        low=usd,
+        high=usd,
+        unit="USD",
+        source=", ".join(found.provider.pricing_urls or ())
+        + f" as in genai-prices {genai_prices.__version__}",
+        as_of=on.isoformat(),
+        method="price list; history only as far as the list keeps it",
+    )
+    return Offer(found.provider.id, found.model.id, sourced(told, "D"))
+
+
+def break_even(own_request: Quantity, there: Offer) -> BreakEven:
+    """`own_request` is what a request costs here at full load, in USD.
+
+    The same as price per hour over the price there of all tokens made in an hour at full load.
+    """
+    utilization = own_request.ratio(there.cost)
+    return BreakEven(utilization, _verdict(utilization, f"{there.provider}/{there.model}"))
+
+
+def _verdict(utilization: Quantity, there: str) -> str:
+    interval = f"{utilization.central:.2g} [{utilization.low:.2g}-{utilization.high:.2g}]"
+    if utilization.low > 1:
+        return (
+            f"Self-hosting never wins on price: at full load a request costs {interval} times "
+            f"what {there} asks."
+        )
+    if utilization.central > 1:
+        return (
+            f"Self-hosting hardly wins on price: at full load a request costs {interval} times "
+            f"what {there} asks, so it wins only if this host is faster than expected."
+        )
+    wins = f"Self-hosting is cheaper than {there} above {utilization.central:.0%} of full load"
+    if utilization.high > 1:
+        return f"{wins} [{utilization.low:.0%}-never]; within the uncertainty it may never be."
+    return f"{wins} [{utilization.low:.0%}-{utilization.high:.0%}]."
+
+
+def _split(name: str) -> tuple[str | None, str]:
+    provider, slash, model = name.partition("/")
+    return (provider, model) if slash and provider in _models() else (None, name)
+
+
+def _unknown(name: str, provider: str | None, model: str) -> InvalidRequest:
+    known = _models()
+    names = known.get(provider or "") or [one for models in known.values() for one in models]
+    near = difflib.get_close_matches(model, names, 5, 0.4) or sorted(known)
+    return InvalidRequest(
+        f"no price of '{name}' is known; the nearest names are {', '.join(dict.fromkeys(near))}",
+        param="saas",
+    )
+
+
+def _models() -> dict[str, list[str]]:
+    """Models of each provider in the list."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    return {one.id: [model.id for model in one.models] for one in get_snapshot().providers}
