@@ -107,6 +107,7 @@ class GenerationRequest:
     deadline_s: float | None = None
     priority: Priority = "interactive"
     is_retry: bool = False
+    receipt_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +204,7 @@ class EmbeddingRequest:
     deadline_s: float | None = None
     priority: Priority = "interactive"
     is_retry: bool = False
+    receipt_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,8 +66,8 @@ def apportion(total: int, weights: Sequence[float]) -> list[int]:
 
     By largest remainder; of equal ones the earlier is rounded up.
     """
-    scale = 2.0**_BITS / max(weights)
-    whole = [int(weight * scale) for weight in weights]
+    largest = max(weights)
+    whole = [int(weight / largest * 2**_BITS) for weight in weights]
     divisor = sum(whole)
     parts = [divmod(total * weight, divisor) for weight in whole]
     shares = [share for share, _ in parts]
