@@ -217,11 +217,6 @@ def energy(demand: Demand, host: Host) -> Quantity:
     return joules.bounded(Boundary(energy="gpu", time="active"))
 
 
-def request(reading: Reading, host: Host, prompt: int, completion: int, batch: int) -> Demand:
-    """Of one request: its prompt, and its part of `completion` steps of a full batch."""
-    return prefill(reading, host, prompt) + _decode(reading, prompt, completion, batch)
-
-
 def predict(
     reading: Reading, host: Host, prompt: int, completion: int, batch: int = 1
 ) -> Prediction:
