@@ -1,0 +1,95 @@
+"""What training takes: FLOPs, device-hours, calendar time, money and energy.
+
+Formulas: docs/methodology/energy.md and money.md.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from canteen.core.errors import InvalidRequest
+from canteen.core.units import Boundary, Input, Quantity, exact, sourced
+from canteen.planning.roofline import PRIOR, TRAINING_FLOPS_SHARE, Reading
+
+Method = Literal["full", "lora"]
+
+# Calendar time over computing time.
+RESTARTS = sourced(
+    Input(
+        "restarts and evaluations",
+        1.2,
+        1.1,
+        1.3,
+        "1",
+        "assumption: a tenth to three tenths of the time computes nothing that is kept",
+        "2026-11",
+        "assumption",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What a run takes. `device_time` (h) is of computing alone, for all devices together, and
+    money (USD) and energy (of the devices alone) go with it; `calendar_time` (day) has restarts
+    and evaluations."""
+
+    flops: Quantity
+    device_time: Quantity
+    calendar_time: Quantity
+    cost: Quantity
+    energy: Quantity
+
+    @property
+    def gpu_years(self) -> Quantity:
+        """Device time in years of 8,766 hours."""
+        return self.device_time.to("year")
+
+
+def training_flops(
+    reading: Reading,
+    num_tokens: int,
+    sequence_length: int = 0,
+    method: Method = "full",
+    *,
+    recomputes: bool = False,
+) -> Quantity:
+    """FLOPs of training on so many tokens in sequences of that length (0: attention left out).
+
+    A pass back costs two forward, of which LoRA, whose base is frozen, needs one; full
+    recomputation of the activations is one more forward. So 6, 4 and 8 times N for each token.
+    """
+    if num_tokens < 1 or sequence_length < 0:
+        raise InvalidRequest("training needs a token at least", param="train_tokens")
+    forward = 2 * reading.num_active_parameters
+    if sequence_length:
+        forward = reading.prompt_flops(sequence_length) / sequence_length
+    passes = (3 if method == "full" else 2) + recomputes
+    return exact(passes * forward * num_tokens, "FLOP")
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """What trains: how many, and of one its peak (FLOP/s), maximal power (W) and price (USD/h).
+    The shares are what training reaches of the two first."""
+
+    num: int
+    peak: Quantity
+    power_max: Quantity
+    price: Quantity
+    flops_share: Quantity = TRAINING_FLOPS_SHARE
+    power_share: Quantity = PRIOR.power_share
+
+
+def train(flops: Quantity, devices: Devices) -> Training:
+    """The run on those devices. Raises InvalidRequest for no devices."""
+    if devices.num < 1:
+        raise InvalidRequest("training needs a device at least", param="num_devices")
+    device_time = (flops / (devices.peak * devices.flops_share)).to("h")
+    energy = (device_time * (devices.power_max * devices.power_share)).to("MWh")
+    return Training(
+        flops=flops,
+        device_time=device_time,
+        calendar_time=(device_time * RESTARTS / devices.num).to("day"),
+        cost=(device_time * devices.price).to("USD"),
+        energy=energy.bounded(Boundary(energy="gpu", time="active")),
+    )
