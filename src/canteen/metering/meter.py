@@ -20,7 +20,8 @@ class Meter(Protocol):
     is at the server's plug, with uncertainty, grade and provenance.
     """
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     @property
     def source(self) -> str: ...
