@@ -70,6 +70,9 @@ class Boundary:
         return " ".join(tag for tag in tags if tag) or "none"
 
 
+NO_BOUNDARY = Boundary()
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
     """A number that a result rests on. `variance` is its part of the result's log-variance."""
@@ -98,7 +101,7 @@ class Quantity:
     high: float
     unit: str = "1"
     grade: Grade = "A"
-    boundary: Boundary = Boundary()
+    boundary: Boundary = NO_BOUNDARY
     inputs: tuple[Input, ...] = ()
 
     def __post_init__(self) -> None:
@@ -134,8 +137,8 @@ class Quantity:
     def ratio(self, other: "Quantity") -> "Quantity":
         """How many times `other` it is; raises UnitMismatch across units or boundaries."""
         _check_alike(self, other)
-        plain = replace(self, boundary=Boundary())
-        return (plain / replace(other.to(self.unit), boundary=Boundary())).to("1")
+        plain = replace(self, boundary=NO_BOUNDARY)
+        return (plain / replace(other.to(self.unit), boundary=NO_BOUNDARY)).to("1")
 
     def to(self, unit: str) -> "Quantity":
         """The same in another unit; raises UnitMismatch where that is impossible."""
@@ -165,7 +168,7 @@ class Quantity:
         return replace(self, low=low, central=central, high=high)
 
 
-def exact(value: float, unit: str = "1", boundary: Boundary = Boundary()) -> Quantity:
+def exact(value: float, unit: str = "1", boundary: Boundary = NO_BOUNDARY) -> Quantity:
     """A number that is known, or decided."""
     return Quantity(value, value, value, unit, boundary=boundary)
 
@@ -210,7 +213,7 @@ def shares_of_variance(quantity: Quantity) -> list[tuple[Input, float]]:
     return [(one, one.variance / whole) for one in ranked]
 
 
-def sourced(told: Input, grade: Grade = "C", boundary: Boundary = Boundary()) -> Quantity:
+def sourced(told: Input, grade: Grade = "C", boundary: Boundary = NO_BOUNDARY) -> Quantity:
     """The figure that an input is, by itself."""
     plain = Quantity(told.value, told.low, told.high, told.unit, grade, boundary)
     down, up = plain._sigmas
