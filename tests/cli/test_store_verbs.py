@@ -184,3 +184,11 @@ def test_doctor_misses_the_default_model(call: Call) -> None:
     assert answer.exit_code == 1
     assert "canteen pull smollm2:135m" in answer.stdout
     assert call("doctor", CANTEEN_MODEL="echo").exit_code == 0
+
+
+def test_doctor_says_of_every_energy_counter_whether_and_why(call: Call) -> None:
+    lines = call("doctor", CANTEEN_MODEL="echo").output.splitlines()
+
+    told = [line.removeprefix("ok  energy ") for line in lines if "energy" in line]
+    assert [line.partition(":")[0] for line in told[:3]] == ["by rapl", "by perf", "by nvml"]
+    assert told[3] in ("is counted", "is modelled from processor time")

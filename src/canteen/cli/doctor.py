@@ -10,7 +10,9 @@ import click
 
 from canteen.cli import store
 from canteen.core.errors import ModelNotFound
+from canteen.core.units import exact
 from canteen.engines.registry import ENGINES, is_installed
+from canteen.metering.probes.auto import ACCELERATOR, PROCESSOR, examine
 from canteen.settings import Settings
 
 # The default model's download, its preparation and some room to breathe.
@@ -24,6 +26,7 @@ def command(is_json: bool) -> None:
     """Look at this machine; exit status 1 if something is missing."""
     settings = store.settings()
     findings = [_python(), _disk(settings.home), _engine(), _model(settings), _port(settings)]
+    findings += _energy()
     if is_json:
         store.echo_json([{"ok": ok, "finding": finding} for ok, finding in findings])
     else:
@@ -64,3 +67,12 @@ def _port(settings: Settings) -> tuple[bool, str]:
             return True, f"something listens on port {settings.port} already"
     except OSError:
         return True, f"port {settings.port} is free"
+
+
+def _energy() -> list[tuple[bool, str]]:
+    """Nothing here is missing: what no counter tells is modelled."""
+    examined = examine({**PROCESSOR, **ACCELERATOR}, exact(1, "J"))
+    told = [f"energy by {one.name}: {one.state}; {one.detail}" for one in examined]
+    is_counted = any(one.name in PROCESSOR and one.counter for one in examined)
+    told.append(f"energy is {'counted' if is_counted else 'modelled from processor time'}")
+    return [(True, finding) for finding in told]
