@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from canteen.core.engine import complete
+from canteen.core.engine import StepListener, StepRecord, Work, complete
 from canteen.core.errors import (
     ContextTooLong,
     DeadlineExceeded,
@@ -36,6 +36,32 @@ def request(request_id: str, prompt: str = "a b c", max_tokens: int = 1000) -> G
     return GenerationRequest(
         request_id, "echo", prompt=prompt, sampling=SamplingParams(max_tokens=max_tokens)
     )
+
+
+class Heard(StepListener):
+    """Writes down what it hears."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.records: list[StepRecord] = []
+
+    def loading(self) -> None:
+        self.events.append("loading")
+
+    def loaded(self, cpu_s: float) -> None:
+        self.events.append("loaded")
+        assert cpu_s > 0
+
+    def step(self, record: StepRecord) -> None:
+        self.events.append("step")
+        self.records.append(record)
+
+    def lost(self) -> None:
+        self.events.append("lost")
+
+    @property
+    def work(self) -> list[Work]:
+        return [work for record in self.records for work in record.work]
 
 
 @pytest.fixture
@@ -233,3 +259,47 @@ async def test_a_worker_that_owes_no_answer_may_be_silent() -> None:
     await complete(engine, request("2", max_tokens=3))
     assert worker.num_restarts == 0
     await worker.close()
+
+
+async def test_a_listener_hears_a_workers_life_and_each_step_before_its_chunks() -> None:
+    heard = Heard()
+    worker = Worker("echo", {}, heard)
+    engine = WorkerEngine(worker, await worker.start())
+
+    async with aclosing(engine.generate(request("1", "a b c", max_tokens=3))) as chunks:
+        async for chunk in chunks:
+            assert len(heard.work) >= chunk.num_tokens
+    await engine.close()
+
+    assert heard.events == ["loading", "loaded", "step", "step", "step", "lost"]
+    assert heard.work == [Work("1", 3, 0, 0), Work("1", 0, 1, 3), Work("1", 0, 1, 4)]
+    cpu_s = [record.cpu_s for record in heard.records]
+    assert cpu_s == sorted(cpu_s)
+    assert all(record.duration_s >= 0 for record in heard.records)
+
+
+async def test_a_listener_hears_a_killed_worker_go_and_the_next_one_come() -> None:
+    heard = Heard()
+    worker = Worker("echo", {"tokens_per_s": 100.0}, heard)
+    engine = WorkerEngine(worker, await worker.start())
+    assert worker.pid is not None
+
+    os.kill(worker.pid, signal.SIGKILL)
+    async with asyncio.timeout(10):
+        while worker.num_restarts == 0 or not worker.is_ready:
+            await asyncio.sleep(0.01)
+    await engine.close()
+
+    assert heard.events == ["loading", "loaded", "lost", "loading", "loaded", "lost"]
+
+
+async def test_a_listener_hears_the_steps_of_an_embedder() -> None:
+    heard = Heard()
+    worker = Worker("echo-embedder", {}, heard)
+    embedder = WorkerEmbedder(worker, await worker.start())
+
+    await embedder.embed(EmbeddingRequest("1", "echo", ("a b", "c")))
+    await embedder.close()
+
+    assert heard.events == ["loading", "loaded", "step", "lost"]
+    assert heard.work == [Work("1", 3, 0, 0)]

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from canteen.core.engine import StepRecord, Work
 from canteen.core.errors import (
     CanteenError,
     ContextTooLong,
@@ -36,6 +37,12 @@ def test_a_chunk_survives(text: str, token: str, logprob: float, raw: bytes) -> 
 
     assert HEADER.unpack(sent[:4]) == (len(sent) - 4,)
     assert decode_event(sent[4:]) == Step([WireDelta("r", chunk)])
+
+
+def test_what_a_step_took_survives() -> None:
+    record = StepRecord(0.25, 1.5, [Work("r", 3, 0, 0), Work("s", 0, 1, 70)])
+
+    assert decode_event(frame(Step([], record))[4:]) == Step([], record)
 
 
 @given(TEXT)

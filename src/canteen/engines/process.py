@@ -80,7 +80,7 @@ class Worker:
         *,
         most_silent_s: float = MOST_SILENT_S,
     ) -> None:
-        self._load = Load(engine, options)
+        self._load = Load(engine, options, is_heard=listener is not None)
         self._listener = listener or Unheard()
         self._inboxes: dict[str, Inbox] = {}
         self._stats: asyncio.Future[EngineStats] | None = None

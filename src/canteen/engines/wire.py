@@ -23,10 +23,12 @@ INVALID = {kind.__name__: kind for kind in (InvalidRequest, NotSupported, ModelU
 
 
 class Load(msgspec.Struct, tag=True, frozen=True):
-    """The first message to a worker: which engine, with what."""
+    """The first message to a worker: which engine, with what, and whether somebody wants to
+    hear what its steps took."""
 
     engine: str
     options: dict[str, Any]
+    is_heard: bool = False
 
 
 class Add(msgspec.Struct, tag=True, frozen=True):

@@ -87,9 +87,9 @@ def main() -> None:
     inbox: Inbox = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(commands, inbox), daemon=True).start()
     if registry.is_embedder(load.engine):
-        _EmbedderLoop(model, inbox, connection).run()
+        _EmbedderLoop(model, inbox, connection, is_heard=load.is_heard).run()
     else:
-        _serve_engine(model, inbox, connection)
+        _serve_engine(model, inbox, connection, is_heard=load.is_heard)
 
 
 def _receive(commands: Iterator[Command], inbox: Inbox) -> None:
@@ -99,7 +99,9 @@ def _receive(commands: Iterator[Command], inbox: Inbox) -> None:
     os._exit(0)
 
 
-def _serve_engine(engine: StepEngine, inbox: Inbox, connection: Connection) -> None:
+def _serve_engine(
+    engine: StepEngine, inbox: Inbox, connection: Connection, *, is_heard: bool
+) -> None:
     connection.send(Loaded(engine.name, engine.capabilities, time.process_time()))
     num_steps = 0
     while True:
@@ -113,7 +115,7 @@ def _serve_engine(engine: StepEngine, inbox: Inbox, connection: Connection) -> N
         num_steps += 1
         began_s = time.monotonic()
         deltas = engine.step()
-        record = _record(began_s, engine.work())
+        record = _record(began_s, engine.work()) if is_heard else None
         if deltas or record:
             connection.send(Step([wire_delta(delta) for delta in deltas], record))
 
@@ -155,11 +157,14 @@ class _Abandoned(Exception):
 class _EmbedderLoop:
     """Embeds for one request after another, and hears the gateway before every step."""
 
-    def __init__(self, embedder: BatchEmbedder, inbox: Inbox, connection: Connection) -> None:
+    def __init__(
+        self, embedder: BatchEmbedder, inbox: Inbox, connection: Connection, *, is_heard: bool
+    ) -> None:
         self._embedder = embedder
         self._inbox = inbox
         self._connection = connection
         self._queued: dict[str, EmbeddingRequest] = {}
+        self._is_heard = is_heard
         self._num_steps = 0
         self._begun: tuple[float, Work] | None = None
 
@@ -200,7 +205,8 @@ class _EmbedderLoop:
             raise _Abandoned
         _check_deadline(request)
         self._num_steps += 1
-        self._begun = time.monotonic(), Work(request.id, num_tokens, 0, 0)
+        if self._is_heard:
+            self._begun = time.monotonic(), Work(request.id, num_tokens, 0, 0)
 
     def _after_step(self) -> None:
         if self._begun is not None:
