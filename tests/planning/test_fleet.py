@@ -14,7 +14,12 @@ from canteen.planning.fleet import Fleet, Load, Machine, Unfit
 from canteen.planning.roofline import Attention, Host, Reading
 
 READING = Reading(8.03e9, 15.0e9, (Attention(4 * 32 * 4096, 131_072),))
-HOST = Host(exact(3.35e12, "B/s"), exact(989e12, "FLOP/s"), exact(700, "W"), roofline.PRIOR)
+HOST = Host(
+    exact(3.35e12, "B/s"),
+    exact(989e12, "FLOP/s"),
+    exact(700, "W"),
+    roofline.prior("H100", has_experts=False),
+)
 P5 = Machine("p5.48xlarge", exact(55.04, "USD/h"), 8, 1, HOST, max_sequences=64)
 LOAD = Load(requests_per_s=10, prompt_tokens=512, completion_tokens=256, utilization=0.7)
 

@@ -19,13 +19,9 @@ V100 = Devices(
     power_max=exact(300, "W"),
     price=exact(1.5, "USD/h"),
     flops_share=exact(1),
+    power_share=exact(1),
 )
-H100 = Devices(
-    num=1024,
-    peak=exact(989e12, "FLOP/s"),
-    power_max=exact(700, "W"),
-    price=exact(98.32 / 8, "USD/h"),
-)
+H100 = training.devices(1024, exact(989e12, "FLOP/s"), exact(700, "W"), exact(98.32 / 8, "USD/h"))
 
 
 def test_lambdas_estimate_of_gpt_3_comes_out() -> None:

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from canteen.core.errors import InvalidRequest
-from canteen.core.units import Boundary, Input, Quantity, exact, sourced, total
+from canteen.core.units import Boundary, Quantity, exact, total
+from canteen.factors.table import load
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Constants:
-    """What ties a roofline to real devices: PRIOR, or what `canteen calibrate` fitted to a host.
+    """What ties a roofline to real devices: a prior, or what `canteen calibrate` fitted to a host.
 
     Shares of the bandwidth, of the peak and of the maximal power that are reached, the seconds
     that a step takes whatever it does, and what the energy so predicted is multiplied by.
@@ -133,39 +134,17 @@ class Prediction:
     decode_energy: Quantity
 
 
-_ASSUMED = "assumption, checked against the energy that ML.ENERGY v3.0 measured on H100"
-_OVIEDO = "ML.ENERGY v3.0, H100; arXiv 2509.20241 has 0.4-0.9 around 0.7"
-_BIAS = "ML.ENERGY v3.0: measured energy per token over what the prior predicts"
-_AS_OF = "2025-12"
-
-
-def _prior(name: str, values: tuple[float, float, float], source: str, as_of: str) -> Quantity:
-    central, low, high = values
-    return sourced(Input(name, central, low, high, "1", source, as_of, "prior"))
-
-
-# The share of its peak that training reaches.
-TRAINING_FLOPS_SHARE = _prior(
-    "training MFU", (0.40, 0.30, 0.50), "published large dense bf16 runs on A100 and H100", "2024"
-)
-PRIOR = Constants(
-    bandwidth_share=_prior("share of bandwidth", (0.65, 0.45, 0.80), _ASSUMED, _AS_OF),
-    flops_share=_prior("inference MFU", (0.40, 0.30, 0.50), _ASSUMED, _AS_OF),
-    power_share=_prior("share of power", (0.73, 0.57, 0.92), _OVIEDO, _AS_OF),
-    step_s=exact(0.0, "s"),
-    energy_bias=_prior("energy bias, dense", (1.1, 0.84, 1.49), _BIAS, _AS_OF),
-)
-_MOE_BIAS = _prior("energy bias, experts", (1.75, 0.84, 3.6), _BIAS, _AS_OF)
-_B200_BIAS = _prior("energy bias, B200", (1.45, 1.1, 2.2), _BIAS, _AS_OF)
-
-
 def prior(device_name: str, *, has_experts: bool) -> Constants:
-    """The constants of a host that nobody calibrated."""
-    if has_experts:
-        return replace(PRIOR, energy_bias=_MOE_BIAS)
-    if "B200" in device_name.upper():
-        return replace(PRIOR, energy_bias=_B200_BIAS)
-    return PRIOR
+    """The constants of devices that nobody calibrated, from factors/roofline.toml."""
+    known = load("roofline").quantities()
+    kind = "experts" if has_experts else "B200" if "B200" in device_name.upper() else "dense"
+    return Constants(
+        bandwidth_share=known["share of bandwidth"],
+        flops_share=known["inference MFU"],
+        power_share=known["share of power"],
+        step_s=exact(0.0, "s"),
+        energy_bias=known[f"energy bias, {kind}"],
+    )
 
 
 def peak_of(peaks: Mapping[str, Quantity], dtype: str) -> Quantity:

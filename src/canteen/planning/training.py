@@ -7,24 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from canteen.core.errors import InvalidRequest
-from canteen.core.units import Boundary, Input, Quantity, exact, sourced
-from canteen.planning.roofline import PRIOR, TRAINING_FLOPS_SHARE, Reading
+from canteen.core.units import Boundary, Quantity, exact
+from canteen.factors.table import load
+from canteen.planning.roofline import Reading
 
 Method = Literal["full", "lora"]
-
-# Calendar time over computing time.
-RESTARTS = sourced(
-    Input(
-        "restarts and evaluations",
-        1.2,
-        1.1,
-        1.3,
-        "1",
-        "assumption: a tenth to three tenths of the time computes nothing that is kept",
-        "2026-11",
-        "assumption",
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +63,27 @@ class Devices:
     peak: Quantity
     power_max: Quantity
     price: Quantity
-    flops_share: Quantity = TRAINING_FLOPS_SHARE
-    power_share: Quantity = PRIOR.power_share
+    flops_share: Quantity
+    power_share: Quantity
 
 
-def train(flops: Quantity, devices: Devices) -> Training:
-    """The run on those devices. Raises InvalidRequest for no devices."""
-    if devices.num < 1:
+def devices(num: int, peak: Quantity, power_max: Quantity, price: Quantity) -> Devices:
+    """Devices that train as well as published runs did."""
+    known = load("roofline").quantities()
+    return Devices(num, peak, power_max, price, known["training MFU"], known["share of power"])
+
+
+def train(flops: Quantity, on: Devices) -> Training:
+    """The run on those on. Raises InvalidRequest for no on."""
+    if on.num < 1:
         raise InvalidRequest("training needs a device at least", param="num_devices")
-    device_time = (flops / (devices.peak * devices.flops_share)).to("h")
-    energy = (device_time * (devices.power_max * devices.power_share)).to("MWh")
+    restarts = load("roofline").quantities()["calendar over computing time"]
+    device_time = (flops / (on.peak * on.flops_share)).to("h")
+    energy = (device_time * (on.power_max * on.power_share)).to("MWh")
     return Training(
         flops=flops,
         device_time=device_time,
-        calendar_time=(device_time * RESTARTS / devices.num).to("day"),
-        cost=(device_time * devices.price).to("USD"),
+        calendar_time=(device_time * restarts / on.num).to("day"),
+        cost=(device_time * on.price).to("USD"),
         energy=energy.bounded(Boundary(energy="gpu", time="active")),
     )
