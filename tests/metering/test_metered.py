@@ -6,7 +6,7 @@ import signal
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -146,6 +146,19 @@ async def test_a_request_that_is_refused_is_charged_nothing(
             await anext(chunks)
 
     assert bills.charges == {"rcpt_1": Charge()}
+    check(node, bills)
+
+
+async def test_a_request_without_a_receipt_warms_up_and_is_loading(
+    engine: Metered, node: Node, bills: Paper
+) -> None:
+    loaded_uj = node.accounts().energy_uj["load"]
+
+    await stream(engine, replace(request("warm-up"), receipt_id=""))
+
+    assert bills.charges == {}
+    assert node.accounts().energy_uj["load"] > loaded_uj
+    assert node.accounts().energy_uj["requests"] == 0
     check(node, bills)
 
 

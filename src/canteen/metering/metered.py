@@ -41,21 +41,18 @@ class Metered:
         """Generate, and charge; a request that is given up pays for what it was given."""
         num_tokens = 0
         usage: Usage | None = None
-        self._node.open(request.id)
+        _open(self._node, request)
         try:
             async with aclosing(self._engine.generate(request)) as chunks:
                 async for chunk in chunks:
                     num_tokens += chunk.num_tokens
                     if chunk.usage is not None:
                         usage = chunk.usage
-                        self._charge(request, usage)
+                        _close(self._node, self._bills, request, usage)
                     yield chunk
         finally:
             if usage is None:
-                self._charge(request, Usage(completion_tokens=num_tokens))
-
-    def _charge(self, request: GenerationRequest, usage: Usage) -> None:
-        self._bills.add(request.receipt_id, self._node.close(request.id), usage)
+                _close(self._node, self._bills, request, Usage(completion_tokens=num_tokens))
 
     async def stats(self) -> EngineStats:
         """The engine's."""
@@ -78,12 +75,12 @@ class MeteredEmbedder:
     async def embed(self, request: EmbeddingRequest) -> Embeddings:
         """Embed, and charge."""
         usage = Usage()
-        self._node.open(request.id)
+        _open(self._node, request)
         try:
             made = await self._embedder.embed(request)
             usage = made.usage
         finally:
-            self._bills.add(request.receipt_id, self._node.close(request.id), usage)
+            _close(self._node, self._bills, request, usage)
         return made
 
     async def stats(self) -> EngineStats:
@@ -93,3 +90,16 @@ class MeteredEmbedder:
     async def close(self) -> None:
         """Close the embedder."""
         await self._embedder.close()
+
+
+def _open(node: Node, request: GenerationRequest | EmbeddingRequest) -> None:
+    """What nobody gets a receipt for is the service's own: it warms up a model."""
+    node.open(request.id, "requests" if request.receipt_id else "load")
+
+
+def _close(
+    node: Node, bills: Bills, request: GenerationRequest | EmbeddingRequest, usage: Usage
+) -> None:
+    charge = node.close(request.id)
+    if request.receipt_id:
+        bills.add(request.receipt_id, charge, usage)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import get_args
 
 from canteen.core.engine import StepListener, StepRecord
@@ -27,6 +27,14 @@ class Accounts:
     open_uj: int
 
 
+@dataclass(slots=True)
+class _Open:
+    """A request under way."""
+
+    account: Account
+    charge: Charge = field(default_factory=Charge)
+
+
 class Node:
     """Splits what the meter counts among requests, loading, idling and nobody.
 
@@ -46,7 +54,7 @@ class Node:
         self.meter = meter
         self._clock = clock
         self._cpu_clock = cpu_clock
-        self._open: dict[str, Charge] = {}
+        self._open: dict[str, _Open] = {}
         self._consumers: list[Consumer] = []
         self._workers_cpu_s = 0.0
         self._energy_uj: dict[Account, int] = dict.fromkeys(ACCOUNTS, 0)
@@ -59,18 +67,18 @@ class Node:
         """A listener for one worker, whose steps cost so much."""
         return Consumer(self, cost)
 
-    def open(self, request_id: str) -> None:
-        """A request is about to be sent to a worker."""
+    def open(self, request_id: str, account: Account = "requests") -> None:
+        """A request is about to be sent to a worker; what it costs is booked to an account."""
         if not self._is_busy:
             self.read()
-        self._open[request_id] = Charge()
+        self._open[request_id] = _Open(account)
 
     def close(self, request_id: str) -> Charge:
         """The request has ended, one way or another: its charge, which is final."""
         is_last = len(self._open) == 1 and not self._is_loading
         if is_last or any(request_id in consumer.weights for consumer in self._consumers):
             self.read()
-        return self._open.pop(request_id)
+        return self._open.pop(request_id).charge
 
     def tick(self) -> None:
         """Book what was counted until now; to be called each second.
@@ -87,7 +95,11 @@ class Node:
             time_us=dict(self._time_us),
             meter_uj=self._last.energy_uj - self._began.energy_uj,
             meter_us=self._last_us,
-            open_uj=sum(charge.energy_uj for charge in self._open.values()),
+            open_uj=sum(
+                request.charge.energy_uj
+                for request in self._open.values()
+                if request.account == "requests"
+            ),
         )
 
     def add(self, consumer: "Consumer") -> None:
@@ -166,11 +178,12 @@ class Node:
         for index, (request_id, _) in enumerate(taken):
             both = slice(2 * index, 2 * index + 2)
             charge = Charge(*energies_uj[both], *times_us[both])
+            account: Account = "unattributed"
             if request_id in self._open:
-                self._open[request_id] += charge
-                self._book("requests", charge.energy_uj, charge.device_us)
-            else:
-                self._book("unattributed", charge.energy_uj, charge.device_us)
+                request = self._open[request_id]
+                request.charge += charge
+                account = request.account
+            self._book(account, charge.energy_uj, charge.device_us)
 
 
 class Consumer(StepListener):
