@@ -18,6 +18,7 @@ HOST = Host(
     exact(3.35e12, "B/s"),
     exact(989e12, "FLOP/s"),
     exact(700, "W"),
+    exact(1),
     roofline.prior("H100", has_experts=False),
 )
 P5 = Machine("p5.48xlarge", exact(55.04, "USD/h"), 8, 1, HOST, max_sequences=64)

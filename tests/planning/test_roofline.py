@@ -24,7 +24,9 @@ PRIOR = roofline.prior("H100", has_experts=False)
 
 
 def host(bandwidth: float = 3.35e12, peak: float = 989e12, constants: Constants = IDEAL) -> Host:
-    return Host(exact(bandwidth, "B/s"), exact(peak, "FLOP/s"), exact(700, "W"), constants)
+    return Host(
+        exact(bandwidth, "B/s"), exact(peak, "FLOP/s"), exact(700, "W"), exact(1), constants
+    )
 
 
 # Llama-3.1-8B in 16 bits: 32 layers of 32 heads of 128, 8 of them in the cache.
@@ -106,7 +108,7 @@ def test_modelled_energy_is_as_wide_as_the_budget_says() -> None:
     energy = roofline.predict(LLAMA, host(constants=PRIOR), 512, 256).decode_energy
 
     assert 1.35 < energy.high / energy.central < 1.55
-    assert energy.boundary.energy == "gpu"
+    assert energy.boundary.energy == "it"
 
 
 def test_experts_and_b200_have_corrections_of_their_own() -> None:
@@ -168,7 +170,9 @@ def test_a_longer_context_is_not_faster(
 def test_devices_together_divide_the_time_and_keep_the_energy(
     reading: Reading, one: Host, prompt: int, completion: int, num: int
 ) -> None:
-    many = Host(one.bandwidth * num, one.peak * num, one.power_max * num, one.constants)
+    many = Host(
+        one.bandwidth * num, one.peak * num, one.power_max * num, one.plug_factor, one.constants
+    )
 
     alone = roofline.predict(reading, one, prompt, completion)
     together = roofline.predict(reading, many, prompt, completion)

@@ -86,11 +86,13 @@ class Constants:
 @dataclass(frozen=True, slots=True)
 class Host:
     """Devices that run one copy of a model together: the sums of their bandwidths, of their peaks
-    in the type computed in, and of their maximal powers."""
+    in the type computed in, and of their maximal powers. `plug_factor` is what their server draws
+    at its plug over what they do."""
 
     bandwidth: Quantity
     peak: Quantity
     power_max: Quantity
+    plug_factor: Quantity
     constants: Constants
 
 
@@ -121,7 +123,7 @@ class Prediction:
 
     `ttft` and `tpot` in s, without a queue; speeds in token/s, decoding of the whole batch;
     `device_time` is of all devices together for one request, in s; energies are of one request,
-    in J, of the devices alone.
+    in J, of the whole server.
     """
 
     batch: int
@@ -185,15 +187,15 @@ def duration(demand: Demand, host: Host) -> Quantity:
 
 
 def energy(demand: Demand, host: Host) -> Quantity:
-    """Joules of the devices alone.
+    """Joules of the whole server at its plug.
 
     The bias was measured against predictions from the medians, so the width of the time is in it
     and not counted again.
     """
     constants = host.constants
-    power = host.power_max * constants.power_share * constants.energy_bias
+    power = host.power_max * constants.power_share * constants.energy_bias * host.plug_factor
     joules = (power * _median(duration(demand, host))).to("J")
-    return joules.bounded(Boundary(energy="gpu", time="active"))
+    return joules.bounded(Boundary(energy="it", time="active"))
 
 
 def predict(

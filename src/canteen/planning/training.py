@@ -8,6 +8,7 @@ from typing import Literal
 
 from canteen.core.errors import InvalidRequest
 from canteen.core.units import Boundary, Quantity, exact
+from canteen.factors.site import host_factor
 from canteen.factors.table import load
 from canteen.planning.roofline import Reading
 
@@ -17,7 +18,7 @@ Method = Literal["full", "lora"]
 @dataclass(frozen=True, slots=True)
 class Training:
     """What a run takes. `device_time` (h) is of computing alone, for all devices together, and
-    money (USD) and energy (of the devices alone) go with it; `calendar_time` (day) has restarts
+    money (USD) and energy (of the whole servers) go with it; `calendar_time` (day) has restarts
     and evaluations."""
 
     flops: Quantity
@@ -56,8 +57,9 @@ def training_flops(
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """What trains: how many, and of one its peak (FLOP/s), maximal power (W) and price (USD/h).
-    The shares are what training reaches of the two first."""
+    """What trains: how many, and of one its peak (FLOP/s), maximal power (W), price (USD/h),
+    and what its part of the server draws over that. The shares are what training reaches of
+    peak and power."""
 
     num: int
     peak: Quantity
@@ -65,12 +67,15 @@ class Devices:
     price: Quantity
     flops_share: Quantity
     power_share: Quantity
+    plug_factor: Quantity
 
 
 def devices(num: int, peak: Quantity, power_max: Quantity, price: Quantity) -> Devices:
     """Devices that train as well as published runs did."""
     known = load("roofline").quantities()
-    return Devices(num, peak, power_max, price, known["training MFU"], known["share of power"])
+    return Devices(
+        num, peak, power_max, price, known["training MFU"], known["share of power"], host_factor()
+    )
 
 
 def train(flops: Quantity, on: Devices) -> Training:
@@ -79,11 +84,11 @@ def train(flops: Quantity, on: Devices) -> Training:
         raise InvalidRequest("training needs a device at least", param="num_devices")
     restarts = load("roofline").quantities()["calendar over computing time"]
     device_time = (flops / (on.peak * on.flops_share)).to("h")
-    energy = (device_time * (on.power_max * on.power_share)).to("MWh")
+    energy = (device_time * (on.power_max * on.power_share * on.plug_factor)).to("MWh")
     return Training(
         flops=flops,
         device_time=device_time,
         calendar_time=(device_time * restarts / on.num).to("day"),
         cost=(device_time * on.price).to("USD"),
-        energy=energy.bounded(Boundary(energy="gpu", time="active")),
+        energy=energy.bounded(Boundary(energy="it", time="active")),
     )
