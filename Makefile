@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 
 .DELETE_ON_ERROR:
 .PHONY: serve test test-slow check format format-check lint types layers licences docs \
-	bench-peers bench-gateway bench-overload venv system-packages clean
+	bench-peers bench-gateway bench-overload bench-metering venv system-packages clean
 
 serve: $(VENV)/base.done  ## set everything up, then serve the default model
 	@$(BIN)/canteen serve --port $(PORT)
@@ -59,6 +59,9 @@ bench-gateway: venv  ## what the gateway adds, on the echo engine
 
 bench-overload: venv  ## goodput and Retry-After at one to three times the capacity
 	$(BIN)/python -m benchmarks.overload
+
+bench-metering: venv  ## what metering costs in processor time
+	$(BIN)/python -m benchmarks.metering
 
 venv: $(VENV)/dev.done
 
