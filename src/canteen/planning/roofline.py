@@ -16,13 +16,12 @@ from canteen.factors.table import load
 class Attention:
     """Layers that see the same context. `flops_per_pair` is of one token with one token of its
     context, `kv_bytes_per_token` of one token in the cache; both of all these layers together.
-    `window` is how far they see; None without limit. `state_bytes` is read whatever the context.
+    `window` is how far they see; None without limit.
     """
 
     flops_per_pair: float
     kv_bytes_per_token: float
     window: int | None = None
-    state_bytes: float = 0.0
 
     def seen(self, context: float) -> float:
         """Tokens of a context that a token attends to."""
@@ -50,9 +49,7 @@ class Reading:
 
     def kv_read(self, context: float) -> float:
         """Bytes of cache that the next token of a sequence reads."""
-        return math.fsum(
-            one.state_bytes + one.kv_bytes_per_token * one.seen(context) for one in self.attention
-        )
+        return math.fsum(one.kv_bytes_per_token * one.seen(context) for one in self.attention)
 
     def token_flops(self, context: float) -> float:
         """FLOPs of one token at a context."""
