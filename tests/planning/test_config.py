@@ -1,0 +1,112 @@
+"""Shapes of models: from published configurations, headers and bare counts."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from canteen.core.errors import InvalidRequest
+from canteen.planning.config import from_config, from_count, from_gguf
+from canteen.planning.tensors import num_active_parameters, num_parameters
+from tests.planning.shapes import DEEPSEEK_V3, GEMMA_3_4B, GPT2, LLAMA_3_8B, MIXTRAL, QWEN3_30B
+
+# Published totals, and what a token uses; tied embeddings count once.
+PUBLISHED = [
+    (LLAMA_3_8B, 8_030_261_248, None),
+    (GPT2, 124_439_808, None),
+    (MIXTRAL, 46_702_792_704, 12.9e9),
+    (DEEPSEEK_V3, 671e9, 37e9),
+    # 3.3 B less the input embedding, which no token is multiplied with.
+    (QWEN3_30B, 30.5e9, 3.3e9 - 0.31e9),
+    (GEMMA_3_4B, 3.88e9, None),
+]
+
+
+@pytest.mark.parametrize(("config", "total", "active"), PUBLISHED)
+def test_parameters_are_as_published(
+    config: dict[str, Any], total: float, active: float | None
+) -> None:
+    spec = from_config(config)
+
+    assert num_parameters(spec) == pytest.approx(total, rel=0.005)
+    if active is not None:
+        assert num_active_parameters(spec) == pytest.approx(active, rel=0.03)
+
+
+def test_a_header_tells_the_same_shape_as_a_config() -> None:
+    header = {
+        "general.architecture": "llama",
+        "general.name": "a llama",
+        "llama.block_count": 32,
+        "llama.context_length": 131072,
+        "llama.embedding_length": 4096,
+        "llama.feed_forward_length": 14336,
+        "llama.attention.head_count": 32,
+        "llama.attention.head_count_kv": 8,
+    }
+
+    assert from_gguf(header, 128256, is_tied=False).layers == from_config(LLAMA_3_8B).layers
+
+
+def test_heads_may_differ_by_layer() -> None:
+    spec = from_config(LLAMA_3_8B | {"num_key_value_heads": [8, 4]})
+
+    assert [layer.num_kv_heads for layer in spec.layers[:3]] == [8, 4, 8]
+
+
+def test_each_sixth_layer_of_gemma_3_sees_everything() -> None:
+    windows = [layer.window for layer in from_config(GEMMA_3_4B).layers]
+
+    assert windows[:6] == [1024] * 5 + [None]
+
+
+@given(st.floats(2e6, 1e14))
+def test_a_bare_count_comes_out_again_and_is_said_to_be_assumed(count: float) -> None:
+    spec = from_count(count)
+
+    assert num_parameters(spec) == pytest.approx(count, rel=1e-6)
+    assert spec.assumed
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"num_attention_heads": 0}, "one head at least"),
+        ({"num_key_value_heads": 0}, "one head at least"),
+        ({"num_attention_heads": 33}, "33 heads do not divide"),
+        ({"num_key_value_heads": 5}, "5 heads of keys do not divide 32"),
+        ({"num_attention_heads": -32}, "whole number"),
+        ({"hidden_size": 4096.5}, "whole number"),
+        ({"hidden_size": "4096"}, "whole number"),
+        ({"hidden_size": True}, "whole number"),
+        ({"num_hidden_layers": 0}, "num_hidden_layers is 0"),
+        ({"num_hidden_layers": 10**9}, "num_hidden_layers is"),
+        ({"vocab_size": None}, "does not tell vocab_size"),
+        ({"intermediate_size": 0}, "one column"),
+        ({"num_experts": 4, "num_experts_per_tok": 5}, "1 to 4 experts, not 5"),
+    ],
+)
+def test_an_impossible_model_is_refused(change: dict[str, Any], says: str) -> None:
+    with pytest.raises(InvalidRequest, match=says):
+        from_config(LLAMA_3_8B | change)
+
+
+@pytest.mark.parametrize("count", [0, -7e9, 5, 1e16, float("inf"), float("nan")])
+def test_an_impossible_count_is_refused(count: float) -> None:
+    with pytest.raises(InvalidRequest, match="million"):
+        from_count(count)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([*LLAMA_3_8B, "layer_types", "mlp_only_layers", "text_config", "head_dim"]),
+        st.one_of(st.none(), st.integers(-5, 10**6), st.text(), st.lists(st.integers())),
+    )
+)
+def test_any_config_is_a_shape_or_refused(change: dict[str, Any]) -> None:
+    try:
+        spec = from_config(LLAMA_3_8B | {"num_hidden_layers": 2} | change)
+    except InvalidRequest:
+        return
+    assert num_parameters(spec) > 0
