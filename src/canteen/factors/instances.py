@@ -1,0 +1,85 @@
+"""Machines for rent, and their prices by region and day."""
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from canteen.core.errors import InvalidRequest
+from canteen.core.units import Quantity
+from canteen.factors.hardware import Device, device
+from canteen.factors.table import Row, find, load
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A machine for rent. `device` is the name of its accelerators or, where it has none, of the
+    host that it is a share of; then it is one device."""
+
+    name: str
+    provider: str
+    device: str
+    num_devices: int
+    vcpus: int
+    memory: Quantity
+
+    @property
+    def hardware(self) -> Device:
+        """One of its devices."""
+        kind = device(self.device)
+        return kind if kind.kind == "gpu" else kind.part(self.vcpus / kind.num_threads, self.memory)
+
+    @property
+    def model_memory(self) -> Quantity:
+        """What models can be in: the memory of its devices together."""
+        memory = self.hardware.memory
+        assert memory is not None
+        return memory * self.num_devices
+
+
+def instance(name: str) -> Instance:
+    """The instance of a name, whatever its case; raises InvalidRequest with the nearest names."""
+    known = instances()
+    return known[find(name, known, "instance", "instance")]
+
+
+@cache
+def instances() -> Mapping[str, Instance]:
+    """All known instances by name."""
+    return {row.name: _instance(row) for row in load("instances").rows}
+
+
+def price(machine: Instance, region: str, on: datetime.date) -> Quantity:
+    """USD/h on demand, for Linux. Raises InvalidRequest for a region or day without a price."""
+    rows = [row for row in load("prices").rows if row.name == machine.name]
+    known = sorted({row.text("region") for row in rows})
+    if region not in known:
+        raise InvalidRequest(
+            f"no price of {machine.name} in '{region}' is known; known are "
+            f"{', '.join(known) or 'none'}; give price_usd_per_h",
+            param="region",
+        )
+    for row in rows:
+        if row.text("region") == region and _is_valid(row, on):
+            return row.quantity("price", "D")
+    raise InvalidRequest(
+        f"no price of {machine.name} in {region} on {on} is known; give another day or "
+        "price_usd_per_h",
+        param="as_of",
+    )
+
+
+def _is_valid(row: Row, on: datetime.date) -> bool:
+    since, until = row.date("valid_from"), row.date("valid_to")
+    return (since is None or since <= on) and (until is None or on <= until)
+
+
+def _instance(row: Row) -> Instance:
+    return Instance(
+        row.name,
+        row.text("provider"),
+        row.text("device"),
+        row.count("num_devices"),
+        row.count("vcpus"),
+        row.quantity("memory"),
+    )

@@ -1,0 +1,50 @@
+"""Devices as hosts, and instances as machines for a load."""
+
+import datetime
+
+import pytest
+
+from canteen.core.errors import InvalidRequest
+from canteen.factors.hardware import device
+from canteen.planning import roofline
+from canteen.planning.fleet import Machine
+from canteen.planning.hosts import Served, host, machines
+
+DAY = datetime.date(2026, 11, 1)
+PRIOR = roofline.prior("H100", has_experts=False)
+
+
+def found(needed_bytes: float) -> dict[str, Machine]:
+    served = Served("bf16", False, lambda memory_bytes: int(memory_bytes // needed_bytes))
+    return {one.name: one for one in machines(served, "us-east-1", DAY)}
+
+
+def test_devices_together_have_their_sums() -> None:
+    h100 = device("H100 SXM")
+
+    both = host(h100, 2, "bf16", PRIOR)
+
+    assert both.bandwidth.central == 2 * h100.bandwidth.central
+    assert both.peak.central == 2 * h100.peak["bf16"].central
+    assert both.power_max.central == 2 * h100.power_max.central
+
+
+def test_a_model_is_put_on_as_few_devices_as_hold_it() -> None:
+    assert found(70e9)["p5.48xlarge"].num_devices_used == 1
+    assert found(100e9)["p5.48xlarge"].num_devices_used == 2
+    assert found(100e9)["g5.48xlarge"].num_devices_used == 8
+
+
+def test_a_model_that_no_device_holds_leaves_no_room_for_a_sequence() -> None:
+    assert found(1e12)["p5.48xlarge"].max_sequences == 0
+
+
+def test_a_day_without_prices_has_no_machines() -> None:
+    served = Served("bf16", False, lambda memory_bytes: 1)
+
+    assert list(machines(served, "us-east-1", datetime.date(1990, 1, 1))) == []
+
+
+def test_an_unknown_device_lists_the_nearest() -> None:
+    with pytest.raises(InvalidRequest, match="H100"):
+        device("H10O SXM")
