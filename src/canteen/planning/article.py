@@ -173,7 +173,7 @@ def _as_lambda(facts: Facts) -> Training:
     v100 = Devices(
         num=1,
         peak=facts["V100, speed that Lambda assumed"],
-        power_max=device("V100 SXM").power_max,
+        power_max=device("V100").power_max,
         price=facts["V100, lowest reserved price"],
         flops_share=exact(1.0),
         power_share=exact(1.0),
@@ -183,7 +183,7 @@ def _as_lambda(facts: Facts) -> Training:
 
 
 def _on_h100(facts: Facts, price_per_h: Quantity) -> Training:
-    h100 = device("H100 SXM")
+    h100 = device("H100")
     flops = exact(6.0, "FLOP/token") * facts["GPT-3, parameters"] * facts["GPT-3, training tokens"]
     return training.train(
         flops, training.devices(1, h100.peak["bf16"], h100.power_max, price_per_h)

@@ -1,0 +1,75 @@
+"""Machines for rent: what they have, and what they cost on a day."""
+
+import datetime
+import itertools
+
+import pytest
+
+from canteen.core.errors import InvalidRequest
+from canteen.factors.instances import instance, instances, price
+from canteen.factors.table import load
+
+OCTOBER_2023 = datetime.date(2023, 10, 15)
+TODAY = datetime.date(2026, 11, 23)
+
+
+@pytest.mark.parametrize(
+    ("name", "then", "today"),
+    [
+        ("p5.48xlarge", 98.32, 55.04),
+        ("g5.48xlarge", 16.288, 16.288),
+        ("m7i.48xlarge", 9.6768, 9.6768),
+        ("p4d.24xlarge", 32.7726, 21.9576),
+    ],
+)
+def test_a_price_is_that_of_the_day(name: str, then: float, today: float) -> None:
+    assert price(instance(name), "us-east-1", OCTOBER_2023).central == then
+    assert price(instance(name), "us-east-1", TODAY).central == today
+
+
+def test_a_price_names_its_source_and_its_day() -> None:
+    (told,) = price(instance("p5.48xlarge"), "us-east-1", OCTOBER_2023).inputs
+
+    assert "AWS" in told.source
+    assert told.as_of == "2023-10-15"
+
+
+def test_a_day_before_the_first_price_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="another day"):
+        price(instance("p5.48xlarge"), "us-east-1", datetime.date(2020, 1, 1))
+
+
+def test_a_region_without_a_price_lists_those_that_have_one() -> None:
+    with pytest.raises(InvalidRequest, match="us-east-1"):
+        price(instance("m7i.48xlarge"), "mars-north-1", TODAY)
+
+
+def test_an_unknown_instance_lists_the_nearest_names() -> None:
+    with pytest.raises(InvalidRequest, match=r"p5\.48xlarge"):
+        instance("p5.49xlarge")
+
+
+@pytest.mark.parametrize(
+    ("name", "gigabytes"), [("p5.48xlarge", 640), ("g5.48xlarge", 192), ("m7i.48xlarge", 824.6)]
+)
+def test_a_model_can_be_in_the_memory_of_all_devices(name: str, gigabytes: float) -> None:
+    assert instance(name).model_memory.to("GB").central == pytest.approx(gigabytes, rel=1e-3)
+
+
+def test_every_instance_has_a_device_and_a_price() -> None:
+    priced = {row.name for row in load("prices").rows}
+
+    for one in instances().values():
+        assert one.hardware.peak
+        assert one.name in priced
+
+
+def test_prices_of_a_machine_and_region_do_not_overlap() -> None:
+    spans: dict[tuple[str, str], list[tuple[datetime.date, datetime.date]]] = {}
+    for row in load("prices").rows:
+        span = (row.date("valid_from") or datetime.date.min, row.date("valid_to") or TODAY)
+        spans.setdefault((row.name, row.text("region")), []).append(span)
+
+    for held in spans.values():
+        held.sort()
+        assert all(before[1] < after[0] for before, after in itertools.pairwise(held))
