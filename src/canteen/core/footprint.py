@@ -43,14 +43,15 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """A charge told in what it means; `energy` is at the facility's boundary."""
+    """A charge told in what it means; `energy` is at the facility's boundary. What nothing is
+    known of, for want of a price or a life-cycle figure of the hardware, is None."""
 
     energy: Quantity
     water_site: Quantity
     water_source: Quantity
     carbon_operational: Quantity
-    carbon_embodied: Quantity
-    cost: Quantity
+    carbon_embodied: Quantity | None = None
+    cost: Quantity | None = None
 
 
 @dataclass(frozen=True, slots=True)

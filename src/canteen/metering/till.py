@@ -1,0 +1,119 @@
+"""Where charges are put on bills, and bills become receipts."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from canteen.core.footprint import Charge, Receipt
+from canteen.core.generation import Usage
+from canteen.metering.node import Accounts
+from canteen.metering.rates import Rates
+from canteen.metering.receipt import provenance
+
+# Whoever settles again, as a handler and the door behind it do, does so at once.
+_REMEMBERED = 256
+_HOUR_S = 3600
+
+
+class Book(Protocol):
+    """Where receipts are kept."""
+
+    def add(self, receipt: Receipt) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Which model works for whom. Empty where nobody said."""
+
+    model: str
+    digest: str
+    engine: str
+    caller_id: str = ""
+    conversation_id: str = ""
+    operation: str = ""
+
+
+@dataclass(slots=True)
+class _Bill:
+    order: Order
+    charge: Charge | None = None
+    usage: Usage = field(default_factory=Usage)
+
+
+class Till:
+    """The bills of all requests under way. `meter` names what counts the energy."""
+
+    def __init__(
+        self,
+        rates: Rates,
+        meter: str,
+        *,
+        accounts: Callable[[], Accounts],
+        book: Book,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._rates = rates
+        self._accounts = accounts
+        self._book = book
+        self._clock = clock
+        self._provenance = provenance(rates.footprint(Charge(1, 0, 1, 0)), meter)
+        self._bills: dict[str, _Bill] = {}
+        self._settled: OrderedDict[str, Receipt] = OrderedDict()
+        self._hour = -1
+        self._idle_uj = self._requests_uj = 0
+
+    def open(self, receipt_id: str, order: Order) -> None:
+        """A model is about to work for a request. Opening again, as a request of several parts
+        does, changes nothing."""
+        self._bills.setdefault(receipt_id, _Bill(order))
+
+    def knows(self, receipt_id: str) -> bool:
+        """Whether there is a bill, or a receipt not long ago."""
+        return receipt_id in self._bills or receipt_id in self._settled
+
+    def add(self, receipt_id: str, charge: Charge, usage: Usage) -> None:
+        """A part of a request has ended. What comes after the receipt is on no bill."""
+        bill = self._bills.get(receipt_id)
+        if bill is not None:
+            bill.charge = (bill.charge or Charge()) + charge
+            bill.usage += usage
+
+    def settle(self, receipt_id: str) -> Receipt | None:
+        """The receipt, the same one each time; None where no model worked."""
+        bill = self._bills.pop(receipt_id, None)
+        if bill is None or bill.charge is None:
+            return self._settled.get(receipt_id)
+        ended_s = self._clock()
+        receipt = Receipt(
+            id=receipt_id,
+            model=bill.order.model,
+            digest=bill.order.digest,
+            engine=bill.order.engine,
+            caller_id=bill.order.caller_id,
+            ended_s=ended_s,
+            usage=bill.usage,
+            charge=bill.charge,
+            footprint=self._rates.footprint(bill.charge),
+            operation=bill.order.operation,
+            conversation_id=bill.order.conversation_id,
+            idle_share_uj=self._idle_share_uj(bill.charge.energy_uj, ended_s),
+            provenance=self._provenance,
+        )
+        self._settled[receipt_id] = receipt
+        if len(self._settled) > _REMEMBERED:
+            self._settled.popitem(last=False)
+        self._book.add(receipt)
+        return receipt
+
+    def _idle_share_uj(self, energy_uj: int, now_s: float) -> int:
+        """A part of the idle energy of this hour so far, in proportion to the own energy."""
+        booked = self._accounts().energy_uj
+        if now_s // _HOUR_S != self._hour:
+            self._hour = int(now_s // _HOUR_S)
+            self._idle_uj = booked["idle"]
+            self._requests_uj = booked["requests"] - energy_uj
+        idle_uj = booked["idle"] - self._idle_uj
+        requests_uj = max(booked["requests"] - self._requests_uj, energy_uj)
+        return idle_uj * energy_uj // requests_uj if requests_uj else 0
