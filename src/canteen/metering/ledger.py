@@ -1,0 +1,280 @@
+"""The ledger: receipts and accounts, written to a database in batches by a thread of its own."""
+
+import hashlib
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from canteen.core.footprint import Receipt
+from canteen.metering.node import ACCOUNTS, Accounts
+from canteen.metering.rates import Rates
+from canteen.metering.store import NewerDatabase, connect, migrate, upsert
+
+logger = logging.getLogger(__name__)
+
+# A batch is written this often, so a killed process loses less than a second of receipts.
+_EVERY_S = 0.5
+# While all is idle, the idle account is written this often, to let a disk sleep.
+_IDLE_EVERY_S = 30.0
+# Another gateway's run that nobody has seen for so long is over.
+_GONE_AFTER_S = 300.0
+# So many receipts wait while the database cannot be written; what is over is not kept.
+_MOST_PENDING = 20_000
+_HOUR_S = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What is to be written: receipts, and the accounts as they stood with them."""
+
+    receipts: list[Receipt]
+    accounts: Accounts
+
+
+class Ledger:
+    """Till's book. `add` and `tick` cost microseconds; the writing is a thread's.
+
+    Where the database is full, locked or read-only, the service goes on: receipts wait, and those
+    beyond what can be kept are accounted as unattributed. `trouble` says what is wrong.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        rates: Rates,
+        meter: str,
+        accounts: Callable[[], Accounts],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.trouble = ""
+        self._engine = connect(url)
+        self._told = msgspec.json.encode(rates).decode()
+        self._meter = meter
+        self._rates_id = hashlib.sha256((meter + self._told).encode()).hexdigest()
+        self._accounts = accounts
+        self._clock = clock
+        self._run_id = uuid.uuid4().hex
+        self._started_s = clock()
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._wake = threading.Event()
+        self._is_closing = False
+        self._is_begun = False
+        self._pending: list[Receipt] = []
+        self._latest = accounts()
+        # Of this run: energy on receipts that were written, that was lost, and per hour booked.
+        self._receipted_uj = self._lost_uj = 0
+        self._hour = int(self._started_s // _HOUR_S)
+        self._before: dict[str, int] = dict.fromkeys(ACCOUNTS, 0)
+        self._written_s = 0.0
+        self._written: dict[str, int] = dict(self._before)
+        self._thread = threading.Thread(target=self._write_on, name="ledger", daemon=True)
+
+    def start(self) -> None:
+        """Open the database and begin; raises NewerDatabase. Any other trouble is told, and
+        tried again."""
+        try:
+            self._try_to_write()
+        except NewerDatabase:
+            self._engine.dispose()
+            raise
+        self._thread.start()
+
+    def add(self, receipt: Receipt) -> None:
+        """Keep a receipt."""
+        with self._lock:
+            self._pending.append(receipt)
+            self._latest = self._accounts()
+            if len(self._pending) > _MOST_PENDING:
+                self._lost_uj += self._pending.pop(0).charge.energy_uj
+
+    def tick(self) -> None:
+        """Note how the accounts stand; to be called each second."""
+        with self._lock:
+            self._latest = self._accounts()
+
+    def flush(self) -> None:
+        """Write what is there, so that a reader sees it. Blocks; not for an event loop."""
+        self._written_s = 0.0
+        self._try_to_write()
+
+    def close(self) -> None:
+        """Write all there is, and end the run: what has no receipt now is unattributed."""
+        self._is_closing = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.tick()
+        self.flush()
+        try:
+            with self._engine.begin() as connection:
+                _end_run(connection, self._run_id)
+        except SQLAlchemyError as error:
+            self._say(error)
+        self._engine.dispose()
+
+    def _write_on(self) -> None:
+        while not self._is_closing:
+            self._wake.wait(_EVERY_S)
+            self._try_to_write()
+
+    def _try_to_write(self) -> None:
+        with self._writing:
+            batch = self._take()
+            if batch is None:
+                return
+            try:
+                self._write(batch)
+                self.trouble = ""
+            except SQLAlchemyError as error:
+                self._say(error)
+                with self._lock:
+                    self._pending[:0] = batch.receipts
+
+    def _take(self) -> _Batch | None:
+        """The next batch, None where there is nothing to tell yet."""
+        with self._lock:
+            latest, receipts = self._latest, self._pending
+            busy = {name: uj for name, uj in latest.energy_uj.items() if name != "idle"}
+            is_news = any(uj != self._written[name] for name, uj in busy.items())
+            if not (receipts or is_news or self._clock() - self._written_s >= _IDLE_EVERY_S):
+                return None
+            self._pending = []
+            return _Batch(receipts, latest)
+
+    def _write(self, batch: _Batch) -> None:
+        now_s = self._clock()
+        energy_uj: dict[str, int] = {name: batch.accounts.energy_uj[name] for name in ACCOUNTS}
+        energy_uj["requests"] -= self._lost_uj
+        energy_uj["unattributed"] += self._lost_uj
+        before, hour = self._before, int(now_s // _HOUR_S)
+        if hour != self._hour:
+            before = self._written
+        receipted_uj = self._receipted_uj + sum(one.charge.energy_uj for one in batch.receipts)
+        booked: dict[str, int] = {name: energy_uj[name] - before[name] for name in ACCOUNTS}
+        self._begin()
+        with self._engine.begin() as connection:
+            upsert(
+                connection,
+                "receipts",
+                ("id",),
+                [_row(one, self._rates_id) for one in batch.receipts],
+            )
+            row = {"run_id": self._run_id, "hour": hour, **booked}
+            upsert(connection, "accounts", ("run_id", "hour"), [row], ACCOUNTS)
+            connection.execute(
+                text("UPDATE runs SET seen_s = :now, open_uj = :open WHERE id = :id"),
+                {"now": now_s, "open": energy_uj["requests"] - receipted_uj, "id": self._run_id},
+            )
+        self._before, self._hour = before, hour
+        self._written, self._written_s = energy_uj, now_s
+        self._receipted_uj = receipted_uj
+
+    def _begin(self) -> None:
+        """Once the database answers: bring it up to date, end dead runs, and write this one."""
+        if self._is_begun:
+            return
+        migrate(self._engine)
+        with self._engine.begin() as connection:
+            rates = {"id": self._rates_id, "rates": self._told, "meter": self._meter}
+            upsert(connection, "rates", ("id",), [rates])
+            for run_id in _dead_runs(connection, self._clock()):
+                _end_run(connection, run_id)
+            run = {
+                "id": self._run_id,
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+                "started_s": self._started_s,
+                "seen_s": self._clock(),
+                "is_over": 0,
+                "open_uj": 0,
+            }
+            upsert(connection, "runs", ("id",), [run])
+        self._is_begun = True
+
+    def _say(self, error: SQLAlchemyError) -> None:
+        """Tell what is wrong, once."""
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        if reason != self.trouble:
+            logger.error("receipts cannot be written now: %s", reason)
+        self.trouble = reason
+
+
+def _row(receipt: Receipt, rates_id: str) -> dict[str, Any]:
+    usage, charge = receipt.usage, receipt.charge
+    return {
+        "id": receipt.id,
+        "rates_id": rates_id,
+        "ended_s": receipt.ended_s,
+        "hour": int(receipt.ended_s // _HOUR_S),
+        "model": receipt.model,
+        "digest": receipt.digest,
+        "engine": receipt.engine,
+        "caller_id": receipt.caller_id,
+        "conversation_id": receipt.conversation_id,
+        "operation": receipt.operation,
+        "phase": receipt.phase,
+        "prompt_tokens": usage.prompt_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "queue_s": usage.queue_s,
+        "prefill_s": usage.prefill_s,
+        "decode_s": usage.decode_s,
+        "prefill_uj": charge.prefill_uj,
+        "decode_uj": charge.decode_uj,
+        "prefill_us": charge.prefill_us,
+        "decode_us": charge.decode_us,
+        "idle_share_uj": receipt.idle_share_uj,
+    }
+
+
+def _dead_runs(connection: Connection, now_s: float) -> list[str]:
+    """Runs that ended without saying so: killed ones."""
+    asked = text("SELECT id, host, pid, seen_s FROM runs WHERE is_over = 0")
+    return [
+        run_id
+        for run_id, host, pid, seen_s in connection.execute(asked)
+        if seen_s < now_s - _GONE_AFTER_S or (host == socket.gethostname() and not _lives(pid))
+    ]
+
+
+def _lives(pid: int) -> bool:
+    """Whether another process than this has the id, which a container gives anew."""
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _end_run(connection: Connection, run_id: str) -> None:
+    """What was measured for requests without a receipt becomes unattributed, the latest first."""
+    run = {"id": run_id}
+    asked = text("SELECT open_uj FROM runs WHERE id = :id AND is_over = 0")
+    open_uj = connection.execute(asked, run).scalar_one_or_none() or 0
+    hours = text("SELECT hour, requests FROM accounts WHERE run_id = :id ORDER BY hour DESC")
+    for hour, requests_uj in connection.execute(hours, run).all():
+        moved_uj = min(open_uj, requests_uj)
+        connection.execute(
+            text(
+                "UPDATE accounts SET requests = requests - :moved, "
+                "unattributed = unattributed + :moved WHERE run_id = :id AND hour = :hour"
+            ),
+            {"moved": moved_uj, "hour": hour, **run},
+        )
+        open_uj -= moved_uj
+    connection.execute(text("UPDATE runs SET is_over = 1, open_uj = 0 WHERE id = :id"), run)

@@ -1,0 +1,1 @@
+"""Numbered steps of the database's tables, in SQL that SQLite and PostgreSQL both read."""

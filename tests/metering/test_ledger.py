@@ -1,0 +1,171 @@
+"""Receipts are kept, and their sums agree with the accounts; on SQLite and on PostgreSQL."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from canteen.core.errors import InvalidRequest
+from canteen.metering import sums
+from canteen.metering.ledger import Ledger
+from canteen.metering.store import NewerDatabase, connect
+from tests.metering.books import RATES, Books
+
+BIN = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL of this module's own, as a user without privileges."""
+    if BIN is None:
+        pytest.skip("no PostgreSQL")
+    folder = Path(tempfile.mkdtemp(prefix="canteen-pg-"))
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    as_user = nobody if os.getuid() == 0 else []
+    if as_user:
+        os.chown(folder, 65534, 65534)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    data = str(folder / "data")
+    made = [*as_user, str(BIN / "initdb"), "-D", data, "-A", "trust", "-U", "canteen", "-N"]
+    subprocess.run(made, check=True, capture_output=True, cwd=folder)
+    options = f"-F -p {port} -h 127.0.0.1 -k {folder}"
+    control = [*as_user, str(BIN / "pg_ctl"), "-D", data, "-w"]
+    started = [*control, "-o", options, "-l", str(folder / "log"), "start"]
+    subprocess.run(started, check=True, capture_output=True, cwd=folder)
+    yield f"postgresql://canteen@127.0.0.1:{port}/postgres"
+    subprocess.run(
+        [*control, "-m", "immediate", "stop"], check=True, capture_output=True, cwd=folder
+    )
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'canteen.db'}"
+    where = str(request.getfixturevalue("postgres"))
+    engine = connect(where)
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+    return where
+
+
+def opened(url: str, books: Books) -> Ledger:
+    ledger = Ledger(url, RATES, "modelled", books.accounts, books.clock)
+    ledger.start()
+    return ledger
+
+
+def asked(url: str, by: str) -> dict[str, object]:
+    engine = connect(url)
+    try:
+        return sums.sums(engine, by, sums.Span())
+    finally:
+        engine.dispose()
+
+
+def test_what_is_kept_at_the_end_is_there_at_the_next_start(url: str) -> None:
+    books = Books()
+    ledger = opened(url, books)
+    receipt = books.receipt(1, conversation_id="talk")
+    ledger.add(receipt)
+    ledger.close()
+
+    engine = connect(url)
+    kept = sums.receipt(engine, receipt.id)
+    engine.dispose()
+
+    assert kept is not None
+    assert kept.charge == receipt.charge
+    assert kept.footprint == receipt.footprint
+    assert kept.conversation_id == "talk"
+
+
+def test_what_a_killed_run_measured_without_a_receipt_is_unattributed(url: str) -> None:
+    books = Books()
+    killed = opened(url, books)
+    killed.add(books.receipt(1, 5, 5))
+    books.energy_uj["requests"] += 90
+    killed.tick()
+    killed.flush()
+
+    next_one = opened(url, Books())
+    told = asked(url, "account")
+    next_one.close()
+    killed.close()
+
+    assert told["requests_uj"] == 10
+    assert told["unattributed_uj"] == 90
+    assert told["meter_uj"] == 100
+
+
+def test_a_database_of_a_later_release_is_refused(url: str) -> None:
+    opened(url, Books()).close()
+    engine = connect(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE schema_version SET version = 99"))
+    engine.dispose()
+
+    with pytest.raises(NewerDatabase, match="schema 99"):
+        opened(url, Books())
+
+
+def test_an_unknown_grouping_names_the_nearest() -> None:
+    with pytest.raises(InvalidRequest, match="did you mean 'model'"):
+        sums.sums(connect("sqlite://"), "modle", sums.Span())
+
+
+def test_where_nothing_can_be_written_the_service_goes_on_and_says_so(tmp_path: Path) -> None:
+    books = Books()
+    ledger = opened(f"sqlite:///{tmp_path / 'missing' / 'canteen.db'}", books)
+    ledger.add(books.receipt(1))
+    ledger.flush()
+
+    assert "unable to open" in ledger.trouble
+
+    (tmp_path / "missing").mkdir()
+    ledger.close()
+
+    assert asked(f"sqlite:///{tmp_path / 'missing' / 'canteen.db'}", "account")["requests_uj"] == 3
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("ab"), st.sampled_from("xy"), st.integers(0, 10**12), st.integers(0, 9)
+        ),
+        max_size=8,
+    )
+)
+def test_all_sums_agree_with_each_other_and_with_the_accounts(
+    made: list[tuple[str, str, int, int]],
+) -> None:
+    books = Books()
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/canteen.db"
+        ledger = opened(url, books)
+        for number, (model, key, decode_uj, hours) in enumerate(made):
+            books.now_s += 3600 * hours
+            ledger.add(books.receipt(number, 7, decode_uj, model=model, caller_id=key))
+        ledger.close()
+        groupings = [asked(url, by)["sums"] for by in ("model", "key", "hour", "conversation")]
+        booked = asked(url, "account")
+
+    whole = sum(7 + decode_uj for _, _, decode_uj, _ in made)
+    for groups in groupings:
+        assert isinstance(groups, list)
+        assert sum(sum(group["energy_uj"].values()) for group in groups) == whole
+    assert booked["requests_uj"] == booked["meter_uj"] == whole
