@@ -61,6 +61,50 @@ def test_each_sixth_layer_of_gemma_3_sees_everything() -> None:
     assert windows[:6] == [1024] * 5 + [None]
 
 
+def test_a_header_of_gpt_oss_has_a_window_in_each_second_layer() -> None:
+    header = {
+        "general.architecture": "gpt-oss",
+        "gpt-oss.block_count": 4,
+        "gpt-oss.context_length": 131072,
+        "gpt-oss.embedding_length": 2880,
+        "gpt-oss.feed_forward_length": 2880,
+        "gpt-oss.attention.head_count": 64,
+        "gpt-oss.attention.head_count_kv": 8,
+        "gpt-oss.attention.key_length": 64,
+        "gpt-oss.attention.sliding_window": 128,
+    }
+
+    windows = [layer.window for layer in from_gguf(header, 201088, is_tied=False).layers]
+    assert windows == [128, None, 128, None]
+
+
+def test_a_header_with_latent_attention_tells_the_sizes_of_its_heads() -> None:
+    header = {
+        "general.architecture": "deepseek2",
+        "deepseek2.block_count": 61,
+        "deepseek2.context_length": 163840,
+        "deepseek2.embedding_length": 7168,
+        "deepseek2.feed_forward_length": 18432,
+        "deepseek2.attention.head_count": 128,
+        "deepseek2.attention.head_count_kv": 1,
+        "deepseek2.attention.key_length": 576,
+        "deepseek2.attention.value_length": 512,
+        "deepseek2.attention.key_length_mla": 192,
+        "deepseek2.attention.value_length_mla": 128,
+        "deepseek2.attention.kv_lora_rank": 512,
+        "deepseek2.attention.q_lora_rank": 1536,
+        "deepseek2.rope.dimension_count": 64,
+        "deepseek2.expert_count": 256,
+        "deepseek2.expert_used_count": 8,
+        "deepseek2.expert_shared_count": 1,
+        "deepseek2.expert_feed_forward_length": 2048,
+        "deepseek2.leading_dense_block_count": 3,
+    }
+
+    spec = from_gguf(header, 129280, is_tied=False)
+    assert num_parameters(spec) == num_parameters(from_config(DEEPSEEK_V3))
+
+
 @given(st.floats(2e6, 1e14))
 def test_a_bare_count_comes_out_again_and_is_said_to_be_assumed(count: float) -> None:
     spec = from_count(count)

@@ -110,3 +110,11 @@ def test_int8_keeps_a_scale_for_each_output() -> None:
 def test_an_unknown_format_lists_the_nearest() -> None:
     with pytest.raises(InvalidRequest, match=r"'Q4_K_X'.*Q4_K_[MS]"):
         weights_format("Q4_K_X", LLAMA)
+
+
+def test_an_embedding_with_an_output_beside_it_is_no_output_even_if_the_config_is_silent() -> None:
+    told = from_config(LLAMA_3_8B)
+    silent = from_config(LLAMA_3_8B | {"tie_word_embeddings": None})
+    form = weights_format("Q4_K_M", silent)
+
+    assert quantization.weights_bytes(silent, form, is_tied=False) == num_bytes(told, "Q4_K_M")

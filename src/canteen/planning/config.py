@@ -90,6 +90,15 @@ _ENCODERS = frozenset({"bert", "nomic-bert", "roberta", "xlm-roberta"})
 _BIASED_ATTENTION = frozenset({"qwen2", "qwen2_moe"})
 _QK_NORMED = frozenset({"qwen3", "qwen3_moe", "gemma3", "gemma3_text"})
 _TIED = frozenset({"gpt2", "gpt3", "gemma", "gemma2", "gemma3", "gemma3_text", "bert", "opt"})
+# Each so many layers one sees everything, the others a window; headers do not say it.
+_SEES_ALL_EVERY = {
+    "gemma2": 2,
+    "gemma3": 6,
+    "gemma3_text": 6,
+    "gpt_oss": 2,
+    "gpt-oss": 2,
+    "cohere2": 4,
+}
 _DTYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 _GGUF_KEYS = {
     "block_count": "num_hidden_layers",
@@ -101,6 +110,9 @@ _GGUF_KEYS = {
     "attention.head_count_kv": "num_key_value_heads",
     "attention.key_length": "head_dim",
     "attention.value_length": "value_dim",
+    # With latent attention the plain lengths are those of the cache, and these the heads'.
+    "attention.key_length_mla": "head_dim",
+    "attention.value_length_mla": "value_dim",
     "attention.sliding_window": "sliding_window",
     "attention.kv_lora_rank": "kv_lora_rank",
     "attention.q_lora_rank": "q_lora_rank",
@@ -218,8 +230,7 @@ def _window(config: Mapping[str, Any], sizes: _Sizes, index: int) -> int | None:
     if kinds := _list(config, "layer_types"):
         return window if kinds[index % len(kinds)] == "sliding_attention" else None
     kind = config["model_type"]
-    # Gemma 2 sees all in each second layer, Gemma 3 in each sixth, and their configs need not say.
-    usual = {"gemma2": 2}.get(kind, 6 if kind.startswith("gemma3") else None)
+    usual = _SEES_ALL_EVERY.get(kind)
     every = sizes.get("sliding_window_pattern") or usual
     return None if every and (index + 1) % every == 0 else window
 

@@ -86,10 +86,9 @@ def mixed(mixture: str, tensor: Tensor, spec: ModelSpec) -> str:
     if tensor.kind in PLAIN:
         return "F32"
     mix = _Mix(mixture, spec)
-    kind = tensor.kind
-    if kind == "output" or (kind == "token_embd" and spec.is_tied is not False):
+    if tensor.is_output:
         return mix.output(tensor)
-    return _fitting(mix.of(kind.removesuffix("_exps"), tensor), tensor)
+    return _fitting(mix.of(tensor.kind.removesuffix("_exps"), tensor), tensor)
 
 
 class _Mix:

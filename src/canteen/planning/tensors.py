@@ -16,7 +16,8 @@ EXPERTS = frozenset({"ffn_gate_exps", "ffn_up_exps", "ffn_down_exps"})
 class Tensor:
     """A weight: `rows` outputs of `cols` inputs, the quantized direction, `copies` times.
 
-    `layer` is -1 outside the blocks. `type` is its type in a real file, empty in a plan.
+    `layer` is -1 outside the blocks. `is_output` tells what makes the logits, which may be the
+    input embedding. `type` is its type in a real file, empty in a plan.
     """
 
     kind: str
@@ -24,6 +25,7 @@ class Tensor:
     cols: int
     layer: int = -1
     copies: int = 1
+    is_output: bool = False
     type: str = ""
 
     @property
@@ -35,9 +37,11 @@ class Tensor:
 def tensors(spec: ModelSpec, *, is_tied: bool) -> list[Tensor]:
     """All weights of a shape; tied, the output is the input embedding."""
     hidden = spec.hidden_size
-    made = [Tensor("token_embd", spec.vocab_size, hidden), Tensor("vector", 1, hidden)]
-    if not is_tied and spec.has_cache:
-        made.append(Tensor("output", spec.vocab_size, hidden))
+    has_output = spec.has_cache and not is_tied
+    embedding = Tensor("token_embd", spec.vocab_size, hidden, is_output=not has_output)
+    made = [embedding, Tensor("vector", 1, hidden)]
+    if has_output:
+        made.append(Tensor("output", spec.vocab_size, hidden, is_output=True))
     if spec.num_positions:
         made.append(Tensor("position_embd", spec.num_positions, hidden))
     for index, layer in enumerate(spec.layers):
