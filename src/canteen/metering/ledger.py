@@ -16,6 +16,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from canteen.core.footprint import Receipt
+from canteen.metering import sums
 from canteen.metering.node import ACCOUNTS, Accounts
 from canteen.metering.rates import Rates
 from canteen.metering.store import NewerDatabase, connect, migrate, upsert
@@ -107,6 +108,16 @@ class Ledger:
         """Write what is there, so that a reader sees it. Blocks; not for an event loop."""
         self._written_s = 0.0
         self._try_to_write()
+
+    def receipt(self, receipt_id: str) -> Receipt | None:
+        """The receipt of an id, None where there is none. Blocks."""
+        self.flush()
+        return sums.receipt(self._engine, receipt_id)
+
+    def sums(self, by: str, span: sums.Span) -> dict[str, Any]:
+        """Sums up to now; raises InvalidRequest for an unknown `by`. Blocks."""
+        self.flush()
+        return sums.sums(self._engine, by, span)
 
     def close(self) -> None:
         """Write all there is, and end the run: what has no receipt now is unattributed."""

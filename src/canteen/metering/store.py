@@ -1,13 +1,17 @@
 """The SQL seam: the ledger's tables on SQLite or PostgreSQL, brought up to date when opened."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from canteen.core.errors import CanteenError, InvalidRequest
+from canteen.core.errors import CanteenError, EngineError, InvalidRequest
+
+logger = logging.getLogger(__name__)
 
 # How long SQLite waits for another program that writes.
 _BUSY_MS = 5000
@@ -64,6 +68,20 @@ def migrate(engine: Engine) -> None:
                 if statement.strip():
                     connection.execute(text(statement))
         connection.execute(text("UPDATE schema_version SET version = :new"), {"new": len(steps)})
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection for questions; raises EngineError where the database does not answer."""
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        logger.error("the ledger cannot be read: %s", error)
+        raise EngineError(
+            "the ledger cannot be read now; see CANTEEN_DATABASE and CANTEEN_HOME, and the log",
+            code="ledger_unavailable",
+        ) from error
 
 
 def schema_version(connection: Connection) -> int:

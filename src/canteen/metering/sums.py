@@ -17,6 +17,7 @@ from canteen.core.units import Quantity
 from canteen.metering.node import ACCOUNTS
 from canteen.metering.rates import Rates
 from canteen.metering.receipt import footprint_json, provenance
+from canteen.metering.store import reading
 
 _COLUMNS = {
     "model": "model",
@@ -55,7 +56,7 @@ def receipt(engine: Engine, receipt_id: str) -> Receipt | None:
         "SELECT receipts.*, rates.rates AS slopes, rates.meter AS meter FROM receipts "
         "JOIN rates ON rates.id = receipts.rates_id WHERE receipts.id = :id"
     )
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         row = connection.execute(asked, {"id": receipt_id}).mappings().one_or_none()
     if row is None:
         return None
@@ -104,7 +105,7 @@ def _groups(engine: Engine, by: str, span: Span) -> list[dict[str, Any]]:
         "SUM(decode_us) AS decode_us FROM receipts "
         "WHERE ended_s >= :since AND ended_s < :until GROUP BY 1, 2 ORDER BY 1"
     )
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         rows = connection.execute(asked, _bounds(span)).mappings().all()
         known = connection.execute(text("SELECT id, rates FROM rates")).all()
     slopes: dict[str, str] = {row[0]: row[1] for row in known}
@@ -141,7 +142,7 @@ def _phases(engine: Engine, span: Span) -> list[dict[str, Any]]:
         "SELECT COALESCE(SUM(prefill_uj), 0), COALESCE(SUM(decode_uj), 0) FROM receipts "
         "WHERE ended_s >= :since AND ended_s < :until"
     )
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         prefill_uj, decode_uj = connection.execute(asked, _bounds(span)).one()
     booked = _accounts(engine, span)
     others: dict[str, int] = {name: booked[f"{name}_uj"] for name in ACCOUNTS if name != "requests"}
@@ -159,7 +160,7 @@ def _accounts(engine: Engine, span: Span) -> dict[str, Any]:
         "since": int(span.since_s // _HOUR_S),
         "until": min(int(span.until_s // _HOUR_S), 2**31 - 1),
     }
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         row = connection.execute(asked, hours).one()
     booked = {f"{name}_uj": int(uj) for name, uj in zip(ACCOUNTS, row, strict=True)}
     return {"by": "account", **booked, "meter_uj": sum(booked.values())}

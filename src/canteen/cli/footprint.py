@@ -1,0 +1,91 @@
+"""`canteen footprint`: what was eaten and drunk, today and this month."""
+
+import csv
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from canteen.cli import store
+
+_BARS = "▁▂▃▄▅▆▇█"
+_CHOICES = ("model", "key", "phase", "hour", "day", "conversation", "account")
+
+
+@click.command
+@click.option("--by", type=click.Choice(_CHOICES), help="Sum by this, not today and this month.")
+@click.option("--since", help="From this date or time (ISO 8601, UTC) on.")
+@click.option("--until", help="Before this date or time.")
+@click.option("--csv", "is_csv", is_flag=True, help="Print CSV.")
+@store.as_json
+def command(
+    by: str | None, since: str | None, until: str | None, is_csv: bool, is_json: bool
+) -> None:
+    """Say what the answers ate and drank: energy, water, carbon, money."""
+    today = datetime.now(UTC).date()
+    if by is None and since is None and until is None and not is_csv:
+        told = {
+            "today": _sums("day", today.isoformat(), None),
+            "month": _sums("day", today.replace(day=1).isoformat(), None),
+        }
+        if is_json:
+            store.echo_json(told)
+            return
+        _show(told["month"])
+        return
+    summed = _sums(by or "model", since, until)
+    if is_json:
+        store.echo_json(summed)
+    elif is_csv:
+        rows = _rows(summed)
+        csv.writer(sys.stdout).writerows([rows[0], *rows[1]])
+    else:
+        _show(summed)
+
+
+def _sums(by: str, since: str | None, until: str | None) -> dict[str, Any]:
+    """From the database, where a running service writes at most a second late."""
+    from canteen.metering import sums
+    from canteen.metering.store import connect
+
+    settings = store.settings()
+    engine = connect(settings.database or f"sqlite:///{settings.home / 'canteen.db'}")
+    try:
+        return sums.sums(engine, by, sums.Span.told(since, until))
+    finally:
+        engine.dispose()
+
+
+def _show(summed: dict[str, Any]) -> None:
+    headings, rows = _rows(summed)
+    if not rows:
+        click.echo("nothing was eaten in this time")
+        return
+    store.echo_table([heading.upper() for heading in headings], rows)
+    energies = [sum(one["energy_uj"].values()) for one in summed.get("sums", ()) if "tokens" in one]
+    if sys.stdout.isatty() and summed["by"] in ("hour", "day"):
+        click.echo(_sparkline(energies))
+
+
+def _rows(summed: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    by = summed["by"]
+    if by == "account":
+        return ["account", "uj"], [[key, str(uj)] for key, uj in summed.items() if key != "by"]
+    if by == "phase":
+        rows = [[one["phase"], str(one["energy_uj"])] for one in summed["sums"]]
+        return ["phase", "energy_uj"], rows
+    headings = [by, "requests", "energy_wh", "site_ml", "source_ml", "carbon_g", "cost_usd"]
+    return headings, [_row(by, one) for one in summed["sums"]]
+
+
+def _row(by: str, one: dict[str, Any]) -> list[str]:
+    water = one["water_ml"]
+    figures = (one["energy_wh"], water["site"], water["source"], one["carbon_g"], one["cost_usd"])
+    told = [f"{figure['central']:.4g}" if figure else "" for figure in figures]
+    return [str(one[by]), str(one["requests"]), *told]
+
+
+def _sparkline(values: list[int]) -> str:
+    most = max(values) or 1
+    return "".join(_BARS[value * (len(_BARS) - 1) // most] for value in values)
