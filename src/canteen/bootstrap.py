@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 
 from canteen.core.engine import Embedder, Engine
@@ -16,21 +17,38 @@ from canteen.core.generation import (
     SamplingParams,
 )
 from canteen.core.model import ModelCard, Progress, full_name
+from canteen.core.units import Boundary, Input, Quantity, exact, sourced
 from canteen.core.version import VERSION
 from canteen.engines import registry
 from canteen.engines.process import Worker, WorkerEmbedder, WorkerEngine
+from canteen.factors import instances, places, site
+from canteen.factors.hardware import Device
+from canteen.metering.accounting import Accounting
+from canteen.metering.attribution import StepCost
+from canteen.metering.ledger import Ledger
+from canteen.metering.meter import Meter
 from canteen.metering.metrics import Metrics
+from canteen.metering.probes.auto import PROCESSOR, choose
+from canteen.metering.probes.declared import Declared
+from canteen.metering.probes.modelled import Modelled
+from canteen.metering.rates import Price, rates
+from canteen.metering.till import Order, Till
+from canteen.planning import config, hosts, quantization, roofline
+from canteen.planning.reading import reading
+from canteen.planning.this_host import processor, this_host
 from canteen.runtime.admission import Limited, LimitedEmbedder
 from canteen.runtime.budget import Budget
 from canteen.runtime.catalog import Catalog
 from canteen.runtime.figures import Figures
 from canteen.runtime.gate import Gate, Limits
-from canteen.runtime.memory import GB, budget_bytes
+from canteen.runtime.memory import GB, budget_bytes, machine_bytes
 from canteen.runtime.pool import Pool
 from canteen.runtime.pull import Puller
 from canteen.runtime.slot import Health, LoadedModel, Served
 from canteen.settings import Settings
 from canteen.tasks.generate import generate
+
+_AT_PLUG = Boundary(energy="it", time="active")
 
 
 @dataclass(slots=True)
@@ -45,11 +63,22 @@ class Services:
     pool: Pool
     puller: Puller
     metrics: Metrics
+    accounting: Accounting
     waiting: set[str]
     version: str = VERSION
     started_s: float = field(default_factory=time.time)
     is_draining: bool = False
     is_warm: bool = False
+
+    @property
+    def till(self) -> Till:
+        """Where the receipts are made out; by who asks with a `receipt_id`."""
+        return self.accounting.till
+
+    @property
+    def ledger(self) -> Ledger:
+        """Where the receipts are kept."""
+        return self.accounting.ledger
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Chunk]:
         """Answer a request with the model it names, which is loaded if need be.
@@ -58,6 +87,7 @@ class Services:
         """
         card = self._card(request.model, "generator")
         request = self._bounded(request)
+        self._order(request, card)
         started_s = time.monotonic()
         async with (
             self._waiting(request.id),
@@ -74,6 +104,7 @@ class Services:
     async def embed(self, request: EmbeddingRequest) -> Embeddings:
         """Embed texts with the model the request names."""
         card = self._card(request.model, "embedder")
+        self._order(request, card)
         started_s = time.monotonic()
         async with (
             self._waiting(request.id),
@@ -127,8 +158,21 @@ class Services:
         return self.puller.pull(what, name, over_http=over_http)
 
     async def close(self) -> None:
-        """End every worker."""
+        """End every worker, and write everything down."""
         await self.pool.close()
+        await self.accounting.close()
+
+    def _order(self, request: GenerationRequest | EmbeddingRequest, card: ModelCard) -> None:
+        """Open the bill."""
+        order = Order(
+            model=card.name,
+            digest=card.digest,
+            engine=card.engine,
+            caller_id=request.caller_id,
+            conversation_id=request.conversation_id,
+            operation=request.operation,
+        )
+        self.till.open(request.receipt_id, order)
 
     @asynccontextmanager
     async def _waiting(self, request_id: str) -> AsyncIterator[None]:
@@ -161,14 +205,18 @@ def build(settings: Settings) -> Services:
     metrics = Metrics()
     waiting: set[str] = set()
     limits = Limits(settings.max_queue, settings.max_queue_tokens, settings.max_queue_s)
+    host = this_host(machine_bytes(), processor())
+    books = _accounting(settings, host)
 
     async def create(card: ModelCard) -> tuple[Served, Health]:
-        worker = Worker(card.engine, _options(settings, catalog, card))
+        books.start()
+        listener = books.node.consumer(_step_cost(card, host))
+        worker = Worker(card.engine, _options(settings, catalog, card), listener)
         loaded = await worker.start()
         if registry.is_embedder(card.engine):
-            embedder: Embedder = WorkerEmbedder(worker, loaded)
+            embedder: Embedder = books.metered_embedder(WorkerEmbedder(worker, loaded))
             return LimitedEmbedder(embedder, Gate(1, limits, waiting.discard)), worker
-        engine: Engine = WorkerEngine(worker, loaded)
+        engine: Engine = books.metered(WorkerEngine(worker, loaded))
         gate = Gate(engine.capabilities.max_num_seqs, limits, waiting.discard)
         return Limited(engine, gate), worker
 
@@ -185,7 +233,72 @@ def build(settings: Settings) -> Services:
         ),
         puller=Puller(catalog),
         metrics=metrics,
+        accounting=books,
         waiting=waiting,
+    )
+
+
+def _accounting(settings: Settings, host: Device) -> Accounting:
+    place = places.site(settings.region, settings.provider)
+    meter = _meter(settings, host)
+    slopes = rates(meter.joule, place, _price(settings, host))
+    url = settings.database or f"sqlite:///{settings.home / 'canteen.db'}"
+    return Accounting(meter, slopes, url)
+
+
+def _meter(settings: Settings, host: Device) -> Meter:
+    """A counter that lives, or a model of the processor's power."""
+    assert host.power_idle is not None
+    idle_w, max_w = host.power_idle.central, host.power_max.central
+    model: Meter = Modelled(idle_w, max_w, host.num_threads, _joule(host.power_max))
+    if settings.power_w:
+        told = _set(settings.power_w, "W", "power of this machine")
+        model = Declared(settings.power_w, _joule(told))
+    counted = exact(1, "J", _AT_PLUG) * site.meter_to_plug()
+    return choose(PROCESSOR, counted, model)
+
+
+def _joule(power: Quantity) -> Quantity:
+    """A joule at the plug, as uncertain as the power it is modelled from."""
+    return (power * exact(1 / power.central, "s")).to("J").bounded(_AT_PLUG)
+
+
+def _price(settings: Settings, host: Device) -> Price:
+    """What is set, else what is known of the rented machine, else one's own electricity."""
+    hourly, electricity = None, site.electricity_price()
+    if settings.electricity_usd_per_kwh:
+        electricity = _set(settings.electricity_usd_per_kwh, "USD/kWh", "price of electricity")
+    if settings.price_usd_per_h:
+        hourly = _set(settings.price_usd_per_h, "USD/h", "price of this machine")
+    elif settings.instance:
+        rented = instances.instance(settings.instance)
+        hourly = instances.price(rented, settings.region or "us-east-1", date.today())
+    return Price(hourly, electricity, host.embodied, host.life)
+
+
+def _set(value: float, unit: str, name: str) -> Quantity:
+    return sourced(Input(name, value, value, value, unit, "a setting", _today(), "declared"), "D")
+
+
+def _today() -> str:
+    return date.today().isoformat()
+
+
+def _step_cost(card: ModelCard, host: Device) -> StepCost:
+    """What decides how requests share a step; where the shape is unknown, tokens are equal."""
+    if card.kind != "generator" or "general.architecture" not in card.metadata:
+        return StepCost()
+    spec = config.from_gguf(card.metadata)
+    form = quantization.weights_format("int8", spec)
+    steps = reading(spec, form, "bf16")
+    runs = hosts.host(host, 1, form.compute, roofline.prior(host.name, has_experts=False))
+    bytes_per_s = (runs.bandwidth * runs.constants.bandwidth_share).to("B/s").central
+    flops_per_s = (runs.peak * runs.constants.flops_share).to("FLOP/s").central
+    return StepCost(
+        fixed_s=runs.constants.step_s.central + steps.shared_bytes / bytes_per_s,
+        token_s=2 * steps.num_active_parameters / flops_per_s,
+        attention_s=sum(one.flops_per_pair for one in steps.attention) / flops_per_s,
+        cache_s=sum(one.kv_bytes_per_token for one in steps.attention) / bytes_per_s,
     )
 
 

@@ -41,12 +41,18 @@ def _seconds(text: str) -> float:
     return _amount(text, "a number of seconds, 0 or more")
 
 
-def _gigabytes(text: str) -> float:
-    expected = "a number of GB, 0 or more"
-    value = _amount(text, expected)
-    if math.isinf(value):
-        raise ValueError(expected)
-    return value
+def _finite(what: str) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        expected = f"a number of {what}, 0 or more"
+        value = _amount(text, expected)
+        if math.isinf(value):
+            raise ValueError(expected)
+        return value
+
+    return parse
+
+
+_gigabytes, _dollars, _watts = _finite("GB"), _finite("US dollars"), _finite("watts")
 
 
 def _amount(text: str, expected: str) -> float:
@@ -150,6 +156,39 @@ class Settings:
     )
     max_body_bytes: int = _setting(
         "CANTEEN_MAX_BODY_BYTES", "largest request body, bytes", 32 << 20, _whole(1024, 1 << 40)
+    )
+    region: str = _setting(
+        "CANTEEN_REGION",
+        "cloud region or country (DEU) of this machine, for water and carbon",
+        "",
+        str,
+    )
+    provider: str = _setting(
+        "CANTEEN_PROVIDER", "who runs the building: aws, google, microsoft, own", "", str
+    )
+    instance: str = _setting(
+        "CANTEEN_INSTANCE", "the rented machine this is, for its price: g5.xlarge", "", str
+    )
+    price_usd_per_h: float = _setting(
+        "CANTEEN_PRICE_USD_PER_H",
+        "what this machine costs an hour; 0 takes the table's",
+        0.0,
+        _dollars,
+    )
+    electricity_usd_per_kwh: float = _setting(
+        "CANTEEN_ELECTRICITY_USD_PER_KWH",
+        "price of electricity, for a machine of one's own; 0 assumes one",
+        0.0,
+        _dollars,
+    )
+    power_w: float = _setting(
+        "CANTEEN_POWER_W",
+        "what this machine draws at its plug, where no counter can be read; 0 models it",
+        0.0,
+        _watts,
+    )
+    database: str = _setting(
+        "CANTEEN_DATABASE", "URL of the ledger; without one, canteen.db in CANTEEN_HOME", "", str
     )
     log_level: str = _setting(
         "CANTEEN_LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR", "INFO", _log_level

@@ -259,7 +259,7 @@ async def test_a_fault_of_ours_tells_only_its_request_id(
 ) -> None:
     class Broken:
         settings, catalog, metrics = services.settings, services.catalog, services.metrics
-        version = services.version
+        version, till = services.version, services.till
 
         async def loaded(self) -> None:
             raise KeyError("/secret/path")

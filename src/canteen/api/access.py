@@ -5,7 +5,7 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,8 +15,11 @@ from canteen.api.errors import CLIENT_GONE, SHUTTING_DOWN
 from canteen.api.observation import Observation
 from canteen.api.terms import terms_of
 from canteen.core.errors import CanteenError, DeadlineExceeded
-from canteen.metering.metrics import Metrics, RequestRecord
-from canteen.runtime.catalog import Catalog
+from canteen.core.footprint import Receipt
+from canteen.metering.metrics import RequestRecord
+
+if TYPE_CHECKING:
+    from canteen.bootstrap import Services
 
 SANE_ID = re.compile(r"[\x20-\x7e]{1,128}")
 TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
@@ -32,10 +35,11 @@ Write = Callable[[bytes], object]
 class Access:
     """ASGI: gives each request its Observation, and writes it down when all is sent."""
 
-    def __init__(self, app: ASGIApp, catalog: Catalog, metrics: Metrics, write: Write) -> None:
+    def __init__(self, app: ASGIApp, services: "Services", write: Write) -> None:
         self._app = app
-        self._catalog = catalog
-        self._metrics = metrics
+        self._catalog = services.catalog
+        self._metrics = services.metrics
+        self._till = services.till
         self._write = write
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,15 +58,31 @@ class Access:
         observe.route = scope["path"]
         scope["canteen.observe"] = observe
         try:
-            await self._app(scope, receive, _identified(send, observe))
+            await self._app(scope, receive, self._identified(send, observe))
         finally:
             if observe.is_gone or not observe.status:
                 observe.status = CLIENT_GONE
             self._record(scope["method"], headers, observe)
 
+    def _identified(self, send: Send, observe: Observation) -> Send:
+        """Adds the ids of request and receipt to the answer, and notes its status."""
+
+        async def send_with_ids(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                observe.status = message["status"]
+                added = MutableHeaders(scope=message)
+                added["x-request-id"] = observe.request_id
+                if observe.status < 400 and self._till.knows(observe.receipt_id):
+                    added["x-canteen-receipt"] = observe.receipt_id
+            await send(message)
+
+        return send_with_ids
+
     def _record(self, method: str, headers: Headers, observe: Observation) -> None:
         duration_s = observe.clock() - observe.arrived_s
-        line = _line(method, headers, observe, duration_s)
+        # Where nobody was there to get it, it is made out all the same.
+        receipt = self._till.settle(observe.receipt_id, observe.usage.queue_s)
+        line = {**_line(method, headers, observe, duration_s), **_eaten(receipt)}
         self._write(msgspec.json.encode(line) + b"\n")
         if observe.operation:
             self._metrics.record(self._counted(headers, observe, duration_s))
@@ -96,18 +116,6 @@ class Access:
             return "unknown"
 
 
-def _identified(send: Send, observe: Observation) -> Send:
-    """Adds the request's id to the answer, and notes its status."""
-
-    async def send_with_id(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            observe.status = message["status"]
-            MutableHeaders(scope=message)["x-request-id"] = observe.request_id
-        await send(message)
-
-    return send_with_id
-
-
 def _line(
     method: str, headers: Headers, observe: Observation, duration_s: float
 ) -> Mapping[str, Any]:
@@ -137,6 +145,13 @@ def _line(
         "user_agent": headers.get("user-agent", "")[:LONGEST_USER_AGENT],
         "retry_count": observe.terms.num_retries,
     }
+
+
+def _eaten(receipt: Receipt | None) -> Mapping[str, Any]:
+    """What a request ate, where a model worked for it."""
+    if receipt is None:
+        return {"receipt_id": "", "energy_uj": 0}
+    return {"receipt_id": receipt.id, "energy_uj": receipt.charge.energy_uj}
 
 
 def _ms(seconds: float | None) -> float | None:

@@ -57,7 +57,7 @@ def create_app(services: "Services", write: Write | None = None) -> App:
     fastapi.add_exception_handler(HTTPException, _no_such_route)
     drain = Drain()
     guarded = Guard(fastapi, services.settings, drain, _draw)
-    accessed = Access(guarded, services.catalog, services.metrics, write or _to_stdout)
+    accessed = Access(guarded, services, write or _to_stdout)
     return App(fastapi, drain, Counting(accessed, drain))
 
 

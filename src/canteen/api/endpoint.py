@@ -12,7 +12,7 @@ from starlette.responses import Response
 from canteen.api import body
 from canteen.api.draining import Drain
 from canteen.api.errors import CLIENT_GONE, Unexpected, headers_of, shutting_down, status_of
-from canteen.api.observation import Observation, observed
+from canteen.api.observation import Observation, conversation_of, observed
 from canteen.api.routing import Dialect, Route, Served
 from canteen.api.streaming import json_bytes
 from canteen.core.errors import CanteenError
@@ -67,6 +67,8 @@ async def _answered(
         raw = await _read(request, services.settings.max_body_bytes, drain)
         parsed = await body.parse(raw, route.request)
         observe.model = getattr(parsed, "model", "")
+        metadata = getattr(parsed, "metadata", None)
+        observe.conversation_id = conversation_of(request.headers, metadata)
         arguments.append(parsed)
     arguments.append(_served(services, request, observe))
     if route.raw:

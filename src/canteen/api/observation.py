@@ -1,13 +1,15 @@
 """What is noted of a request while it is answered, for the access log and the metrics."""
 
+import re
 import time
-from collections.abc import AsyncGenerator, Callable
+import uuid
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from canteen.api.terms import Terms
-from canteen.core.errors import CanteenError
+from canteen.core.errors import CanteenError, InvalidRequest
 from canteen.core.generation import Chunk, EmbeddingRequest, Embeddings, GenerationRequest, Usage
 
 if TYPE_CHECKING:
@@ -15,12 +17,16 @@ if TYPE_CHECKING:
 
 Asked = TypeVar("Asked", GenerationRequest, EmbeddingRequest)
 
+CONVERSATION = "x-conversation-id"
+SANE_CONVERSATION = re.compile(r"[\x21-\x7e]{1,128}")
+
 
 @dataclass(slots=True)
 class Observation:
     """A request's record in the making; times are of `clock`.
 
-    `is_waiting` tells whether it still waits for its model or its turn.
+    `is_waiting` tells whether it still waits for its model or its turn. `receipt_id` is that of
+    its receipt, if a model works for it.
     """
 
     request_id: str
@@ -29,6 +35,8 @@ class Observation:
     terms: Terms = field(default_factory=Terms)
     clock: Callable[[], float] = time.monotonic
     arrived_s: float = field(init=False)
+    receipt_id: str = field(default_factory=lambda: f"rcpt_{uuid.uuid4().hex}")
+    conversation_id: str = ""
     route: str = ""
     operation: str = ""
     model: str = ""
@@ -78,6 +86,24 @@ class Observation:
         self.error_code = error.code
 
 
+def conversation_of(headers: Mapping[str, str], metadata: object) -> str:
+    """The conversation that a request is part of, by its header, else by its body's `metadata`.
+
+    Raises InvalidRequest for an id that cannot stand in a line of a log.
+    """
+    told = headers.get(CONVERSATION)
+    if told is None and isinstance(metadata, Mapping):
+        told = metadata.get("conversation_id")
+    if told is None:
+        return ""
+    if not isinstance(told, str) or not SANE_CONVERSATION.fullmatch(told):
+        raise InvalidRequest(
+            "a conversation id is 1 to 128 printable ASCII characters without spaces",
+            param="conversation_id",
+        )
+    return told
+
+
 def observed(services: "Services", observation: Observation) -> "Services":
     """The same services, whose generating and embedding is noted."""
     return cast("Services", _Observed(services, observation))
@@ -122,4 +148,7 @@ class _Observed:
             deadline_s=observation.deadline_s,
             priority="batch" if terms.priority == "batch" else request.priority,
             is_retry=terms.num_retries > 0,
+            receipt_id=observation.receipt_id,
+            conversation_id=observation.conversation_id,
+            operation=observation.operation,
         )

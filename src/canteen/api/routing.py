@@ -11,6 +11,7 @@ from starlette.responses import Response
 from canteen.api.errors import status_of
 from canteen.api.observation import Observation
 from canteen.core.errors import CanteenError
+from canteen.metering.receipt import as_json
 
 if TYPE_CHECKING:
     from canteen.bootstrap import Services
@@ -77,3 +78,10 @@ class Served:
     headers: Mapping[str, str]
     observe: Observation
     request: Request = field(repr=False)
+
+    def footprint(self) -> dict[str, Any]:
+        """The key of an answer's final object that is its receipt, where a model worked for it;
+        to be asked for when all that has been done for it is done."""
+        observe = self.observe
+        receipt = self.services.till.settle(observe.receipt_id, observe.usage.queue_s)
+        return {} if receipt is None else {"footprint": as_json(receipt)}

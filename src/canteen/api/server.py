@@ -88,6 +88,7 @@ async def _serve(
     services: "Services", listener: socket.socket, on_bound: Callable[[str], None] | None
 ) -> None:
     app = create_app(services)
+    services.accounting.start()
     server = _Server(_configured(app))
     leaving = _Leaving(services, app, server)
     leaving.listen_to_signals()

@@ -108,6 +108,8 @@ class GenerationRequest:
     priority: Priority = "interactive"
     is_retry: bool = False
     receipt_id: str = ""
+    conversation_id: str = ""
+    operation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,8 @@ class EmbeddingRequest:
     priority: Priority = "interactive"
     is_retry: bool = False
     receipt_id: str = ""
+    conversation_id: str = ""
+    operation: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,11 @@ def board_gain() -> Quantity:
     return _server("gain of a board's counter")
 
 
+def electricity_price() -> Quantity:
+    """USD/kWh where nobody says what it costs."""
+    return _server("price of electricity")
+
+
 def _server(name: str) -> Quantity:
     return load("server").quantities()[name]
 

@@ -3,7 +3,7 @@
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from canteen.core.footprint import Charge, Receipt
@@ -80,8 +80,9 @@ class Till:
             bill.charge = (bill.charge or Charge()) + charge
             bill.usage += usage
 
-    def settle(self, receipt_id: str) -> Receipt | None:
-        """The receipt, the same one each time; None where no model worked."""
+    def settle(self, receipt_id: str, queue_s: float = 0.0) -> Receipt | None:
+        """The receipt, the same one each time; None where no model worked. `queue_s` is what
+        the request waited before any did."""
         bill = self._bills.pop(receipt_id, None)
         if bill is None or bill.charge is None:
             return self._settled.get(receipt_id)
@@ -93,7 +94,7 @@ class Till:
             engine=bill.order.engine,
             caller_id=bill.order.caller_id,
             ended_s=ended_s,
-            usage=bill.usage,
+            usage=replace(bill.usage, queue_s=queue_s),
             charge=bill.charge,
             footprint=self._rates.footprint(bill.charge),
             operation=bill.order.operation,

@@ -46,7 +46,8 @@ async def embed(body: schema.EmbedRequest, served: Served) -> Response:
         load_s = await served.services.load(card.name, body.keep_alive)
         made = Embeddings((), Usage(load_s=load_s))
     total_s = time.monotonic() - started_s
-    return answer.whole(render.embedded(body.model, made, total_s), made.usage)
+    said = render.embedded(body.model, made, total_s)
+    return answer.whole(said | served.footprint(), made.usage)
 
 
 async def embeddings(body: schema.OldEmbeddingsRequest, served: Served) -> Response:
@@ -56,7 +57,7 @@ async def embeddings(body: schema.OldEmbeddingsRequest, served: Served) -> Respo
         await served.services.load(card.name, body.keep_alive)
         return answer.whole({"embedding": []})
     made = await served.services.embed(translate.embeddings(body, await _asked(served, card)))
-    return answer.whole({"embedding": list(made.vectors[0])})
+    return answer.whole({"embedding": list(made.vectors[0])} | served.footprint())
 
 
 async def root(served: Served) -> Response:
@@ -88,7 +89,8 @@ async def _answered(
     async with aclosing(served.services.generate(request)) as chunks:
         completion = await fold(chunks)
     total_s = time.monotonic() - started_s
-    return answer.whole(render.whole(body.model, say, completion, total_s, now()), completion.usage)
+    said = render.whole(body.model, say, completion, total_s, now())
+    return answer.whole(said | served.footprint(), completion.usage)
 
 
 async def _lines(
@@ -102,7 +104,8 @@ async def _lines(
             reason, usage = chunk.finish_reason or reason, chunk.usage or usage
             for line in lines.of(chunk, now()):
                 yield line
-    yield lines.last(reason, usage, time.monotonic() - started_s, now())
+    last = lines.last(reason, usage, time.monotonic() - started_s, now())
+    yield last | served.footprint()
 
 
 async def _load(

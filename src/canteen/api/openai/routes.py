@@ -25,11 +25,12 @@ async def chat(body: schema.ChatRequest, served: Served) -> Response:
     chunks = served.services.generate(request)
     if body.stream:
         frames = render.ChatFrames(request.id, created, body.model, body.n)
-        events = _events(chunks, frames, body.stream_options.include_usage)
+        events = _events(chunks, frames, served, body.stream_options.include_usage)
         return await answer.events(events, served.observe)
     async with aclosing(chunks):
         completion = await fold(chunks, body.n)
-    return answer.whole(render.chat(completion, request.id, created, body.model), completion.usage)
+    said = render.chat(completion, request.id, created, body.model)
+    return answer.whole(said | served.footprint(), completion.usage)
 
 
 async def completions(body: schema.CompletionRequest, served: Served) -> Response:
@@ -41,20 +42,20 @@ async def completions(body: schema.CompletionRequest, served: Served) -> Respons
     chunks = fan_out(served.services.generate, requests)
     if body.stream:
         frames = render.CompletionFrames(answer_id, created, body.model, num_choices)
-        events = _events(chunks, frames, body.stream_options.include_usage)
+        events = _events(chunks, frames, served, body.stream_options.include_usage)
         return await answer.events(events, served.observe)
     async with aclosing(chunks):
         completion = await fold(chunks, num_choices)
-    return answer.whole(
-        render.completion(completion, answer_id, created, body.model), completion.usage
-    )
+    said = render.completion(completion, answer_id, created, body.model)
+    return answer.whole(said | served.footprint(), completion.usage)
 
 
 async def embeddings(body: schema.EmbeddingsRequest, served: Served) -> Response:
     """Embed texts or token ids."""
     request = translate.embeddings(body, answer.new_id("embd-"), served.caller_id)
     made = await served.services.embed(request)
-    return answer.whole(render.embeddings(made, body.model, body.encoding_format), made.usage)
+    said = render.embeddings(made, body.model, body.encoding_format)
+    return answer.whole(said | served.footprint(), made.usage)
 
 
 async def models(served: Served) -> Response:
@@ -76,16 +77,19 @@ class _Frames(Protocol):
 
 
 async def _events(
-    chunks: AsyncGenerator[Chunk], frames: _Frames, include_usage: bool
+    chunks: AsyncGenerator[Chunk], frames: _Frames, served: Served, include_usage: bool
 ) -> AsyncGenerator[bytes]:
+    """The last frame has the receipt: that of the usage, where the caller wants one."""
     usage = Usage()
     async with aclosing(chunks):
         async for chunk in chunks:
             usage = chunk.usage or usage
             for frame in frames.of(chunk):
+                if chunk.usage is not None and not include_usage:
+                    frame |= served.footprint()
                 yield sse(json_bytes(frame))
     if include_usage:
-        yield sse(json_bytes(frames.usage(usage)))
+        yield sse(json_bytes(frames.usage(usage) | served.footprint()))
     yield sse(render.DONE)
 
 

@@ -79,3 +79,4 @@ class Generating(Sampling):
     max_tokens: Count | None = None
     logit_bias: dict[str, Any] = Field(default_factory=dict)
     service_tier: str | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)

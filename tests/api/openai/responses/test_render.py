@@ -14,7 +14,9 @@ CALL = ToolCall("call_1", "weather", '{"city":"Paris"}')
 
 def events(chunks: Sequence[Chunk], reason: FinishReason = "stop") -> list[dict[str, Any]]:
     made = render.Events(BODY, "resp_1", 17)
-    return [event for chunk in chunks for event in made.of(chunk)] + list(made.end(reason, USAGE))
+    return [event for chunk in chunks for event in made.of(chunk)] + list(
+        made.end(reason, USAGE, {})
+    )
 
 
 def test_a_whole_response() -> None:

@@ -46,15 +46,15 @@ class Events:
         for call in chunk.tool_calls:
             yield from self._called(call)
 
-    def end(self, finish_reason: FinishReason, usage: Usage) -> Iterator[Json]:
-        """The events after the last chunk."""
+    def end(self, finish_reason: FinishReason, usage: Usage, more: Json) -> Iterator[Json]:
+        """The events after the last chunk; the whole response in the last one has `more` keys."""
         yield from self._begin()
         if not self._output:
             yield from self._open_message()
         status = "incomplete" if finish_reason == "length" else "completed"
         yield from self._finish_message(status)
         shell = _shell(self.body, self.response_id, self.created_at)
-        whole = _ended(shell, finish_reason, self._output, usage)
+        whole = _ended(shell, finish_reason, self._output, usage) | more
         yield self._event(f"response.{whole['status']}", response=whole)
 
     def _begin(self) -> Iterator[Json]:

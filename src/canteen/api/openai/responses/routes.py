@@ -22,16 +22,18 @@ async def create(body: schema.ResponseRequest, served: Served) -> Response:
     created_at = answer.now()
     chunks = served.services.generate(request)
     if body.stream:
-        return await answer.events(
-            _events(chunks, render.Events(body, request.id, created_at)), served.observe
-        )
+        events = render.Events(body, request.id, created_at)
+        return await answer.events(_events(chunks, events, served), served.observe)
     async with aclosing(chunks):
         completion = await fold(chunks)
     choice, usage = completion.choices[0], completion.usage
-    return answer.whole(render.response(body, request.id, created_at, choice, usage), usage)
+    said = render.response(body, request.id, created_at, choice, usage)
+    return answer.whole(said | served.footprint(), usage)
 
 
-async def _events(chunks: AsyncGenerator[Chunk], events: render.Events) -> AsyncGenerator[bytes]:
+async def _events(
+    chunks: AsyncGenerator[Chunk], events: render.Events, served: Served
+) -> AsyncGenerator[bytes]:
     usage = Usage()
     finish_reason: FinishReason = "stop"
     async with aclosing(chunks):
@@ -40,7 +42,7 @@ async def _events(chunks: AsyncGenerator[Chunk], events: render.Events) -> Async
             finish_reason = chunk.finish_reason or finish_reason
             for event in events.of(chunk):
                 yield sse(json_bytes(event), event["type"])
-    for event in events.end(finish_reason, usage):
+    for event in events.end(finish_reason, usage, served.footprint()):
         yield sse(json_bytes(event), event["type"])
 
 
