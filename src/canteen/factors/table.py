@@ -91,11 +91,15 @@ def find(name: str, known: Iterable[str], what: str, param: str) -> str:
 def _row(row: dict[str, Any], sources: Mapping[str, Source], units: Mapping[str, str]) -> Row:
     name = row["name"]
     inputs = {
-        field: _input(f"{name}, {field}", value, row.get("source", ""), sources, units.get(field))
+        field: _input(_told(name, field), value, row.get("source", ""), sources, units.get(field))
         for field, value in row.items()
         if _is_number(value)
     }
     return Row(name, row, inputs)
+
+
+def _told(name: str, field: str) -> str:
+    return name if field == "figure" else f"{name}, {field}"
 
 
 def _is_number(value: object) -> bool:

@@ -55,7 +55,8 @@ def footprint_json(footprint: Footprint) -> dict[str, Any]:
 
 
 def provenance(footprint: Footprint, meter: str) -> tuple[str, ...]:
-    """Where figures come from, a line each: the meter, then the factors."""
+    """Where figures come from, a line each: the meter, then the factors. Their sources are in the
+    derivation."""
     return (f"energy: {meter}", *(_line(one) for one in _inputs(footprint)))
 
 
@@ -122,4 +123,5 @@ def _shares(figure: Quantity) -> dict[str, float]:
 
 def _line(one: Input) -> str:
     bounds = "" if one.low == one.high else f" [{one.low:g}-{one.high:g}]"
-    return f"{one.name}: {one.value:g}{bounds} {one.unit} ({one.source}, {one.as_of})"
+    unit = "" if one.unit == "1" else f" {one.unit}"
+    return f"{one.name}: {one.value:g}{bounds}{unit}, {one.as_of}"
