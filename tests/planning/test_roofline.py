@@ -98,8 +98,8 @@ def test_a_prior_tells_its_width_and_its_sources() -> None:
 
     assert tpot.low < tpot.central < tpot.high
     assert {one.name for one in tpot.inputs} == {
-        "share of bandwidth, figure",
-        "inference MFU, figure",
+        "share of bandwidth",
+        "inference MFU",
     }
     assert all(one.source and one.as_of for one in tpot.inputs)
 
