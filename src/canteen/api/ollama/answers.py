@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from canteen.api.receipts import ReceiptBody
+
 
 class Body(BaseModel):
     """The base of all answers."""
@@ -26,6 +28,7 @@ class Counted(Body):
     eval_duration: int
     truncated_tokens: int | None = None
     logprobs: list[dict[str, Any]] | None = None
+    footprint: ReceiptBody | None = None
 
 
 class GenerateAnswer(Counted):
@@ -71,12 +74,14 @@ class EmbedAnswer(Body):
     total_duration: int
     load_duration: int
     prompt_eval_count: int
+    footprint: ReceiptBody | None = None
 
 
 class OldEmbeddingsAnswer(Body):
     """One vector."""
 
     embedding: list[float]
+    footprint: ReceiptBody | None = None
 
 
 class ModelDetails(Body):

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from canteen.api.openai.wire import Content, Count, Generating, Texts
+from canteen.api.receipts import ReceiptBody
 from canteen.api.wire import MOST_TOP_LOGPROBS, WHOLE, JsonObject, Name, Wire, expecting
 
 MOST_PROMPTS = 128
@@ -193,6 +194,7 @@ class ChatCompletion(BaseModel):
     model: str
     choices: list[ChatChoice]
     usage: Usage
+    footprint: ReceiptBody | None = None
 
 
 class TextChoice(BaseModel):
@@ -213,6 +215,7 @@ class TextCompletion(BaseModel):
     model: str
     choices: list[TextChoice]
     usage: Usage
+    footprint: ReceiptBody | None = None
 
 
 class Embedding(BaseModel):
@@ -237,6 +240,7 @@ class EmbeddingList(BaseModel):
     data: list[Embedding]
     model: str
     usage: EmbeddingsUsage
+    footprint: ReceiptBody | None = None
 
 
 class Model(BaseModel):

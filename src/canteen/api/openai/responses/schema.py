@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, Field
 
 from canteen.api.openai.wire import Content, Count, Sampling
+from canteen.api.receipts import ReceiptBody
 from canteen.api.wire import MOST_TOP_LOGPROBS, WHOLE, JsonObject, Name, Wire, expecting
 
 
@@ -104,3 +105,4 @@ class ResponseBody(BaseModel):
     error: None
     incomplete_details: dict[str, str] | None
     usage: dict[str, Any] | None
+    footprint: ReceiptBody | None = None

@@ -1,0 +1,79 @@
+"""The receipt as the OpenAPI document shows it."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Shown(BaseModel):
+    """The base of its parts."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+
+class Figure(Shown):
+    """An uncertain figure: median, P5 and P95. Grades: A metered, B modelled and calibrated, C
+    modelled with a guess in it, D declared."""
+
+    central: float
+    low: float
+    high: float
+    grade: Literal["A", "B", "C", "D"]
+    boundary: str | None
+
+
+class Tokens(Shown):
+    """Tokens read, found in the cache, and written."""
+
+    prompt: int
+    cached: int
+    completion: int
+
+
+class Times(Shown):
+    """Seconds waiting, reading the prompt, and writing."""
+
+    queue: float
+    prefill: float
+    decode: float
+
+
+class Microjoules(Shown):
+    """This request's part of what the node's meter counted, in integers that add up to it.
+    `idle_share` is no part of them and only informs."""
+
+    prefill: int
+    decode: int
+    idle_share: int
+    boundary: str
+
+
+class Water(Shown):
+    """Evaporated to cool the site, and consumed in making its power."""
+
+    site: Figure
+    source: Figure
+
+
+class Carbon(Figure):
+    """Of making the power; `embodied`, of making the hardware, is no part of it."""
+
+    embodied: Figure | None
+
+
+class ReceiptBody(Shown):
+    """What an answer ate and drank."""
+
+    id: str = Field(description="`GET /v1/footprint/{id}` tells its derivation.")
+    model: str
+    digest: str
+    engine: str
+    phase: str
+    tokens: Tokens
+    time_s: Times
+    energy_uj: Microjoules
+    energy_wh: Figure
+    water_ml: Water
+    carbon_g: Carbon
+    cost_usd: Figure | None
+    provenance: list[str]
