@@ -147,7 +147,7 @@ def test_events_are_numbered_and_end_with_what_was_said(
     chunks = [Chunk(piece) for piece in pieces] + [Chunk(tool_calls=tuple(calls))]
 
     events = [event for chunk in chunks for event in made.of(chunk)]
-    events += made.end("stop", Usage())
+    events += made.end("stop", Usage(), {})
 
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     output = events[-1]["response"]["output"]
