@@ -111,3 +111,24 @@ def test_the_real_model_answers(model_home: Path, monkeypatch: pytest.MonkeyPatc
         answer = llm("who is Oppenheimer", max_tokens=24)
         assert answer == llm("who is Oppenheimer", max_tokens=24)
         assert "physic" in answer
+
+
+def test_its_last_receipt_is_told_and_all_add_up(llm: canteen.LLM) -> None:
+    llm("a b c")
+    first = llm.receipt
+    list(llm.stream("d e"))
+    second = llm.receipt
+
+    assert first is not None
+    assert second is not None
+    assert first.id != second.id
+    assert (second.usage.completion_tokens, second.model) == (2, "echo:latest")
+    told = [one.footprint.energy.central for one in (first, second)]
+    assert llm.footprint().energy.central == pytest.approx(sum(told))
+
+
+def test_where_no_model_worked_there_is_no_receipt(llm: canteen.LLM) -> None:
+    with pytest.raises(InvalidRequest):
+        llm("a", schema={"uniqueItems": True})
+
+    assert llm.receipt is None

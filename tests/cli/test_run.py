@@ -1,6 +1,7 @@
 """`canteen run`: one answer, a pipe, or a chat on a terminal."""
 
 import fcntl
+import json
 import os
 import pty
 import select
@@ -15,7 +16,7 @@ import pytest
 
 from canteen.core.model import full_name
 from canteen.runtime.catalog import Catalog
-from tests.serving import plain_environ
+from tests.serving import CANTEEN, plain_environ
 
 RUN = [sys.executable, "-m", "canteen", "run"]
 CTRL_C = b"\x03"
@@ -56,6 +57,13 @@ def test_a_schema_is_obeyed_and_a_bad_one_is_refused(echo_home: Path, tmp_path: 
     refused = run(echo_home, "echo", "hi", "--schema", str(schema))
     assert refused.returncode == 1
     assert b"uniqueItems" in refused.stderr
+
+
+def test_json_gives_the_receipt_too(echo_home: Path) -> None:
+    told = json.loads(run(echo_home, "echo", "one two", "--json").stdout)["footprint"]
+
+    assert told["id"].startswith("rcpt_")
+    assert told["tokens"]["completion"] == 2
 
 
 @pytest.mark.parametrize(("piped", "said"), [(b"", b"empty"), (b"\xff\xfe", b"not UTF-8")])
@@ -140,3 +148,28 @@ def test_the_end_of_input_ends_the_chat(terminal: Terminal) -> None:
     terminal.type(CTRL_D)
 
     assert terminal.process.wait(30) == 0
+
+
+def test_bye_tells_what_the_conversation_took(terminal: Terminal) -> None:
+    terminal.type(b"one two\n")
+    terminal.await_text(b"one two")
+    terminal.await_text(b">>> ")
+    terminal.type(b"/bye\n")
+
+    for said in (b"This conversation took", b"energy", b"water", b"carbon", b"cost", b"grade"):
+        terminal.await_text(said)
+    assert terminal.process.wait(30) == 0
+
+
+def test_a_chat_is_one_conversation_of_the_ledger(terminal: Terminal, echo_home: Path) -> None:
+    for _ in range(2):
+        terminal.type(b"one two\n")
+        terminal.await_text(b"one two")
+        terminal.await_text(b">>> ")
+    terminal.type(b"/bye\n")
+    terminal.process.wait(30)
+
+    asked = [*CANTEEN, "footprint", "--by", "conversation", "--json"]
+    answer = subprocess.run(asked, env=plain_environ(echo_home), capture_output=True, timeout=60)
+    told = json.loads(answer.stdout)["sums"]
+    assert [one["requests"] for one in told] == [2]

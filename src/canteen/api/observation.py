@@ -2,7 +2,6 @@
 
 import re
 import time
-import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from canteen.api.terms import Terms
 from canteen.core.errors import CanteenError, InvalidRequest
+from canteen.core.footprint import new_receipt_id
 from canteen.core.generation import Chunk, EmbeddingRequest, Embeddings, GenerationRequest, Usage
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Observation:
     terms: Terms = field(default_factory=Terms)
     clock: Callable[[], float] = time.monotonic
     arrived_s: float = field(init=False)
-    receipt_id: str = field(default_factory=lambda: f"rcpt_{uuid.uuid4().hex}")
+    receipt_id: str = field(default_factory=new_receipt_id)
     conversation_id: str = ""
     route: str = ""
     operation: str = ""

@@ -9,15 +9,18 @@ import threading
 from collections.abc import AsyncGenerator, Coroutine, Generator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, aclosing
+from dataclasses import replace
 from typing import Any, Self, TypeVar
 
 from canteen.bootstrap import Services
 from canteen.cli import store
 from canteen.core.engine import fold
 from canteen.core.errors import InvalidRequest
+from canteen.core.footprint import Charge, Footprint, Receipt, new_receipt_id
 from canteen.core.generation import (
     Chunk,
     EmbeddingRequest,
+    Embeddings,
     GenerationRequest,
     Grammar,
     Message,
@@ -64,6 +67,8 @@ def generation(
         sampling=params,
         grammar=None if schema is None else Grammar("json_schema", json.dumps(schema)),
         is_streamed=is_streamed,
+        receipt_id=new_receipt_id(),
+        operation="generate",
     )
 
 
@@ -78,12 +83,16 @@ class LLM:
     """A model as a function, run by a worker process of its own.
 
     The model is pulled if it is on the menu and not in the store yet. Also a context manager;
-    without it, the worker ends with the program.
+    without it, the worker ends with the program. `receipt` tells what the last answer ate and
+    drank; all answers are of one conversation, if it has an id.
     """
 
-    def __init__(self, model: str | None = None) -> None:
+    def __init__(self, model: str | None = None, *, conversation_id: str = "") -> None:
         self._services: Services = store.services()
         self.model = model or self._services.settings.default_model
+        self.receipt: Receipt | None = None
+        self._conversation_id = conversation_id
+        self._charge = Charge()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -100,14 +109,14 @@ class LLM:
         top_k, seed, stop, ...). Raises InvalidRequest, Overloaded or EngineError.
         """
         request = generation(self.model, prompt, **options)
-        completion = self._run(fold(self._services.generate(request)))
+        completion = self._run(fold(self._generate(request)))
         return completion.text if request.grammar is None else json.loads(completion.text)
 
     def stream(self, prompt: str | Messages, **options: Any) -> Generator[str, None, None]:
         """The pieces of the completion as they come; to stop early is to cancel."""
         request = generation(self.model, prompt, is_streamed=True, **options)
         pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        pouring = self._start(_pour(self._services.generate(request), pieces))
+        pouring = self._start(_pour(self._generate(request), pieces))
         try:
             while (piece := pieces.get()) is not None:
                 yield piece
@@ -117,8 +126,19 @@ class LLM:
 
     def embed(self, texts: Sequence[str]) -> list[tuple[float, ...]]:
         """Unit vectors, shape (texts, dimensions), of an embedding model."""
-        request = EmbeddingRequest(f"local-{next(_ids)}", self.model, tuple(texts))
-        return list(self._run(self._services.embed(request)).vectors)
+        request = EmbeddingRequest(
+            f"local-{next(_ids)}",
+            self.model,
+            tuple(texts),
+            receipt_id=new_receipt_id(),
+            conversation_id=self._conversation_id,
+            operation="embeddings",
+        )
+        return list(self._run(self._embed(request)).vectors)
+
+    def footprint(self) -> Footprint:
+        """What all answers so far ate and drank together."""
+        return self._services.accounting.rates.footprint(self._charge)
 
     def close(self) -> None:
         """End the worker; the function cannot be called any more."""
@@ -138,6 +158,27 @@ class LLM:
 
     def __repr__(self) -> str:
         return f"canteen.LLM({self.model!r})"
+
+    async def _generate(self, request: GenerationRequest) -> AsyncGenerator[Chunk]:
+        """Answer, and make out the receipt, however it ends."""
+        request = replace(request, conversation_id=self._conversation_id)
+        try:
+            async with aclosing(self._services.generate(request)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        finally:
+            self._settle(request.receipt_id)
+
+    async def _embed(self, request: EmbeddingRequest) -> Embeddings:
+        try:
+            return await self._services.embed(request)
+        finally:
+            self._settle(request.receipt_id)
+
+    def _settle(self, receipt_id: str) -> None:
+        self.receipt = self._services.till.settle(receipt_id)
+        if self.receipt is not None:
+            self._charge += self.receipt.charge
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run to the end; an interruption (Ctrl-C) of the caller cancels the work too."""

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import uuid
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ from typing import Any
 import click
 
 from canteen.cli import store
+from canteen.cli.figures import interval, scaled
 from canteen.core.errors import CanteenError, InvalidRequest
+from canteen.core.footprint import Footprint
+from canteen.core.units import Quantity
 
-HELP = "/bye leaves, /clear forgets what was said, Ctrl-C stops an answer"
+HELP = "/bye leaves and tells the footprint, /clear forgets what was said, Ctrl-C stops an answer"
 
 
 @click.command
@@ -36,7 +40,7 @@ def command(words: tuple[str, ...], is_json: bool, schema: str | None, **options
     if schema is not None:
         given["schema"] = _schema(schema)
     prompt = "\n\n".join(part for part in (prompt, store.piped().strip()) if part)
-    with LLM(model) as llm:
+    with LLM(model, conversation_id=f"run-{uuid.uuid4().hex}") as llm:
         if prompt:
             _once(llm, prompt, is_json, given)
         elif sys.stdin.isatty():
@@ -72,7 +76,11 @@ def _schema(path: str) -> Any:
 
 def _once(llm: Any, prompt: str, is_json: bool, options: dict[str, Any]) -> None:
     if is_json:
-        store.echo_json({"model": llm.model, "answer": llm(prompt, **options)})
+        from canteen.metering.receipt import as_json
+
+        answer = llm(prompt, **options)
+        told = {"model": llm.model, "answer": answer, "footprint": as_json(llm.receipt)}
+        store.echo_json(told)
         return
     try:
         for piece in llm.stream(prompt, **options):
@@ -91,6 +99,7 @@ def _chat(llm: Any, options: dict[str, Any]) -> None:
     history: list[dict[str, str]] = []
     while (line := _asked()) is not None:
         if line == "/bye":
+            _say_total(llm.footprint())
             return
         if line == "/clear":
             history.clear()
@@ -100,6 +109,27 @@ def _chat(llm: Any, options: dict[str, Any]) -> None:
             question = {"role": "user", "content": line}
             if answer := _answer(llm, [*history, question], options):
                 history += [question, {"role": "assistant", "content": answer}]
+
+
+def _say_total(footprint: Footprint) -> None:
+    """What the conversation took, in plain words."""
+    figures = (
+        ("energy", footprint.energy.to("Wh")),
+        ("water evaporated on site", footprint.water_site),
+        ("water for its electricity", footprint.water_source),
+        ("carbon dioxide, equivalent", footprint.carbon_operational),
+        ("cost", footprint.cost),
+    )
+    click.echo("This conversation took", err=True)
+    for name, figure in figures:
+        click.echo(f"  {name:<27}{_told(figure)}", err=True)
+
+
+def _told(figure: Quantity | None) -> str:
+    if figure is None:
+        return "unknown"
+    shown = figure if figure.unit == "USD" else scaled(figure)
+    return f"{interval(shown)} {shown.unit}, grade {shown.grade}"
 
 
 def _asked() -> str | None:

@@ -1,5 +1,6 @@
 """What a request ate and drank: its charge in integers, and the receipt that tells it."""
 
+import uuid
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -75,3 +76,8 @@ class Receipt:
     conversation_id: str = ""
     idle_share_uj: int = 0
     provenance: tuple[str, ...] = field(default=())
+
+
+def new_receipt_id() -> str:
+    """An id that no other receipt has."""
+    return f"rcpt_{uuid.uuid4().hex}"
