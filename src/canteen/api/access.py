@@ -4,6 +4,7 @@ import hashlib
 import re
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,8 @@ class Access:
         line = {**_line(method, headers, observe, duration_s), **_eaten(receipt)}
         self._write(msgspec.json.encode(line) + b"\n")
         if observe.operation:
-            self._metrics.record(self._counted(headers, observe, duration_s))
+            counted = self._counted(headers, observe, duration_s)
+            self._metrics.record(replace(counted, receipt=receipt))
 
     def _counted(self, headers: Headers, observe: Observation, duration_s: float) -> RequestRecord:
         aborted = _aborted(observe)

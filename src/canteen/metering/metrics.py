@@ -1,6 +1,6 @@
 """What is counted and timed, as Prometheus reads it: OpenTelemetry's names, vLLM's and ours."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from prometheus_client import (
@@ -13,10 +13,15 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.openmetrics import exposition as openmetrics
 
+from canteen.core.footprint import Account, Receipt
 from canteen.core.generation import Usage
+from canteen.metering.consumption import Consumption
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+# Only this one has room for exemplars.
+OPEN_MEDIA_TYPE = openmetrics.CONTENT_TYPE_LATEST
 
 # Boundaries of the OpenTelemetry GenAI conventions, and of vLLM where its names are used.
 _DURATION_S = tuple(0.01 * 2**power for power in range(15))
@@ -55,12 +60,13 @@ class RequestRecord:
     tpot_s: float | None = None
     deadline_slack_s: float | None = None
     retrying_client: str = ""
+    receipt: Receipt | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ModelGauges:
     """A loaded model now; `kv_cache_usage` is a share of 1, `oldest_wait_s` the longest of those
-    in the queue."""
+    in the queue. `planned_bytes` is the memory that was planned, 0 where none was."""
 
     model: str
     num_running: int
@@ -68,6 +74,7 @@ class ModelGauges:
     kv_cache_usage: float
     memory_bytes: int
     oldest_wait_s: float
+    planned_bytes: int = 0
 
 
 class Metrics:
@@ -80,6 +87,7 @@ class Metrics:
         self._vllm = _Vllm(self._registry)
         self._own = _Own(self._registry)
         self._models = _Models(self._registry)
+        self._consumption = Consumption(self._registry)
 
     def record(self, request: RequestRecord) -> None:
         """Count a finished request."""
@@ -87,18 +95,28 @@ class Metrics:
         self._own.record(request)
         if request.usage.prompt_tokens and request.operation != "embeddings":
             self._vllm.record(request)
+        if request.receipt is not None:
+            self._consumption.record(request.receipt)
+
+    def book(self, energy_uj: Mapping[Account, int]) -> None:
+        """Count the energy that no request is charged for, by how the accounts stand."""
+        self._consumption.book(energy_uj)
 
     def count_event(self, model: str, what: str, before: str | None) -> None:
         """Count what happened to a stored model: it was loaded (`before` says why it was not in
         memory), its worker was restarted, or it left memory."""
         self._models.count_event(model, what, before)
 
-    def text(self, version: str, loaded: Iterable[ModelGauges]) -> bytes:
-        """The exposition, with the gauges of the models loaded now."""
+    def text(self, version: str, loaded: Iterable[ModelGauges], *, is_open: bool = False) -> bytes:
+        """The exposition, with the gauges of the models loaded now; as OpenMetrics, with
+        receipts as exemplars, if `is_open`."""
         self._own.build.info({"version": version})
         loaded = list(loaded)
         self._vllm.gauge(loaded)
         self._models.gauge(loaded)
+        if is_open:
+            told: bytes = openmetrics.generate_latest(self._registry)  # type: ignore[no-untyped-call]
+            return told
         return generate_latest(self._registry)
 
 
@@ -268,6 +286,12 @@ class _Models:
         self.memory = Gauge(
             "llm_model_memory_bytes", "Resident memory of the worker", ("model",), registry=registry
         )
+        self.plan_error = Gauge(
+            "canteen_plan_error_ratio",
+            "Planned over resident memory of the worker",
+            ("model",),
+            registry=registry,
+        )
         self.oldest = Gauge(
             "llm_queue_oldest_age_seconds",
             "How long the first in the queue has waited",
@@ -286,6 +310,10 @@ class _Models:
     def gauge(self, loaded: Iterable[ModelGauges]) -> None:
         self.memory.clear()
         self.oldest.clear()
+        self.plan_error.clear()
         for model in loaded:
+            if model.planned_bytes and model.memory_bytes:
+                ratio = model.planned_bytes / model.memory_bytes
+                self.plan_error.labels(model.model).set(ratio)
             self.memory.labels(model.model).set(model.memory_bytes)
             self.oldest.labels(model.model).set(model.oldest_wait_s)

@@ -7,7 +7,7 @@ from canteen.api.errors import problem
 from canteen.api.native import footprint, health
 from canteen.api.routing import Dialect, Route, Served
 from canteen.api.streaming import json_bytes
-from canteen.metering.metrics import MEDIA_TYPE, ModelGauges
+from canteen.metering.metrics import MEDIA_TYPE, OPEN_MEDIA_TYPE, ModelGauges
 
 
 class Version(BaseModel):
@@ -29,8 +29,11 @@ async def metrics(served: Served) -> Response:
         )
         for one in await served.services.loaded()
     ]
-    text = served.services.metrics.text(served.services.version, loaded)
-    return Response(text, headers={"content-type": MEDIA_TYPE})
+    services = served.services
+    services.metrics.book(services.accounting.node.accounts().energy_uj)
+    is_open = "application/openmetrics-text" in served.headers.get("accept", "")
+    text = services.metrics.text(services.version, loaded, is_open=is_open)
+    return Response(text, headers={"content-type": OPEN_MEDIA_TYPE if is_open else MEDIA_TYPE})
 
 
 async def version(served: Served) -> Response:
