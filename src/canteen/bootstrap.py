@@ -1,7 +1,7 @@
 """The only file that knows every class: wires the rooms into the services behind every door."""
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -34,7 +34,11 @@ from canteen.metering.probes.modelled import Modelled
 from canteen.metering.rates import Price, rates
 from canteen.metering.till import Order, Till
 from canteen.planning import config, hosts, quantization, roofline
+from canteen.planning.plan import plan
 from canteen.planning.reading import reading
+from canteen.planning.request import PlanRequest
+from canteen.planning.result import Here, Plan
+from canteen.planning.subject import of_config, of_name
 from canteen.planning.this_host import processor, this_host
 from canteen.runtime.admission import Limited, LimitedEmbedder
 from canteen.runtime.budget import Budget
@@ -150,6 +154,16 @@ class Services:
             return ("embedding",)
         has_tools = card.engine == "echo" or "tools" in card.template
         return ("completion", "tools") if has_tools else ("completion",)
+
+    def plan(self, request: PlanRequest, told: Mapping[str, Any] | None = None) -> Plan:
+        """What a model takes, on this machine where the request names no other; `told` is a
+        config.json in place of a name. Raises InvalidRequest. Takes tens of milliseconds."""
+        if told is None:
+            subject = of_name(request.model, {card.name: card for card in self.catalog.list()})
+        else:
+            subject = of_config(told, "the config that was sent")
+        here = Here(this_host(machine_bytes(), processor()))
+        return plan(request, subject, here, date.today())
 
     def pull(
         self, what: str, name: str | None = None, *, over_http: bool = False

@@ -167,7 +167,7 @@ class Settings:
         "CANTEEN_PROVIDER", "who runs the building: aws, google, microsoft, own", "", str
     )
     instance: str = _setting(
-        "CANTEEN_INSTANCE", "the rented machine this is, for its price: g5.xlarge", "", str
+        "CANTEEN_INSTANCE", "the rented machine this is, for its price: g5.48xlarge", "", str
     )
     price_usd_per_h: float = _setting(
         "CANTEEN_PRICE_USD_PER_H",

@@ -17,7 +17,7 @@ def digits(value: float) -> str:
 def interval(quantity: Quantity) -> str:
     """`101 [70.0, 124]`, or one number where it is exact."""
     if quantity.low == quantity.high:
-        return digits(quantity.central)
+        return f"{quantity.central:,.6g}"
     return f"{digits(quantity.central)} [{digits(quantity.low)}, {digits(quantity.high)}]"
 
 

@@ -19,6 +19,7 @@ VERBS = {
     "ps": "The models a running server has in memory",
     "stop": "Take a model out of a running server's memory",
     "embed": "Vectors of texts",
+    "plan": "What a model takes, before it is loaded, bought or trained",
     "footprint": "What was eaten and drunk, by model, key or time",
     "engines": "What can run models here",
     "settings": "Every setting, its meaning and its value",

@@ -14,6 +14,11 @@ def names() -> list[str]:
     return [row.name for row in load("models").rows]
 
 
+def aliases() -> list[str]:
+    """The other names that they go by."""
+    return [alias for row in load("models").rows for alias in row.fields["aliases"]]
+
+
 def config(name: str) -> Mapping[str, Any]:
     """What the model's config.json says of its shape.
 

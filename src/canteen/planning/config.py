@@ -54,7 +54,7 @@ def from_count(count: float) -> ModelSpec:
     num_heads = hidden // 128
     layer = Layer(num_heads, math.gcd(num_heads, 8), 128, 128, ff=math.ceil(3.5 * hidden))
     spec = ModelSpec(
-        name=f"{count:.4g} parameters",
+        name=f"{_short(count)} parameters",
         hidden_size=hidden,
         vocab_size=min(128_000, max(1_000, int(count / 10 / hidden))),
         layers=(layer,) * max(1, round(hidden / 128)),
@@ -82,6 +82,14 @@ def from_gguf(
     config["tie_word_embeddings"] = is_tied
     named = str(metadata.get("general.name", kind))
     return from_config({key: value for key, value in config.items() if value is not None}, named)
+
+
+def _short(count: float) -> str:
+    """`7B`, as models are called."""
+    for scale, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M")):
+        if count >= scale:
+            return f"{count / scale:.4g}{letter}"
+    return f"{count:.4g}"
 
 
 _MOST_LAYERS = 10_000

@@ -177,3 +177,15 @@ def plan_memory(
         overhead_bytes=engine.overhead_bytes + copied_bytes,
         available_bytes=None if available_bytes is None else int(available_bytes * engine.usable),
     )
+
+
+def arithmetic(held: MemoryPlan) -> list[str]:
+    """The sum line by line, for who is told that it does not fit."""
+    return [
+        f"weights {held.weights_bytes / GB:.2f} GB ({held.weights.told})",
+        f"KV cache {held.kv_total_bytes / GB:.2f} GB ({held.sequences.num} sequences of "
+        f"{held.sequences.context:,} tokens, {held.kv_bytes_per_token:,} B a token)",
+        f"buffers {held.compute_bytes / GB:.2f} GB, runtime {held.overhead_bytes / GB:.2f} GB "
+        f"({held.engine.told})",
+        f"together {held.total_bytes / GB:.2f} GB",
+    ]

@@ -4,7 +4,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from canteen.api.errors import problem
-from canteen.api.native import footprint, health
+from canteen.api.native import footprint, health, plan
 from canteen.api.routing import Dialect, Route, Served
 from canteen.api.streaming import json_bytes
 from canteen.metering.metrics import MEDIA_TYPE, OPEN_MEDIA_TYPE, ModelGauges
@@ -49,6 +49,7 @@ ROUTES = (
     Route("GET", "/health/live", health.live, None, health.Health, "Alive?"),
     Route("GET", "/health/ready", health.ready, None, health.Health, "Ready for requests?"),
     Route("GET", "/metrics", metrics, None, None, "Metrics for Prometheus"),
+    Route("POST", "/v1/plan", plan.plan, plan.PlanRequest, plan.Planned, "What a model takes"),
     Route("GET", "/v1/footprint", footprint.sums, None, footprint.Sums, "What was eaten, summed"),
     Route("GET", "/v1/footprint/{id}", footprint.receipt, None, footprint.Derived, "A receipt"),
     Route("GET", "/version", version, None, Version, "The version"),

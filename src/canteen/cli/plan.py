@@ -1,0 +1,130 @@
+"""`canteen plan`: what a model takes, before it is loaded, bought or trained."""
+
+import dataclasses
+import datetime
+from collections.abc import Callable
+from pathlib import Path
+from types import NoneType
+from typing import Any, get_args, get_type_hints
+
+import click
+
+from canteen.cli import plan_text, store
+from canteen.core.errors import InvalidRequest
+from canteen.planning import report
+from canteen.planning.plan import plan
+from canteen.planning.request import PlanRequest, count
+from canteen.planning.result import Here, Plan
+from canteen.planning.subject import Subject, of_file, of_name
+from canteen.planning.this_host import processor, this_host
+from canteen.runtime.memory import machine_bytes
+
+
+class Count(click.ParamType[int]):
+    """A whole number that may be written with a suffix."""
+
+    name = "count"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number."""
+        number = value if isinstance(value, int) else count(str(value))
+        if number is None:
+            self.fail("give a whole number, as 4096, 128k, 7B or 300e9", param, ctx)
+        return number
+
+
+TYPES: dict[type, click.ParamType[Any]] = {int: Count(), float: click.FLOAT, str: click.STRING}
+
+
+def asked(command: Callable[..., None]) -> Callable[..., None]:
+    """An option for each field of a PlanRequest but the model, which is an argument."""
+    hints = get_type_hints(PlanRequest)
+    for one in reversed(dataclasses.fields(PlanRequest)):
+        if one.name != "model":
+            (kind,) = {*(get_args(hints[one.name]) or (hints[one.name],))} - {NoneType}
+            command = _option(one, TYPES[kind])(command)
+    return command
+
+
+def _option(
+    one: "dataclasses.Field[Any]", kind: click.ParamType[Any]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    flag = one.metadata.get("flag", f"--{one.name.replace('_', '-')}")
+    if "choices" in one.metadata:
+        kind = click.Choice(one.metadata["choices"])
+    return click.option(
+        flag,
+        one.name,
+        type=kind,
+        default=one.default,
+        show_default=one.default is not None,
+        help=one.metadata["meaning"],
+    )
+
+
+@click.command
+@click.argument("model", required=False)
+@asked
+@click.option("--article", is_flag=True, help="Check the numbers of the article instead.")
+@click.option("--explain", is_flag=True, help="Show the arithmetic with its sources.")
+@click.option(
+    "--plot", type=click.Path(dir_okay=False, path_type=Path), help="A .svg or .png file."
+)
+@store.as_json
+def command(
+    model: str | None,
+    is_json: bool,
+    article: bool,
+    explain: bool,
+    plot: Path | None,
+    **asked: Any,
+) -> None:
+    """Say what MODEL takes: memory, time, money, energy and water.
+
+    MODEL is a name, a GGUF file, a config.json, or a count of parameters such as 7B. Without
+    --device or --instance it is planned on this machine.
+    """
+    if article:
+        _article(asked["as_of"], is_json=is_json)
+        return
+    if not model:
+        raise InvalidRequest("name a model, such as llama3.1:8b, a file, or a count such as 7B")
+    if plot is not None:
+        from canteen.cli import plan_plot
+
+        plan_plot.check(plot)
+    request = PlanRequest(model, **asked)
+    here = Here(this_host(machine_bytes(), processor()))
+    made = plan(request, _subject(model), here, datetime.date.today())
+    _say(made, is_json=is_json, explain=explain)
+    if plot is not None:
+        plan_plot.draw(plot, made)
+
+
+def _subject(model: str) -> Subject:
+    """A file where there is one, else a name."""
+    path = Path(model)
+    if path.suffix in (".gguf", ".json") or path.is_file():
+        return of_file(path)
+    return of_name(model, {card.name: card for card in store.catalog().list()})
+
+
+def _say(made: Plan, *, is_json: bool, explain: bool) -> None:
+    if is_json:
+        more = {"arithmetic": report.explained(made)} if explain else {}
+        store.echo_json(report.as_json(made) | more)
+        return
+    for line in report.explained(made) if explain else plan_text.lines(made):
+        click.echo(line)
+
+
+def _article(as_of: str | None, *, is_json: bool) -> None:
+    from canteen.planning.article import claims
+
+    day = PlanRequest(as_of=as_of).day(datetime.date.today())
+    found = claims(day)
+    if is_json:
+        store.echo_json(report.article(found))
+        return
+    for line in plan_text.article(found):
+        click.echo(line)

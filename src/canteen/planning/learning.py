@@ -1,0 +1,42 @@
+"""What training a model takes: memory of each device, time, money and energy."""
+
+from canteen.core.units import exact
+from canteen.planning import roofline, training
+from canteen.planning.reading import reading
+from canteen.planning.result import Learning, Plan
+from canteen.planning.training_memory import Setup, TrainingMemory, training_memory
+
+
+def learn(made: Plan) -> Learning:
+    """What training takes; what is not known is noted in the plan."""
+    request, spec, place = made.request, made.subject.spec, made.place
+    setup = Setup(
+        method=request.finetune or "full",  # type: ignore[arg-type]
+        num_devices=place.num,
+        zero=request.zero or 0,
+        lora_rank=request.lora_rank or 16,
+        sequence_length=request.context_length or min(2048, spec.context_length),
+    )
+    held = training_memory(spec, setup)
+    one_bytes = None if place.memory_bytes is None else place.memory_bytes // place.num
+    fits = None if one_bytes is None else held.total_bytes <= one_bytes
+    if request.train_tokens is None:
+        made.notes.append("give train_tokens for the time, money and energy of it")
+        return Learning(setup, held, fits, None, None)
+    return _run(made, setup, held, fits)
+
+
+def _run(made: Plan, setup: Setup, held: TrainingMemory, fits: bool | None) -> Learning:
+    """The training itself: its time, and, where a price is known, its money."""
+    place, tokens = made.place, made.request.train_tokens
+    assert tokens is not None
+    steps = reading(made.subject.spec, made.subject.format("bf16"), "bf16")
+    flops = training.training_flops(
+        steps, tokens, setup.sequence_length, "full" if setup.method == "full" else "lora"
+    )
+    if place.price is None:
+        made.notes.append("no price is known here, so it costs nothing; give price_usd_per_h")
+    price = exact(0.0, "USD/h") if place.price is None else place.price * (1 / place.num)
+    peak = roofline.peak_of(place.device.peak, "bf16")
+    done = training.train(flops, training.devices(place.num, peak, place.device.power_max, price))
+    return Learning(setup, held, fits, done, made.footprint(done.energy))

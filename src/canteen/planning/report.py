@@ -1,0 +1,291 @@
+"""A plan as JSON, and its arithmetic line by line."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from canteen.core.units import Input, Quantity
+from canteen.planning.article import Claim, Figure
+from canteen.planning.fleet import Fleet
+from canteen.planning.memory import MemoryPlan, arithmetic
+from canteen.planning.result import Learning, Plan, Serving
+from canteen.planning.tensors import num_active_parameters, num_parameters
+
+Json = dict[str, Any]
+
+
+def as_json(plan: Plan) -> Json:
+    """The plan; every field has its unit in its name, and uncertain ones their bounds."""
+    spec, place, site = plan.subject.spec, plan.place, plan.site
+    body: Json = {
+        "model": spec.name,
+        "source": plan.subject.source,
+        "parameters": num_parameters(spec),
+        "active_parameters": num_active_parameters(spec),
+        "quantization": plan.form.name,
+        "device": place.name,
+        "num_devices": place.num,
+        "region": site.name,
+        "as_of": plan.day.isoformat(),
+    }
+    if plan.serving is not None:
+        body |= _serving(plan.serving)
+    if plan.learning is not None:
+        body |= _learning(plan, plan.learning)
+    return body | {"notes": plan.notes, "provenance": [_input(one) for one in inputs(plan)]}
+
+
+def figure(quantity: Quantity, unit: str) -> Json:
+    """An uncertain number in a unit that its field's name tells."""
+    told = quantity.to(unit)
+    return {
+        "central": told.central,
+        "low": told.low,
+        "high": told.high,
+        "grade": told.grade,
+        "boundary": str(told.boundary),
+    }
+
+
+def inputs(plan: Plan) -> list[Input]:
+    """All numbers from outside that the plan rests on, each once."""
+    known: dict[tuple[str, float, str], Input] = {}
+    for one in (one for quantity in _quantities(plan) for one in quantity.inputs):
+        known.setdefault((one.name, one.value, one.source), one)
+    return list(known.values())
+
+
+def explained(plan: Plan) -> list[str]:
+    """The arithmetic, line by line, and the sources of its numbers."""
+    return [*_steps(plan), "", "Numbers from outside:", *(_sourced(one) for one in inputs(plan))]
+
+
+def article(claims: tuple[Claim, ...]) -> Json:
+    """The article's numbers, as its table in docs/the-article.md."""
+    return {
+        "claims": [
+            {
+                "claim": claim.claim,
+                "then": [_figure_of(one) for one in claim.then],
+                "standing": claim.standing,
+                "today": [_figure_of(one) for one in claim.today],
+            }
+            for claim in claims
+        ]
+    }
+
+
+def _figure_of(one: Figure) -> Json:
+    told = figure(one.result, one.result.unit)
+    return {"name": one.name, "formula": one.formula, "unit": one.result.unit, **told}
+
+
+def _memory(held: MemoryPlan) -> Json:
+    return {
+        "weights_bytes": held.weights_bytes,
+        "weights_low_bytes": held.weights.low_bytes,
+        "weights_are_exact": held.weights.is_exact,
+        "kv_bytes_per_token": held.kv_bytes_per_token,
+        "kv_bytes_per_sequence": held.kv_bytes_per_sequence,
+        "kv_total_bytes": held.kv_total_bytes,
+        "compute_bytes": held.compute_bytes,
+        "overhead_bytes": held.overhead_bytes,
+        "total_bytes": held.total_bytes,
+        "available_bytes": held.available_bytes,
+        "context_length": held.sequences.context,
+        "num_sequences": held.sequences.num,
+        "engine": held.engine.name,
+        "fits": held.fits,
+        "max_sequences": held.max_sequences,
+        "headroom_bytes": held.headroom_bytes,
+    }
+
+
+def _serving(serving: Serving) -> Json:
+    body = _memory(serving.memory)
+    prediction, cost, footprint = serving.prediction, serving.cost, serving.footprint
+    if prediction is not None:
+        body |= {
+            "ttft_s": figure(prediction.ttft, "s"),
+            "tpot_s": figure(prediction.tpot, "s"),
+            "prefill_tokens_per_s": figure(prediction.prefill_speed, "token/s"),
+            "decode_tokens_per_s": figure(prediction.decode_speed, "token/s"),
+        }
+    if cost is not None:
+        body |= {
+            "cost_usd_per_h": figure(cost.per_hour, "USD/h"),
+            "cost_usd_per_request": figure(cost.per_request, "USD"),
+            "cost_usd_per_mtok": figure(cost.per_mtok, "USD/Mtoken"),
+        }
+    if footprint is not None:
+        body |= {
+            "energy_wh_per_request": figure(footprint.energy, "Wh"),
+            "water_site_ml_per_request": figure(footprint.water_site, "mL"),
+            "water_source_ml_per_request": figure(footprint.water_source, "mL"),
+            "carbon_g_per_request": figure(footprint.carbon_operational, "g"),
+        }
+    return body | _choices(serving)
+
+
+def _choices(serving: Serving) -> Json:
+    body: Json = {
+        "quantizations": [
+            {
+                "quantization": one.name,
+                **_memory(one.memory),
+                "decode_tokens_per_s": one.decode_speed and figure(one.decode_speed, "token/s"),
+            }
+            for one in serving.choices
+        ]
+    }
+    if serving.fleets or serving.unfit:
+        body["instances"] = [_fleet(one) for one in serving.fleets]
+        body["unfit_instances"] = {one.machine.name: one.reason for one in serving.unfit}
+    if serving.colocation is not None:
+        both = serving.colocation
+        body["colocation"] = {
+            "inside_each_application": _fleet(both.inside),
+            "one_shared_service": _fleet(both.shared),
+            "price_ratio": both.price_ratio,
+        }
+    if serving.offer is not None:
+        offer = serving.offer
+        body["saas"] = {
+            "model": f"{offer.provider}/{offer.model}",
+            "cost_usd_per_request": figure(offer.cost, "USD"),
+        }
+    if serving.break_even is not None:
+        told = serving.break_even
+        body["break_even_utilization"] = figure(told.utilization, "1")
+        body["verdict"] = told.verdict
+    return body
+
+
+def _fleet(one: Fleet) -> Json:
+    return {
+        "instance": one.machine.name,
+        "num_machines": one.num_machines,
+        "num_replicas": one.num_replicas,
+        "num_devices": one.num_devices,
+        "batch": one.prediction.batch,
+        "cost_usd_per_h": figure(one.price, "USD/h"),
+        "utilization": figure(one.utilization, "1"),
+        "ttft_s": figure(one.prediction.ttft, "s"),
+        "tpot_s": figure(one.prediction.tpot, "s"),
+    }
+
+
+def _learning(plan: Plan, learning: Learning) -> Json:
+    held, setup, done = learning.memory, learning.setup, learning.training
+    body: Json = {
+        "method": setup.method,
+        "zero": setup.zero,
+        "trained_parameters": held.trained_parameters,
+        "weights_bytes": held.weights_bytes + held.frozen_bytes,
+        "gradients_bytes": held.gradients_bytes,
+        "optimizer_bytes": held.optimizer_bytes,
+        "activations_bytes": held.activations_bytes,
+        "total_bytes": held.total_bytes,
+        "fits": None if learning.fits is None else ("yes" if learning.fits else "no"),
+    }
+    if done is not None:
+        body |= {
+            "flops": figure(done.flops, "FLOP"),
+            "gpu_hours": figure(done.device_time, "h"),
+            "gpu_years": figure(done.gpu_years, "year"),
+            "calendar_days": figure(done.calendar_time, "day"),
+            "cost_usd": figure(done.cost, "USD") if plan.place.price else None,
+            "energy_mwh": figure(done.energy, "MWh"),
+        }
+    if learning.footprint is not None:
+        drunk = learning.footprint
+        body |= {
+            "energy_facility_mwh": figure(drunk.energy, "MWh"),
+            "water_site_l": figure(drunk.water_site, "L"),
+            "water_source_l": figure(drunk.water_source, "L"),
+            "carbon_t": figure(drunk.carbon_operational, "t"),
+        }
+    return body
+
+
+def _quantities(plan: Plan) -> Iterator[Quantity]:
+    serving, learning = plan.serving, plan.learning
+    if serving is not None and serving.prediction is not None:
+        yield serving.prediction.device_time
+    if serving is not None and serving.cost is not None:
+        yield serving.cost.per_request
+    if serving is not None and serving.offer is not None:
+        yield serving.offer.cost
+    if learning is not None and learning.training is not None:
+        yield learning.training.cost
+    for drunk in (one.footprint for one in (serving, learning) if one is not None):
+        if drunk is not None:
+            yield from (drunk.water_site, drunk.water_source, drunk.carbon_operational)
+
+
+def _steps(plan: Plan) -> Iterator[str]:
+    spec = plan.subject.spec
+    yield f"{spec.name}: {num_parameters(spec):,} parameters ({plan.subject.source})"
+    if plan.serving is not None:
+        yield from arithmetic(plan.serving.memory)
+        yield from _serving_steps(plan, plan.serving)
+    if plan.learning is not None:
+        yield from _learning_steps(plan.learning)
+
+
+def _serving_steps(plan: Plan, serving: Serving) -> Iterator[str]:
+    request, prediction, cost = plan.request, serving.prediction, serving.cost
+    if prediction is None:
+        return
+    yield (
+        f"prefill of {request.prompt_tokens:,} tokens: 2 N T + attention over peak x MFU = "
+        f"{prediction.ttft.central:.3g} s"
+    )
+    yield (
+        f"decode step of {prediction.batch}: (weights + KV) over bandwidth + 2 N B over peak x MFU "
+        f"= {prediction.tpot.central:.3g} s, so {prediction.decode_speed.central:.4g} tokens/s"
+    )
+    if cost is not None:
+        yield (
+            f"a request: {prediction.device_time.to('s').central:.3g} s x "
+            f"{cost.per_hour.central:g} USD/h / {request.utilization:g} utilization = "
+            f"{cost.per_request.central:.3g} USD"
+        )
+    if serving.footprint is not None:
+        energy = (prediction.prefill_energy + prediction.decode_energy).to("Wh")
+        yield (
+            f"energy: {energy.central:.3g} Wh at the plug x PUE {plan.site.pue.central:g} = "
+            f"{serving.footprint.energy.to('Wh').central:.3g} Wh; water on site by WUE of the "
+            "plug's energy, at the source by EWIF of the building's"
+        )
+
+
+def _learning_steps(learning: Learning) -> Iterator[str]:
+    held, done = learning.memory, learning.training
+    yield (
+        f"each device: weights {held.weights_bytes + held.frozen_bytes:,} B + gradients "
+        f"{held.gradients_bytes:,} B + optimizer {held.optimizer_bytes:,} B + activations "
+        f"{held.activations_bytes:,} B = {held.total_bytes:,} B"
+    )
+    if done is not None:
+        yield (
+            f"{done.flops.central:.3g} FLOP over peak x MFU = {done.device_time.central:.4g} "
+            f"device-hours = {done.gpu_years.central:.3g} device-years"
+        )
+
+
+def _input(one: Input) -> Json:
+    return {
+        "name": one.name,
+        "value": one.value,
+        "low": one.low,
+        "high": one.high,
+        "unit": one.unit,
+        "source": one.source,
+        "as_of": one.as_of,
+    }
+
+
+def _sourced(one: Input) -> str:
+    bounds = "" if one.low == one.high else f" [{one.low:g}-{one.high:g}]"
+    unit = "" if one.unit == "1" else f" {one.unit}"
+    return f"{one.name}: {one.value:g}{bounds}{unit} ({one.source}, {one.as_of})"

@@ -1,0 +1,115 @@
+"""What a plan is made of: one of serving or of training, and where."""
+
+import datetime
+from dataclasses import dataclass, field
+
+from canteen.core.footprint import Footprint
+from canteen.core.units import Quantity
+from canteen.factors import places, site
+from canteen.factors.hardware import Device
+from canteen.factors.instances import Instance
+from canteen.planning.fleet import Colocation, Fleet, Unfit
+from canteen.planning.memory import MemoryPlan
+from canteen.planning.quantization import Format
+from canteen.planning.request import PlanRequest
+from canteen.planning.roofline import Constants, Prediction
+from canteen.planning.saas import BreakEven, Offer
+from canteen.planning.subject import Subject
+from canteen.planning.training import Training
+from canteen.planning.training_memory import Setup, TrainingMemory
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """This machine: its device, and the constants that fit it, if it was calibrated."""
+
+    device: Device
+    constants: Constants | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the model runs on: so many of a device, and the price of all in USD/h if known."""
+
+    name: str
+    device: Device
+    num: int
+    price: Quantity | None
+    instance: Instance | None = None
+    constants: Constants | None = None
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """What models can be in."""
+        told = self.device.memory
+        return None if told is None else int(told.to("B").central) * self.num
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Money: of the machine in USD/h, of a request in USD, of a million tokens written."""
+
+    per_hour: Quantity
+    per_request: Quantity
+    per_mtok: Quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A format of the weights among others."""
+
+    name: str
+    memory: MemoryPlan
+    decode_speed: Quantity | None
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What serving takes. Speed, cost and footprint are None where something is not known, and
+    the plan's notes say what."""
+
+    memory: MemoryPlan
+    prediction: Prediction | None
+    cost: Cost | None
+    footprint: Footprint | None
+    choices: tuple[Choice, ...] = ()
+    fleets: tuple[Fleet, ...] = ()
+    unfit: tuple[Unfit, ...] = ()
+    colocation: Colocation | None = None
+    offer: Offer | None = None
+    break_even: BreakEven | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """What training takes, of each device and altogether."""
+
+    setup: Setup
+    memory: TrainingMemory
+    fits: bool | None
+    training: Training | None
+    footprint: Footprint | None
+
+
+@dataclass(slots=True)
+class Plan:
+    """The answer: one of `serving` and `learning`, and notes on what was left out or assumed."""
+
+    request: PlanRequest
+    day: datetime.date
+    subject: Subject
+    form: Format
+    place: Place
+    site: places.Site
+    serving: Serving | None = None
+    learning: Learning | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def footprint(self, energy_it: Quantity) -> Footprint:
+        """What an energy at the plug means at the plan's site."""
+        return Footprint(
+            energy=site.facility(energy_it, self.site),
+            water_site=site.water_site(energy_it, self.site),
+            water_source=site.water_source(energy_it, self.site),
+            carbon_operational=site.carbon_operational(energy_it, self.site),
+        )

@@ -1,0 +1,92 @@
+"""The model that a plan is of, whatever it was given as."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from canteen.core.errors import InvalidRequest
+from canteen.core.model import ModelCard
+from canteen.factors import models
+from canteen.factors.table import find
+from canteen.planning import config, gguf_table, memory, quantization
+from canteen.planning.memory import Weights
+from canteen.planning.quantization import Format
+from canteen.planning.request import count
+from canteen.planning.spec import ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A model: its shape, where that is from, and its weights if they are there already.
+
+    `usual` is the format that is planned with unless another one is asked for.
+    """
+
+    spec: ModelSpec
+    source: str
+    usual: str = "bf16"
+    weights: Weights | None = None
+
+    def format(self, asked: str | None) -> Format:
+        """The format of the weights. Raises InvalidRequest for an unknown one."""
+        return quantization.weights_format(asked or self.usual, self.spec)
+
+    def weights_in(self, asked: str | None) -> Weights:
+        """The weights in it: those that are there, or those that would be made."""
+        if self.weights is not None and asked is None:
+            return self.weights
+        return memory.weights_of(self.spec, self.format(asked))
+
+
+def of_file(path: Path) -> Subject:
+    """A GGUF file or a config.json. Raises InvalidRequest for any other."""
+    if path.suffix == ".gguf":
+        read = gguf_table.read(path)
+        return Subject(read.spec, f"{path.name}, its header", read.type, read.weights)
+    try:
+        told = json.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, ValueError) as exc:
+        raise InvalidRequest(
+            f"{path.name} is neither a GGUF file nor a config.json", param="model"
+        ) from exc
+    if not isinstance(told, dict):
+        raise InvalidRequest(f"{path.name} is no config.json", param="model")
+    return of_config(told, path.name)
+
+
+def of_config(told: Mapping[str, Any], source: str) -> Subject:
+    """A config.json by its content."""
+    spec = config.from_config(told)
+    return Subject(spec, source, usual=spec.dtype)
+
+
+def of_card(card: ModelCard) -> Subject:
+    """A model of the store, as it is prepared."""
+    weights = Weights(card.size_bytes, card.size_bytes, "the prepared files")
+    usual = "int8" if card.engine == "openvino" else "bf16"
+    return Subject(config.from_gguf(card.metadata), f"{card.name} in the store", usual, weights)
+
+
+def of_name(name: str, cards: Mapping[str, ModelCard]) -> Subject:
+    """A model of the store, a published one, or a count of parameters such as 7B.
+
+    Raises InvalidRequest with the nearest names.
+    """
+    number = count(name)
+    if number is not None:
+        spec = config.from_count(number)
+        return Subject(spec, spec.assumed)
+    planned = {key: card for key, card in cards.items() if _has_shape(card)}
+    if name in planned or f"{name}:latest" in planned:
+        return of_card(planned.get(name) or planned[f"{name}:latest"])
+    known = find(name, [*planned, *models.names(), *models.aliases()], "model", "model")
+    if known in planned:
+        return of_card(planned[known])
+    spec = config.from_config(models.config(known), known)
+    return Subject(spec, models.source(known), usual=spec.dtype)
+
+
+def _has_shape(card: ModelCard) -> bool:
+    return card.kind == "generator" and "general.architecture" in card.metadata
