@@ -73,11 +73,17 @@ class Access:
                 observe.status = message["status"]
                 added = MutableHeaders(scope=message)
                 added["x-request-id"] = observe.request_id
-                if observe.status < 400 and self._till.knows(observe.receipt_id):
+                if self._has_receipt(observe):
                     added["x-canteen-receipt"] = observe.receipt_id
             await send(message)
 
         return send_with_ids
+
+    def _has_receipt(self, observe: Observation) -> bool:
+        """That of a stream is to come; after an error all is done that will be."""
+        if observe.status < 400:
+            return self._till.knows(observe.receipt_id)
+        return self._till.settle(observe.receipt_id, observe.usage.queue_s) is not None
 
     def _record(self, method: str, headers: Headers, observe: Observation) -> None:
         duration_s = observe.clock() - observe.arrived_s
