@@ -33,12 +33,13 @@ from canteen.metering.probes.declared import Declared
 from canteen.metering.probes.modelled import Modelled
 from canteen.metering.rates import Price, rates
 from canteen.metering.till import Order, Till
-from canteen.planning import config, hosts, quantization, roofline
+from canteen.planning import hosts, memory, roofline
+from canteen.planning.memory import Sequences
 from canteen.planning.plan import plan
 from canteen.planning.reading import reading
 from canteen.planning.request import PlanRequest
 from canteen.planning.result import Here, Plan
-from canteen.planning.subject import of_config, of_name
+from canteen.planning.subject import has_shape, of_card, of_config, of_name
 from canteen.planning.this_host import processor, this_host
 from canteen.runtime.admission import Limited, LimitedEmbedder
 from canteen.runtime.budget import Budget
@@ -143,6 +144,11 @@ class Services:
         """Take a model out of memory."""
         await self.pool.unload(self.catalog.get(model))
 
+    def planned_bytes(self, card: ModelCard) -> int:
+        """The planned memory of a model's worker just after loading; 0 where none is planned."""
+        engine = memory.ENGINES.get(card.engine)
+        return 0 if engine is None else memory.at_load(engine, card.size_bytes)
+
     async def loaded(self) -> list[LoadedModel]:
         """The models in memory."""
         return await self.pool.loaded()
@@ -177,7 +183,9 @@ class Services:
         await self.accounting.close()
 
     def _order(self, request: GenerationRequest | EmbeddingRequest, card: ModelCard) -> None:
-        """Open the bill."""
+        """Open the bill, where somebody wants a receipt."""
+        if not request.receipt_id:
+            return
         order = Order(
             model=card.name,
             digest=card.digest,
@@ -239,7 +247,7 @@ def build(settings: Settings) -> Services:
         catalog=catalog,
         pool=Pool(
             create,
-            Budget(budget_bytes(settings.memory_gb), figures),
+            Budget(budget_bytes(settings.memory_gb), figures, _memory_told),
             keep_alive_s=settings.keep_alive_s,
             # As many as the gate of the loaded model has places for, to run and to wait.
             max_waiting=settings.max_num_seqs + settings.max_queue,
@@ -298,13 +306,24 @@ def _today() -> str:
     return date.today().isoformat()
 
 
+def _memory_told(card: ModelCard) -> str:
+    """The arithmetic of a model's memory, empty where its shape is unknown."""
+    if card.engine != "openvino" or not has_shape(card):
+        return ""
+    context = Sequences(card.context_length, kv_type="bf16")
+    subject = of_card(card)
+    weights = subject.weights_in(None)
+    held = memory.plan_memory(subject.spec, weights, context, memory.ENGINES["openvino"])
+    return "; ".join(memory.arithmetic(held))
+
+
 def _step_cost(card: ModelCard, host: Device) -> StepCost:
     """What decides how requests share a step; where the shape is unknown, tokens are equal."""
-    if card.kind != "generator" or "general.architecture" not in card.metadata:
+    if not has_shape(card):
         return StepCost()
-    spec = config.from_gguf(card.metadata)
-    form = quantization.weights_format("int8", spec)
-    steps = reading(spec, form, "bf16")
+    subject = of_card(card)
+    form = subject.format(None)
+    steps = reading(subject.spec, form, "bf16")
     runs = hosts.host(host, 1, form.compute, roofline.prior(host.name, has_experts=False))
     bytes_per_s = (runs.bandwidth * runs.constants.bandwidth_share).to("B/s").central
     flops_per_s = (runs.peak * runs.constants.flops_share).to("FLOP/s").central

@@ -73,7 +73,7 @@ def test_open_metrics_name_a_receipt(metrics: Metrics) -> None:
 
 
 def test_a_plan_is_compared_with_the_memory_it_was_for(metrics: Metrics) -> None:
-    loaded = ModelGauges("m", 0, 0, 0.0, memory_bytes=200, oldest_wait_s=0, planned_bytes=180)
+    loaded = ModelGauges("m", 0, 0, 0.0, 300, 0, load_bytes=200, planned_bytes=180)
 
     told = metrics.text("1.2.3", [loaded]).decode().splitlines()
 

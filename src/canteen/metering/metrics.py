@@ -66,7 +66,8 @@ class RequestRecord:
 @dataclass(frozen=True, slots=True)
 class ModelGauges:
     """A loaded model now; `kv_cache_usage` is a share of 1, `oldest_wait_s` the longest of those
-    in the queue. `planned_bytes` is the memory that was planned, 0 where none was."""
+    in the queue. `load_bytes` was resident just after loading, and `planned_bytes` is what was
+    planned for that moment, 0 where nothing was."""
 
     model: str
     num_running: int
@@ -74,6 +75,7 @@ class ModelGauges:
     kv_cache_usage: float
     memory_bytes: int
     oldest_wait_s: float
+    load_bytes: int = 0
     planned_bytes: int = 0
 
 
@@ -288,7 +290,7 @@ class _Models:
         )
         self.plan_error = Gauge(
             "canteen_plan_error_ratio",
-            "Planned over resident memory of the worker",
+            "Planned over resident memory of the worker just after loading",
             ("model",),
             registry=registry,
         )
@@ -312,8 +314,8 @@ class _Models:
         self.oldest.clear()
         self.plan_error.clear()
         for model in loaded:
-            if model.planned_bytes and model.memory_bytes:
-                ratio = model.planned_bytes / model.memory_bytes
+            if model.planned_bytes and model.load_bytes:
+                ratio = model.planned_bytes / model.load_bytes
                 self.plan_error.labels(model.model).set(ratio)
             self.memory.labels(model.model).set(model.memory_bytes)
             self.oldest.labels(model.model).set(model.oldest_wait_s)

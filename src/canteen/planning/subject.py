@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from canteen.planning.memory import Weights
 from canteen.planning.quantization import Format
 from canteen.planning.request import count
 from canteen.planning.spec import ModelSpec
+from canteen.planning.tensors import num_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,25 @@ def of_config(told: Mapping[str, Any], source: str) -> Subject:
     return Subject(spec, source, usual=spec.dtype)
 
 
+def has_shape(card: ModelCard) -> bool:
+    """Whether the store knows the shape of a model, and the planner its kind."""
+    if card.kind != "generator" or "general.architecture" not in card.metadata:
+        return False
+    try:
+        config.from_gguf(card.metadata)
+    except InvalidRequest:
+        return False
+    return True
+
+
 def of_card(card: ModelCard) -> Subject:
     """A model of the store, as it is prepared."""
     weights = Weights(card.size_bytes, card.size_bytes, "the prepared files")
     usual = "int8" if card.engine == "openvino" else "bf16"
-    return Subject(config.from_gguf(card.metadata), f"{card.name} in the store", usual, weights)
+    # A header does not tell whether the output is the input embedding; the count does.
+    specs = [config.from_gguf(card.metadata, is_tied=is_tied) for is_tied in (True, False)]
+    spec = min(specs, key=lambda one: abs(num_parameters(one) - card.num_parameters))
+    return Subject(replace(spec, name=card.name), "as it is in the store", usual, weights)
 
 
 def of_name(name: str, cards: Mapping[str, ModelCard]) -> Subject:
@@ -78,7 +93,7 @@ def of_name(name: str, cards: Mapping[str, ModelCard]) -> Subject:
     if number is not None:
         spec = config.from_count(number)
         return Subject(spec, spec.assumed)
-    planned = {key: card for key, card in cards.items() if _has_shape(card)}
+    planned = {key: card for key, card in cards.items() if has_shape(card)}
     if name in planned or f"{name}:latest" in planned:
         return of_card(planned.get(name) or planned[f"{name}:latest"])
     known = find(name, [*planned, *models.names(), *models.aliases()], "model", "model")
@@ -86,7 +101,3 @@ def of_name(name: str, cards: Mapping[str, ModelCard]) -> Subject:
         return of_card(planned[known])
     spec = config.from_config(models.config(known), known)
     return Subject(spec, models.source(known), usual=spec.dtype)
-
-
-def _has_shape(card: ModelCard) -> bool:
-    return card.kind == "generator" and "general.architecture" in card.metadata

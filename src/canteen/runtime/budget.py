@@ -1,6 +1,6 @@
 """The memory of all models together: what they count for, and which of them make room."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from canteen.core.errors import ModelUnsuitable
@@ -13,19 +13,22 @@ MB = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """At most `total_bytes` for all models, by the figures there are of each."""
+    """At most `total_bytes` for all models, by the figures there are of each. `arithmetic` tells
+    how a model comes to what it takes, empty where that is not known."""
 
     total_bytes: int
     figures: Figures
+    arithmetic: Callable[[ModelCard], str] = lambda card: ""
 
     def check(self, card: ModelCard) -> None:
         """Raises ModelUnsuitable for a model that does not fit even where it is alone."""
         needed_bytes = self.figures.memory_bytes(card)
         if needed_bytes > self.total_bytes:
+            told = self.arithmetic(card)
             raise ModelUnsuitable(
                 f"model '{card.name}' needs {needed_bytes // MB} MB of memory and all models "
                 f"together may take {self.total_bytes // MB} MB; raise CANTEEN_MEMORY_GB, lower "
-                "CANTEEN_KV_CACHE_GB, or choose a smaller model",
+                f"CANTEEN_KV_CACHE_GB, or choose a smaller model{told and f' ({told})'}",
                 param="model",
                 code="not_enough_memory",
             )

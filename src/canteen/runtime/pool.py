@@ -320,6 +320,7 @@ class Pool:
     async def _measure(self, slot: Slot) -> EngineStats:
         """The worker's gauges, which the figures learn from."""
         stats: EngineStats = await slot.served.stats()
+        slot.load_bytes = slot.load_bytes or stats.memory_bytes
         for _ in range(slot.num_restarts, slot.health.num_restarts):
             slot.num_restarts += 1
             self._note(slot, "restarted", "its worker had ended and was started again")

@@ -38,14 +38,16 @@ class Health(Protocol):
 class LoadedModel:
     """A model in memory or on its way there, as `ps` shows it.
 
-    `memory_bytes` is resident now, 0 while it is not known; `counted_bytes` is what it counts
-    for against the budget, its highest measured figure or an estimate. `expires_at` is None while
-    it is kept for ever, `loaded_at` and `last_used_at` before it is loaded.
+    `memory_bytes` is resident now and `load_bytes` was so just after loading, 0 while that is not
+    known; `counted_bytes` is what it counts for against the budget, its highest measured figure
+    or an estimate. `expires_at` is None while it is kept for ever, `loaded_at` and `last_used_at`
+    before it is loaded.
     """
 
     card: ModelCard
     state: State
     memory_bytes: int
+    load_bytes: int
     counted_bytes: int
     is_measured: bool
     context_length: int
@@ -82,6 +84,7 @@ class Slot:
     ready_s: float = math.inf
     used_s: float = 0.0
     measured_s: float = -math.inf
+    load_bytes: int = 0
 
     @property
     def key(self) -> str:
@@ -147,6 +150,7 @@ def describe(
         card=slot.card,
         state=_state(slot, is_leaving=is_leaving),
         memory_bytes=stats.memory_bytes,
+        load_bytes=slot.load_bytes,
         counted_bytes=counted_bytes,
         is_measured=is_measured,
         context_length=slot.card.context_length,

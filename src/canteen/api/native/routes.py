@@ -26,6 +26,8 @@ async def metrics(served: Served) -> Response:
             kv_cache_usage=one.kv_cache_usage,
             memory_bytes=one.memory_bytes,
             oldest_wait_s=one.oldest_wait_s,
+            load_bytes=one.load_bytes,
+            planned_bytes=served.services.planned_bytes(one.card),
         )
         for one in await served.services.loaded()
     ]
