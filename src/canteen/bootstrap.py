@@ -21,7 +21,7 @@ from canteen.core.units import Boundary, Input, Quantity, exact, sourced
 from canteen.core.version import VERSION
 from canteen.engines import registry
 from canteen.engines.process import Worker, WorkerEmbedder, WorkerEngine
-from canteen.factors import instances, places, site
+from canteen.factors import places, site
 from canteen.factors.hardware import Device
 from canteen.metering.accounting import Accounting
 from canteen.metering.attribution import StepCost
@@ -40,7 +40,7 @@ from canteen.planning.reading import reading
 from canteen.planning.request import PlanRequest
 from canteen.planning.result import Here, Plan
 from canteen.planning.subject import has_shape, of_card, of_config, of_name
-from canteen.planning.this_host import processor, this_host
+from canteen.planning.this_host import hourly_price, processor, this_host
 from canteen.runtime.admission import Limited, LimitedEmbedder
 from canteen.runtime.budget import Budget
 from canteen.runtime.catalog import Catalog
@@ -161,14 +161,20 @@ class Services:
         has_tools = card.engine == "echo" or "tools" in card.template
         return ("completion", "tools") if has_tools else ("completion",)
 
-    def plan(self, request: PlanRequest, told: Mapping[str, Any] | None = None) -> Plan:
-        """What a model takes, on this machine where the request names no other; `told` is a
+    def plan(self, request: PlanRequest, config: Mapping[str, Any] | None = None) -> Plan:
+        """What a model takes, on this machine where the request names no other; `config` is a
         config.json in place of a name. Raises InvalidRequest. Takes tens of milliseconds."""
-        if told is None:
+        if config is None:
             subject = of_name(request.model, {card.name: card for card in self.catalog.list()})
         else:
-            subject = of_config(told, "the config that was sent")
-        here = Here(this_host(machine_bytes(), processor()))
+            subject = of_config(config, "the config that was sent")
+        told = self.settings
+        here = Here(
+            this_host(machine_bytes(), processor()),
+            told.region,
+            told.provider,
+            hourly_price(told.price_usd_per_h, told.instance, told.region),
+        )
         return plan(request, subject, here, date.today())
 
     def pull(
@@ -287,14 +293,10 @@ def _joule(power: Quantity) -> Quantity:
 
 def _price(settings: Settings, host: Device) -> Price:
     """What is set, else what is known of the rented machine, else one's own electricity."""
-    hourly, electricity = None, site.electricity_price()
+    electricity = site.electricity_price()
     if settings.electricity_usd_per_kwh:
         electricity = _set(settings.electricity_usd_per_kwh, "USD/kWh", "price of electricity")
-    if settings.price_usd_per_h:
-        hourly = _set(settings.price_usd_per_h, "USD/h", "price of this machine")
-    elif settings.instance:
-        rented = instances.instance(settings.instance)
-        hourly = instances.price(rented, settings.region or "us-east-1", date.today())
+    hourly = hourly_price(settings.price_usd_per_h, settings.instance, settings.region)
     return Price(hourly, electricity, host.embodied, host.life)
 
 

@@ -16,7 +16,7 @@ from canteen.planning.plan import plan
 from canteen.planning.request import PlanRequest, count
 from canteen.planning.result import Here, Plan
 from canteen.planning.subject import Subject, of_file, of_name
-from canteen.planning.this_host import processor, this_host
+from canteen.planning.this_host import hourly_price, processor, this_host
 from canteen.runtime.memory import machine_bytes
 
 
@@ -94,11 +94,16 @@ def command(
 
         plan_plot.check(plot)
     request = PlanRequest(model, **asked)
-    here = Here(this_host(machine_bytes(), processor()))
-    made = plan(request, _subject(model), here, datetime.date.today())
+    made = plan(request, _subject(model), _here(), datetime.date.today())
     _say(made, is_json=is_json, explain=explain)
     if plot is not None:
         plan_plot.draw(plot, made)
+
+
+def _here() -> Here:
+    told = store.settings()
+    price = hourly_price(told.price_usd_per_h, told.instance, told.region)
+    return Here(this_host(machine_bytes(), processor()), told.region, told.provider, price)
 
 
 def _subject(model: str) -> Subject:

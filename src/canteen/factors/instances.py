@@ -10,6 +10,9 @@ from canteen.core.units import Quantity
 from canteen.factors.hardware import Device, device
 from canteen.factors.table import Row, find, load
 
+# Where prices are looked up unless a region is given: most tables are of it.
+USUAL_REGION = "us-east-1"
+
 
 @dataclass(frozen=True, slots=True)
 class Instance:

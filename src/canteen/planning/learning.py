@@ -16,10 +16,14 @@ def learn(made: Plan) -> Learning:
         zero=request.zero or 0,
         lora_rank=request.lora_rank or 16,
         sequence_length=request.context_length or min(2048, spec.context_length),
+        micro_batch=request.num_sequences,
+        recompute=request.recompute or "selective",  # type: ignore[arg-type]
     )
     held = training_memory(spec, setup)
     one_bytes = None if place.memory_bytes is None else place.memory_bytes // place.num
     fits = None if one_bytes is None else held.total_bytes <= one_bytes
+    if fits is False and setup.recompute != "full":
+        made.notes.append("recompute full keeps few activations, for a third more computing")
     if request.train_tokens is None:
         made.notes.append("give train_tokens for the time, money and energy of it")
         return Learning(setup, held, fits, None, None)
@@ -32,11 +36,15 @@ def _run(made: Plan, setup: Setup, held: TrainingMemory, fits: bool | None) -> L
     assert tokens is not None
     steps = reading(made.subject.spec, made.subject.format("bf16"), "bf16")
     flops = training.training_flops(
-        steps, tokens, setup.sequence_length, "full" if setup.method == "full" else "lora"
+        steps,
+        tokens,
+        setup.sequence_length,
+        "full" if setup.method == "full" else "lora",
+        recomputes=setup.recompute == "full",
     )
-    if place.price is None:
-        made.notes.append("no price is known here, so it costs nothing; give price_usd_per_h")
+    if place.price is None and place.instance is None:
+        made.notes.append("no price is known of this; give price_usd_per_h, or an instance")
     price = exact(0.0, "USD/h") if place.price is None else place.price * (1 / place.num)
     peak = roofline.peak_of(place.device.peak, "bf16")
     done = training.train(flops, training.devices(place.num, peak, place.device.power_max, price))
-    return Learning(setup, held, fits, done, made.footprint(done.energy))
+    return Learning(setup, held, fits, done, made.footprint(done.energy, done.device_time))

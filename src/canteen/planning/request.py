@@ -38,7 +38,13 @@ class PlanRequest:
         most=MOST_TOKENS,
         flag="--context",
     )
-    num_sequences: int = _asked("Sequences at once.", 1, least=1, most=MOST, flag="--sequences")
+    num_sequences: int = _asked(
+        "Sequences at once; in training, those of a device.",
+        1,
+        least=1,
+        most=MOST,
+        flag="--sequences",
+    )
     device: str | None = _asked("Device by name, such as H100; or this host.")
     num_devices: int | None = _asked(
         "Devices together; or all of the instance, or 1.", least=1, most=MOST, flag="--devices"
@@ -72,6 +78,10 @@ class PlanRequest:
     )
     zero: int | None = _asked("ZeRO stage of training; or 0.", least=0, most=3)
     lora_rank: int | None = _asked("Rank of LoRA's matrices; or 16.", least=1, most=MOST)
+    recompute: str | None = _asked(
+        "What of the activations training computes twice to save memory; or selective.",
+        choices=("none", "selective", "full"),
+    )
 
     def __post_init__(self) -> None:
         for one in dataclasses.fields(self):
@@ -102,7 +112,7 @@ class PlanRequest:
             raise InvalidRequest(
                 f"{min(limits)} limits a load; give requests_per_s with it", param=min(limits)
             )
-        foreign = given & ({"zero", "lora_rank"} if not self.is_training else _OF_SERVING)
+        foreign = given & (_OF_TRAINING if not self.is_training else _OF_SERVING)
         if foreign:
             kind = "serving, give train_tokens or finetune" if not self.is_training else "training"
             raise InvalidRequest(
@@ -112,6 +122,7 @@ class PlanRequest:
             raise InvalidRequest("lora_rank needs finetune lora or qlora", param="lora_rank")
 
 
+_OF_TRAINING = frozenset({"zero", "lora_rank", "recompute"})
 _OF_SERVING = frozenset({"requests_per_s", "ttft_s", "tpot_s", "colocate", "saas"})
 
 

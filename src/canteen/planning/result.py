@@ -21,20 +21,27 @@ from canteen.planning.training_memory import Setup, TrainingMemory
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """This machine: its device, and the constants that fit it, if it was calibrated."""
+    """This machine: its device, where it stands and what it costs (USD/h) as far as that is set,
+    and the constants that fit it, if it was calibrated."""
 
     device: Device
+    region: str = ""
+    provider: str = ""
+    price: Quantity | None = None
     constants: Constants | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What the model runs on: so many of a device, and the price of all in USD/h if known."""
+    """What the model runs on: so many of a device, the price of all in USD/h if known, and where
+    it stands."""
 
     name: str
     device: Device
     num: int
     price: Quantity | None
+    region: str = ""
+    provider: str = ""
     instance: Instance | None = None
     constants: Constants | None = None
 
@@ -105,11 +112,17 @@ class Plan:
     learning: Learning | None = None
     notes: list[str] = field(default_factory=list)
 
-    def footprint(self, energy_it: Quantity) -> Footprint:
-        """What an energy at the plug means at the plan's site."""
+    def footprint(self, energy_it: Quantity, device_time: Quantity) -> Footprint:
+        """What an energy at the plug means at the plan's site. `device_time` is the sum over the
+        devices, for its part of making them where that is known."""
+        made, life = self.place.device.embodied, self.place.device.life
+        embodied = None
+        if made is not None and life is not None:
+            embodied = site.carbon_embodied(device_time, made, life)
         return Footprint(
             energy=site.facility(energy_it, self.site),
             water_site=site.water_site(energy_it, self.site),
             water_source=site.water_source(energy_it, self.site),
             carbon_operational=site.carbon_operational(energy_it, self.site),
+            carbon_embodied=embodied,
         )

@@ -4,9 +4,10 @@ import datetime
 
 from canteen.core.errors import InvalidRequest
 from canteen.core.units import Quantity, exact
+from canteen.factors.instances import USUAL_REGION
 from canteen.planning import fleet, hosts, memory, money, roofline, saas
 from canteen.planning.fleet import Colocation, Fleet, Load, Machine, Unfit
-from canteen.planning.memory import ENGINES, EngineMemory, MemoryPlan, Sequences
+from canteen.planning.memory import ENGINES, EngineMemory, Sequences
 from canteen.planning.quantization import Format
 from canteen.planning.reading import reading
 from canteen.planning.request import PlanRequest
@@ -16,7 +17,8 @@ from canteen.planning.saas import BreakEven, Offer
 from canteen.planning.subject import Subject
 
 USUAL_CONTEXT = 4096
-USUAL_REGION = "us-east-1"
+# At which copies of a model are compared with one service, unless a load is given.
+USUAL_REQUESTS_PER_S = 1.0
 # What a choice is offered among, from the most bytes to the fewest.
 COMPARED = ("bf16", "fp8", "int8", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q3_K_M", "Q2_K")
 
@@ -32,36 +34,62 @@ def serve(made: Plan) -> Serving:
     runs = _host(made.place, form, subject, made.notes)
     steps = reading(subject.spec, form, request.kv_cache)
     choices = _choices(made, sequences)
-    if runs is None or not subject.spec.has_cache:
+    if not subject.spec.has_cache:
+        made.notes.append("it embeds and does not generate, so only its memory is planned")
         return Serving(held, None, None, None, choices)
-    prediction = roofline.predict(
-        steps, runs, request.prompt_tokens, request.completion_tokens, request.num_sequences
-    )
-    cost = _cost(request, made.place.price, prediction)
-    if cost is None:
-        made.notes.append("no price is known here; give price_usd_per_h, or an instance")
     load = _load(request)
     fleets, unfit = _fleets(made, steps, load) if request.requests_per_s else ((), ())
     offer = _offer(request, made.day)
+    if held.fits == "no":
+        made.notes.append("it does not fit, so there is no speed, cost or footprint of it here")
+    if runs is None or held.fits == "no":
+        if request.colocate is not None:
+            raise _incomparable(made.place)
+        return Serving(held, None, None, None, choices, fleets, unfit, offer=offer)
+    prediction = _predicted(request, steps, runs)
+    cost = _cost(request, made.place.price, prediction)
+    if cost is None and made.place.instance is None:
+        made.notes.append("no price is known of this; give price_usd_per_h, or an instance")
     if offer is not None and cost is None:
         made.notes.append("without a price of one's own there is no break-even")
     return Serving(
         held,
         prediction,
         cost,
-        made.footprint(prediction.prefill_energy + prediction.decode_energy),
+        made.footprint(
+            prediction.prefill_energy + prediction.decode_energy,
+            prediction.device_time * made.place.num,
+        ),
         choices,
         fleets,
         unfit,
-        _colocation(made, steps, runs, held, load),
+        _colocation(made, steps, runs, load),
         offer,
-        _break_even(request, made.place.price, prediction, offer),
+        _break_even(made.place.price, prediction, offer),
     )
 
 
 def _sequences(request: PlanRequest, subject: Subject) -> Sequences:
-    context = request.context_length or min(USUAL_CONTEXT, subject.spec.context_length)
+    """What the cache is planned for: what is asked, else the usual context, or more where the
+    requests are longer. Raises InvalidRequest for requests that a given context does not hold."""
+    needed = request.prompt_tokens + request.completion_tokens if subject.spec.has_cache else 1
+    context = request.context_length
+    if context is None:
+        context = max(needed, min(USUAL_CONTEXT, subject.spec.context_length))
+    if context < needed:
+        raise InvalidRequest(
+            f"a context of {context:,} does not hold a request of {request.prompt_tokens:,} + "
+            f"{request.completion_tokens:,} tokens; give fewer prompt_tokens and "
+            "completion_tokens, or more context_length",
+            param="context_length",
+        )
     return Sequences(context, request.num_sequences, request.kv_cache)
+
+
+def _predicted(request: PlanRequest, steps: Reading, runs: Host) -> Prediction:
+    return roofline.predict(
+        steps, runs, request.prompt_tokens, request.completion_tokens, request.num_sequences
+    )
 
 
 def _engine(place: Place, form: Format) -> EngineMemory:
@@ -102,7 +130,8 @@ def _choices(made: Plan, sequences: Sequences) -> tuple[Choice, ...]:
         held = memory.plan_memory(
             made.subject.spec, weights, sequences, engine, made.place.memory_bytes
         )
-        speed = _speed(made, form) if made.subject.spec.has_cache else None
+        can_write = made.subject.spec.has_cache and held.fits != "no"
+        speed = _speed(made, form) if can_write else None
         found.append(Choice(form.name, held, speed))
     return tuple(found)
 
@@ -113,14 +142,12 @@ def _speed(made: Plan, form: Format) -> Quantity | None:
     if runs is None:
         return None
     steps = reading(made.subject.spec, form, request.kv_cache)
-    return roofline.predict(
-        steps, runs, request.prompt_tokens, request.completion_tokens, request.num_sequences
-    ).decode_speed
+    return _predicted(request, steps, runs).decode_speed
 
 
 def _load(request: PlanRequest) -> Load:
     return Load(
-        request.requests_per_s or 0.0,
+        request.requests_per_s or USUAL_REQUESTS_PER_S,
         request.prompt_tokens,
         request.completion_tokens,
         request.utilization,
@@ -159,26 +186,26 @@ def _most_sequences(made: Plan, available: int) -> int:
     return held.max_sequences or 0
 
 
-def _colocation(
-    made: Plan, steps: Reading, runs: Host, held: MemoryPlan, load: Load
-) -> Colocation | None:
-    num = made.request.colocate
-    if num is None:
+def _colocation(made: Plan, steps: Reading, runs: Host, load: Load) -> Colocation | None:
+    """Copies of the model inside applications against one service, on machines of the place."""
+    if made.request.colocate is None:
         return None
-    if not load.requests_per_s:
-        raise InvalidRequest(
-            "copies and one shared service are compared at a load; give requests_per_s",
-            param="colocate",
-        )
-    price = made.place.price
-    if price is None:
-        raise InvalidRequest(
-            "to compare with one shared service give an instance, or price_usd_per_h",
-            param="colocate",
-        )
     place = made.place
-    machine = Machine(place.name, price, place.num, place.num, runs, held.max_sequences or 0)
-    return fleet.colocate(steps, machine, load, num)
+    if place.price is None:
+        raise _incomparable(place)
+    available = place.memory_bytes
+    holds = 1 if available is None else _most_sequences(made, available)
+    machine = Machine(place.name, place.price, place.num, place.num, runs, holds)
+    return fleet.colocate(steps, machine, load, made.request.colocate)
+
+
+def _incomparable(place: Place) -> InvalidRequest:
+    return InvalidRequest(
+        f"copies of the model on {place.name} cannot be compared with one shared service: that "
+        "needs a place that holds the model, and its price; give an instance with a known price, "
+        "or a device and price_usd_per_h",
+        param="colocate",
+    )
 
 
 def _offer(request: PlanRequest, day: datetime.date) -> Offer | None:
@@ -188,7 +215,7 @@ def _offer(request: PlanRequest, day: datetime.date) -> Offer | None:
 
 
 def _break_even(
-    request: PlanRequest, price: Quantity | None, prediction: Prediction, offer: Offer | None
+    price: Quantity | None, prediction: Prediction, offer: Offer | None
 ) -> BreakEven | None:
     if price is None or offer is None:
         return None

@@ -1,11 +1,13 @@
 """The machine this runs on, as a device: by what its processor tells of itself and by factors."""
 
+import datetime
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from canteen.core.units import Quantity, exact
+from canteen.core.units import Input, Quantity, exact, sourced
+from canteen.factors import instances
 from canteen.factors.hardware import Device
 from canteen.factors.table import Row, load
 
@@ -59,6 +61,23 @@ def this_host(memory_bytes: int, kind: Processor) -> Device:
         life=None,
         num_threads=num,
     )
+
+
+def hourly_price(told_usd: float, rented: str, region: str) -> Quantity | None:
+    """USD/h of this machine: what is set, else of the instance that it is set to be, else None.
+
+    Raises InvalidRequest for an instance that is not known, or has no price in the region.
+    """
+    today = datetime.date.today()
+    if told_usd:
+        day = today.isoformat()
+        name = "price of this machine"
+        told = Input(name, told_usd, told_usd, told_usd, "USD/h", "a setting", day, "declared")
+        return sourced(told, "D")
+    if rented:
+        machine = instances.instance(rented)
+        return instances.price(machine, region or instances.USUAL_REGION, today)
+    return None
 
 
 def _peaks(kind: Processor) -> Mapping[str, Quantity]:
