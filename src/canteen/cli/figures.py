@@ -7,18 +7,18 @@ PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "
 
 def digits(value: float) -> str:
     """Three significant digits, without an exponent where people write none."""
-    if value == 0:
-        return "0"
-    if 0.0001 <= value < 1000:
+    if 0.0001 <= value < 999.5:
         return f"{value:#.3g}".rstrip(".")
-    return f"{value:,.0f}" if 1000 <= value < 1e7 else f"{value:.2e}"
+    rounded = float(f"{value:.3g}")
+    return f"{rounded:,.0f}" if value == 0 or 999.5 <= value < 1e9 else f"{value:.2e}"
 
 
 def interval(quantity: Quantity) -> str:
     """`101 [70.0, 124]`, or one number where it is exact."""
+    value = quantity.central
     if quantity.low == quantity.high:
-        return f"{quantity.central:,.6g}"
-    return f"{digits(quantity.central)} [{digits(quantity.low)}, {digits(quantity.high)}]"
+        return f"{value:,.6g}" if value < 1e6 else f"{value:,.0f}"
+    return f"{digits(value)} [{digits(quantity.low)}, {digits(quantity.high)}]"
 
 
 def scaled(quantity: Quantity) -> Quantity:

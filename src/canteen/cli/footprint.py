@@ -50,11 +50,8 @@ def _sums(by: str, since: str | None, until: str | None) -> dict[str, Any]:
     from canteen.metering.store import connect
 
     settings = store.settings()
-    engine = connect(settings.database or f"sqlite:///{settings.home / 'canteen.db'}")
-    try:
-        return sums.sums(engine, by, sums.Span.told(since, until))
-    finally:
-        engine.dispose()
+    database = connect(settings.database or f"sqlite:///{settings.home / 'canteen.db'}")
+    return sums.sums(database, by, sums.Span.told(since, until))
 
 
 def _show(summed: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ import click
 from canteen.cli import plan_text, store
 from canteen.core.errors import InvalidRequest
 from canteen.planning import report
+from canteen.planning.explain import explained
 from canteen.planning.plan import plan
 from canteen.planning.request import PlanRequest, count
 from canteen.planning.result import Here, Plan
@@ -116,10 +117,10 @@ def _subject(model: str) -> Subject:
 
 def _say(made: Plan, *, is_json: bool, explain: bool) -> None:
     if is_json:
-        more = {"arithmetic": report.explained(made)} if explain else {}
+        more = {"arithmetic": explained(made)} if explain else {}
         store.echo_json(report.as_json(made) | more)
         return
-    for line in report.explained(made) if explain else plan_text.lines(made):
+    for line in plan_text.explained(explained(made)) if explain else plan_text.lines(made):
         click.echo(line)
 
 

@@ -1,41 +1,77 @@
-"""A plan for people: short lines, aligned, each figure with its interval."""
+"""A plan for people: 80 columns, aligned, each figure with its interval."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from textwrap import wrap
 
 from canteen.cli.figures import digits, interval, scaled
+from canteen.core.footprint import Footprint
 from canteen.core.units import Quantity
 from canteen.planning.article import Claim
 from canteen.planning.fleet import Fleet
 from canteen.planning.memory import MemoryPlan
 from canteen.planning.result import Choice, Learning, Plan, Serving
+from canteen.planning.tensors import num_parameters
 
 GB = 1e9
+WIDTH = 80
 # The cheapest of the machines that carry a load, and no more.
 _SHOWN = 5
+_BAR = 36
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_WORDS = {
+    "USD/Mtoken": "USD a million tokens",
+    "USD/h": "USD an hour",
+    "token/s": "tokens/s",
+    "year": "years",
+    "day": "days",
+    "h": "hours",
+}
 
 
 def lines(plan: Plan) -> Iterator[str]:
     """The plan."""
     spec = plan.subject.spec
-    yield f"{spec.name} in {plan.form.name} on {plan.place.name}"
-    yield f"  {plan.subject.source}"
+    parameters = _count(num_parameters(spec))
+    yield from wrapped(f"{spec.name} in {plan.form.name} on {plan.place.name}", "")
+    yield from wrapped(f"{parameters} parameters; {plan.subject.source}", "  ")
     yield ""
     if plan.serving is not None:
         yield from _serving(plan, plan.serving)
     if plan.learning is not None:
         yield from _learning(plan, plan.learning)
-    yield from (f"Note: {note}" for note in plan.notes)
+    for note in plan.notes:
+        yield from wrapped(f"Note: {note}", "", "      ")
 
 
 def article(claims: Sequence[Claim]) -> Iterator[str]:
     """The article's numbers, each with what gives it and whether it stands."""
     for claim in claims:
-        yield claim.claim
+        yield from wrapped(claim.claim, "")
         for when, figures in (("then", claim.then), ("today", claim.today)):
             for one in figures:
-                yield f"  {when:5}  {one.name}: {told(one.result)}   ({one.formula})"
-        yield f"  so: {claim.standing}"
+                yield from wrapped(f"{when:5}  {one.name}: {told(one.result)}", "  ", 9 * " ")
+                yield from wrapped(f"= {one.formula}", 9 * " ", 11 * " ")
+        yield from wrapped(f"so     {claim.standing}", "  ", 9 * " ")
         yield ""
+
+
+def explained(steps: Iterable[str]) -> Iterator[str]:
+    """Lines of arithmetic."""
+    for step in steps:
+        yield from wrapped(step, "", "  ") or [""]
+
+
+def wrapped(text: str, first: str, further: str | None = None) -> list[str]:
+    """A text in lines of 80 columns; `first` and `further` begin them."""
+    rest = first if further is None else further
+    return wrap(
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def told(quantity: Quantity) -> str:
@@ -43,128 +79,188 @@ def told(quantity: Quantity) -> str:
     small = scaled(quantity) if quantity.unit in ("Wh", "g", "s") else quantity
     if quantity.unit == "L" and quantity.central < 1:
         small = quantity.to("mL")
-    return f"{interval(small)} {'' if small.unit == '1' else small.unit}".rstrip()
+    unit = "" if small.unit == "1" else _WORDS.get(small.unit, small.unit)
+    return f"{interval(small)} {unit}".rstrip()
 
 
 def _serving(plan: Plan, serving: Serving) -> Iterator[str]:
-    request, prediction, cost = plan.request, serving.prediction, serving.cost
     yield from _memory(serving.memory)
-    if prediction is not None:
-        yield f"Requests of {request.prompt_tokens} + {request.completion_tokens} tokens, " + (
-            f"{prediction.batch} at once"
-        )
-        yield _row("first token", told(prediction.ttft))
-        yield _row("per further token", told(prediction.tpot))
-        yield _row("prefill", told(prediction.prefill_speed))
-        yield _row("decode", told(prediction.decode_speed))
-    if cost is not None:
-        yield _row("money", f"{told(cost.per_hour)}; {told(cost.per_request)} a request")
-        yield _row("", told(cost.per_mtok))
-    drunk = serving.footprint
-    if drunk is not None:
-        yield _row("energy", f"{told(drunk.energy.to('Wh'))} a request, building included")
-        yield _row("water", f"{told(drunk.water_site.to('L'))} on site,")
-        yield _row("", f"{told(drunk.water_source.to('L'))} for its power")
-        yield _row("carbon", f"{told(drunk.carbon_operational.to('g'))} CO2e")
-    yield ""
+    yield from _requests(plan, serving)
+    yield from _batches(serving)
     yield from _table(serving.choices)
     yield from _load(serving)
 
 
-def _memory(held: MemoryPlan) -> Iterator[str]:
-    yield "Memory"
-    exact = "" if held.weights.is_exact else "  (about)"
-    yield _row("weights", f"{held.weights_bytes / GB:.2f} GB{exact}")
-    yield _row(
-        "KV cache",
-        f"{held.kv_total_bytes / GB:.2f} GB for {held.sequences.num} x "
-        f"{held.sequences.context:,} tokens, {held.kv_bytes_per_token:,} B a token",
+def _requests(plan: Plan, serving: Serving) -> Iterator[str]:
+    request, prediction, cost = plan.request, serving.prediction, serving.cost
+    if prediction is None:
+        return
+    yield (
+        f"Requests of {request.prompt_tokens:,} + {request.completion_tokens:,} tokens, "
+        f"{prediction.batch} at once"
     )
-    yield _row("buffers, runtime", f"{(held.compute_bytes + held.overhead_bytes) / GB:.2f} GB")
-    yield _row("together", f"{held.total_bytes / GB:.2f} GB{_of_available(held)}")
-    if held.max_sequences is not None:
-        yield _row("most sequences", f"{held.max_sequences:,}")
+    yield _row("first token", told(prediction.ttft))
+    yield _row("per further token", told(prediction.tpot))
+    yield _row("prefill", told(prediction.prefill_speed))
+    yield _row("decode", told(prediction.decode_speed))
     yield ""
+    if cost is not None:
+        yield f"Money, where that goes on for {request.utilization:.0%} of the time"
+        yield _row("machine", told(cost.per_hour))
+        yield _row("request", told(cost.per_request))
+        yield _row("written", told(cost.per_mtok))
+        yield ""
+    if serving.footprint is not None:
+        yield f"Each of these requests, in {plan.site.name}"
+        yield from _drunk(serving.footprint, "Wh", "L", "g")
+
+
+def _batches(serving: Serving) -> Iterator[str]:
+    if len(serving.batches) < 2:
+        return
+    yield f"{'At once':>9}  {'decode, tokens/s':26} {'per token, ms':20} USD a million tokens"
+    for one in serving.batches:
+        tpot = interval(one.prediction.tpot * 1000)
+        price = "" if one.cost is None else interval(one.cost.per_mtok)
+        speed = interval(one.prediction.decode_speed)
+        yield f"{one.prediction.batch:9,}  {speed:26} {tpot:20} {price}".rstrip()
+    yield ""
+
+
+def _drunk(drunk: Footprint, power: str, volume: str, mass: str) -> Iterator[str]:
+    yield _row("energy", f"{told(drunk.energy.to(power))}, building included")
+    yield _row("water on site", told(drunk.water_site.to(volume)))
+    yield _row("water for power", told(drunk.water_source.to(volume)))
+    yield _row("carbon of power", f"{told(drunk.carbon_operational.to(mass))} CO2e")
+    if drunk.carbon_embodied is not None:
+        yield _row("carbon of making", f"{told(drunk.carbon_embodied.to(mass))} CO2e")
+    yield ""
+
+
+def _memory(held: MemoryPlan) -> Iterator[str]:
+    whole = max(held.available_bytes or 0, held.total_bytes)
+    parts = {
+        "weights": held.weights_bytes,
+        "KV cache": held.kv_total_bytes,
+        "buffers, runtime": held.compute_bytes + held.overhead_bytes,
+    }
+    yield "Memory"
+    for name, size in parts.items():
+        if size:
+            yield _row(name, f"{size / GB:9.2f} GB  {_bar(size / whole)}").rstrip()
+    yield _row("together", f"{held.total_bytes / GB:9.2f} GB  {_of_available(held)}").rstrip()
+    if not held.weights.is_exact:
+        yield _row("", "the weights are an estimate")
+    if held.kv_bytes_per_token:
+        room = "" if held.max_sequences is None else f"; room for {held.max_sequences:,}"
+        yield _row(
+            "sequences",
+            f"{held.sequences.num:,} of {held.sequences.context:,} tokens, "
+            f"{held.kv_bytes_per_token:,} B a token{room}",
+        )
+    yield ""
+
+
+def _bar(share: float) -> str:
+    """A share of all there is as a bar."""
+    whole, eighths = divmod(max(1, round(share * _BAR * 8)), 8)
+    return f"{'█' * whole}{_EIGHTHS[eighths]}".rstrip()
 
 
 def _of_available(held: MemoryPlan) -> str:
     if held.available_bytes is None:
         return ""
     verdict = {"yes": "it fits", "within margin": "it may fit", "no": "it does not fit"}
-    return f" of {held.available_bytes / GB:.2f} GB: {verdict[held.fits or 'no']}"
+    return f"of {held.available_bytes / GB:.2f} GB: {verdict[held.fits or 'no']}"
 
 
-def _table(choices: Iterable[Choice]) -> Iterator[str]:
-    heads = f"{'Weights in':12} {'GB':>8} {'with KV':>8}  {'fits':14} {'most seq.':>9}"
-    yield f"{heads}  decode token/s"
+def _table(choices: Sequence[Choice]) -> Iterator[str]:
+    has_cache = any(one.memory.kv_bytes_per_token for one in choices)
+    heads = f"{'Weights in':10} {'GB':>8} {'together':>8}  {'fits':13}"
+    yield f"{heads} {'room for':>8}  decode, tokens/s" if has_cache else heads
     for one in choices:
         held = one.memory
-        most = "" if held.max_sequences is None else f"{held.max_sequences:,}"
+        room = "" if held.max_sequences is None else f"{held.max_sequences:,}"
         speed = "" if one.decode_speed is None else interval(one.decode_speed)
         yield (
-            f"{one.name:12} {held.weights_bytes / GB:8.2f} {held.total_bytes / GB:8.2f}  "
-            f"{held.fits or '':14} {most:>9}  {speed}"
-        )
+            f"{one.name:10} {held.weights_bytes / GB:8.2f} {held.total_bytes / GB:8.2f}  "
+            f"{held.fits or '':13} {room:>8}  {speed}"
+        ).rstrip()
     yield ""
 
 
 def _load(serving: Serving) -> Iterator[str]:
     if serving.fleets:
-        yield "The cheapest machines for this load"
-        yield from (_fleet(one) for one in serving.fleets[:_SHOWN])
-        yield ""
+        yield from _fleets("The cheapest machines for this load", serving.fleets[:_SHOWN])
     elif serving.unfit:
-        yield "No known machine carries this load:"
-        yield from (f"  {one.machine.name}: {one.reason}" for one in serving.unfit[:_SHOWN])
+        yield "No known machine carries this load"
+        for one in serving.unfit[:_SHOWN]:
+            yield from wrapped(f"{one.machine.name}: {one.reason}", "  ", "    ")
         yield ""
     if serving.colocation is not None:
         both = serving.colocation
-        yield "The model inside each application, and one service that all share"
-        yield _fleet(both.inside)
-        yield _fleet(both.shared)
-        yield f"  Inside costs {digits(both.price_ratio)} times as much."
+        yield from _fleets(
+            "A model in each application, or one service", (both.inside, both.shared)
+        )
+        yield f"  A model in each costs {digits(both.price_ratio)} times as much."
         yield ""
     if serving.offer is not None:
         offer = serving.offer
         yield f"{offer.provider}/{offer.model} asks {told(offer.cost)} a request."
     if serving.break_even is not None:
-        yield serving.break_even.verdict
+        batch = serving.batches[-1].prediction.batch
+        yield from wrapped(f"With {batch:,} at once: {serving.break_even.verdict}", "")
         yield ""
 
 
-def _fleet(one: Fleet) -> str:
-    used = one.utilization
-    return (
-        f"  {one.num_machines} x {one.machine.name:26} {told(one.price):>14}  "
-        f"{one.num_replicas} replicas, batch {one.prediction.batch}, "
-        f"{used.central:.2g} of full load"
-    )
+def _fleets(title: str, fleets: Iterable[Fleet]) -> Iterator[str]:
+    yield f"{title:44} {'USD/h':>10} {'copies':>6} {'batch':>6} {'used':>6}"
+    for one in fleets:
+        name = f"{one.num_machines:,} x {one.machine.name}"
+        price = f"{one.price.central:,.2f}"
+        used = (
+            f"{one.utilization.central:.2%}"
+            if one.utilization.central < 0.01
+            else (f"{one.utilization.central:.0%}")
+        )
+        yield (f"  {name:42} {price:>10} {one.num_replicas:6,} {one.prediction.batch:6,} {used:>6}")
+    yield ""
 
 
 def _learning(plan: Plan, learning: Learning) -> Iterator[str]:
     held, setup, done = learning.memory, learning.setup, learning.training
-    yield f"Training ({setup.method}, ZeRO {setup.zero}), memory of each of {plan.place.num}"
-    yield _row("weights", f"{(held.weights_bytes + held.frozen_bytes) / GB:.2f} GB")
-    yield _row("gradients", f"{held.gradients_bytes / GB:.2f} GB")
-    yield _row("optimizer", f"{held.optimizer_bytes / GB:.2f} GB")
-    yield _row("activations", f"{held.activations_bytes / GB:.2f} GB")
-    fits = {True: ": it fits", False: ": it does not fit", None: ""}[learning.fits]
-    yield _row("together", f"{held.total_bytes / GB:.2f} GB{fits}")
+    what = {"full": "all parameters", "lora": "LoRA", "qlora": "QLoRA"}[setup.method]
+    yield f"Training {what}, ZeRO {setup.zero}: memory of each of {plan.place.num:,} devices"
+    parts = {
+        "weights": held.weights_bytes + held.frozen_bytes,
+        "gradients": held.gradients_bytes,
+        "optimizer": held.optimizer_bytes,
+        "activations": held.activations_bytes,
+    }
+    there = plan.place.memory_bytes
+    one_bytes = 0 if there is None else there // plan.place.num
+    for name, size in parts.items():
+        share = size / max(one_bytes, held.total_bytes)
+        yield _row(name, f"{size / GB:9.2f} GB  {_bar(share)}")
+    fits = {True: "it fits", False: "it does not fit", None: ""}[learning.fits]
+    of = f"of {one_bytes / GB:.2f} GB: {fits}" if one_bytes else ""
+    yield _row("together", f"{held.total_bytes / GB:9.2f} GB  {of}").rstrip()
     yield ""
     if done is not None:
-        yield "The run"
+        yield f"The run, in {plan.site.name}"
         yield _row("compute", f"{done.flops.central:.3g} FLOP")
-        yield _row("device time", f"{told(done.device_time)}, {told(done.gpu_years)}s")
-        yield _row("calendar", f"{told(done.calendar_time)}s")
+        yield _row("device time", told(done.device_time))
+        yield _row("", told(done.gpu_years))
+        yield _row("calendar", told(done.calendar_time))
         if plan.place.price is not None:
             yield _row("money", told(done.cost))
-    drunk = learning.footprint
-    if drunk is not None:
-        yield _row("energy", f"{told(drunk.energy)}, building included")
-        yield _row("water", f"{told(drunk.water_site.to('L'))} on site,")
-        yield _row("", f"{told(drunk.water_source.to('L'))} for its power")
-        yield _row("carbon", f"{told(drunk.carbon_operational.to('t'))} CO2e")
-        yield ""
+    if learning.footprint is not None:
+        yield from _drunk(learning.footprint, "MWh", "L", "t")
+
+
+def _count(number: int) -> str:
+    scale, word = (1e9, "billion") if number >= 1e9 else (1e6, "million")
+    return f"{digits(number / scale)} {word}"
 
 
 def _row(name: str, value: str) -> str:

@@ -1,4 +1,4 @@
-"""A plan as JSON, and its arithmetic line by line."""
+"""A plan as JSON: every field has its unit in its name, uncertain ones their bounds."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,15 +6,15 @@ from typing import Any
 from canteen.core.units import Input, Quantity
 from canteen.planning.article import Claim, Figure
 from canteen.planning.fleet import Fleet
-from canteen.planning.memory import MemoryPlan, arithmetic
-from canteen.planning.result import Learning, Plan, Serving
+from canteen.planning.memory import MemoryPlan
+from canteen.planning.result import Batch, Learning, Plan, Serving
 from canteen.planning.tensors import num_active_parameters, num_parameters
 
 Json = dict[str, Any]
 
 
 def as_json(plan: Plan) -> Json:
-    """The plan; every field has its unit in its name, and uncertain ones their bounds."""
+    """The plan, the same for the shell and for HTTP."""
     spec, place, site = plan.subject.spec, plan.place, plan.site
     body: Json = {
         "model": spec.name,
@@ -52,11 +52,6 @@ def inputs(plan: Plan) -> list[Input]:
     for one in (one for quantity in _quantities(plan) for one in quantity.inputs):
         known.setdefault((one.name, one.value, one.source), one)
     return list(known.values())
-
-
-def explained(plan: Plan) -> list[str]:
-    """The arithmetic, line by line, and the sources of its numbers."""
-    return [*_steps(plan), "", "Numbers from outside:", *(_sourced(one) for one in inputs(plan))]
 
 
 def article(claims: tuple[Claim, ...]) -> Json:
@@ -123,7 +118,21 @@ def _serving(serving: Serving) -> Json:
             "water_source_ml_per_request": figure(footprint.water_source, "mL"),
             "carbon_g_per_request": figure(footprint.carbon_operational, "g"),
         }
-    return body | _choices(serving)
+    if footprint is not None and footprint.carbon_embodied is not None:
+        body["carbon_embodied_g_per_request"] = figure(footprint.carbon_embodied, "g")
+    return body | {"batches": [_batch(one) for one in serving.batches]} | _choices(serving)
+
+
+def _batch(one: Batch) -> Json:
+    prediction, cost = one.prediction, one.cost
+    energy = prediction.prefill_energy + prediction.decode_energy
+    return {
+        "num_sequences": prediction.batch,
+        "tpot_s": figure(prediction.tpot, "s"),
+        "decode_tokens_per_s": figure(prediction.decode_speed, "token/s"),
+        "cost_usd_per_mtok": cost and figure(cost.per_mtok, "USD/Mtoken"),
+        "energy_it_wh_per_request": figure(energy, "Wh"),
+    }
 
 
 def _choices(serving: Serving) -> Json:
@@ -156,6 +165,7 @@ def _choices(serving: Serving) -> Json:
     if serving.break_even is not None:
         told = serving.break_even
         body["break_even_utilization"] = figure(told.utilization, "1")
+        body["break_even_num_sequences"] = serving.batches[-1].prediction.batch
         body["verdict"] = told.verdict
     return body
 
@@ -204,6 +214,8 @@ def _learning(plan: Plan, learning: Learning) -> Json:
             "water_source_l": figure(drunk.water_source, "L"),
             "carbon_t": figure(drunk.carbon_operational, "t"),
         }
+        if drunk.carbon_embodied is not None:
+            body["carbon_embodied_t"] = figure(drunk.carbon_embodied, "t")
     return body
 
 
@@ -222,57 +234,6 @@ def _quantities(plan: Plan) -> Iterator[Quantity]:
             yield from (drunk.water_site, drunk.water_source, drunk.carbon_operational)
 
 
-def _steps(plan: Plan) -> Iterator[str]:
-    spec = plan.subject.spec
-    yield f"{spec.name}: {num_parameters(spec):,} parameters ({plan.subject.source})"
-    if plan.serving is not None:
-        yield from arithmetic(plan.serving.memory)
-        yield from _serving_steps(plan, plan.serving)
-    if plan.learning is not None:
-        yield from _learning_steps(plan.learning)
-
-
-def _serving_steps(plan: Plan, serving: Serving) -> Iterator[str]:
-    request, prediction, cost = plan.request, serving.prediction, serving.cost
-    if prediction is None:
-        return
-    yield (
-        f"prefill of {request.prompt_tokens:,} tokens: 2 N T + attention over peak x MFU = "
-        f"{prediction.ttft.central:.3g} s"
-    )
-    yield (
-        f"decode step of {prediction.batch}: (weights + KV) over bandwidth + 2 N B over peak x MFU "
-        f"= {prediction.tpot.central:.3g} s, so {prediction.decode_speed.central:.4g} tokens/s"
-    )
-    if cost is not None:
-        yield (
-            f"a request: {prediction.device_time.to('s').central:.3g} s x "
-            f"{cost.per_hour.central:g} USD/h / {request.utilization:g} utilization = "
-            f"{cost.per_request.central:.3g} USD"
-        )
-    if serving.footprint is not None:
-        energy = (prediction.prefill_energy + prediction.decode_energy).to("Wh")
-        yield (
-            f"energy: {energy.central:.3g} Wh at the plug x PUE {plan.site.pue.central:g} = "
-            f"{serving.footprint.energy.to('Wh').central:.3g} Wh; water on site by WUE of the "
-            "plug's energy, at the source by EWIF of the building's"
-        )
-
-
-def _learning_steps(learning: Learning) -> Iterator[str]:
-    held, done = learning.memory, learning.training
-    yield (
-        f"each device: weights {held.weights_bytes + held.frozen_bytes:,} B + gradients "
-        f"{held.gradients_bytes:,} B + optimizer {held.optimizer_bytes:,} B + activations "
-        f"{held.activations_bytes:,} B = {held.total_bytes:,} B"
-    )
-    if done is not None:
-        yield (
-            f"{done.flops.central:.3g} FLOP over peak x MFU = {done.device_time.central:.4g} "
-            f"device-hours = {done.gpu_years.central:.3g} device-years"
-        )
-
-
 def _input(one: Input) -> Json:
     return {
         "name": one.name,
@@ -283,9 +244,3 @@ def _input(one: Input) -> Json:
         "source": one.source,
         "as_of": one.as_of,
     }
-
-
-def _sourced(one: Input) -> str:
-    bounds = "" if one.low == one.high else f" [{one.low:g}-{one.high:g}]"
-    unit = "" if one.unit == "1" else f" {one.unit}"
-    return f"{one.name}: {one.value:g}{bounds}{unit} ({one.source}, {one.as_of})"

@@ -12,7 +12,7 @@ from canteen.planning.fleet import Colocation, Fleet, Unfit
 from canteen.planning.memory import MemoryPlan
 from canteen.planning.quantization import Format
 from canteen.planning.request import PlanRequest
-from canteen.planning.roofline import Constants, Prediction
+from canteen.planning.roofline import Constants, Host, Prediction, Reading
 from canteen.planning.saas import BreakEven, Offer
 from canteen.planning.subject import Subject
 from canteen.planning.training import Training
@@ -62,6 +62,14 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """So many requests at once, and what they cost where a price is known."""
+
+    prediction: Prediction
+    cost: Cost | None
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """A format of the weights among others."""
 
@@ -73,7 +81,7 @@ class Choice:
 @dataclass(frozen=True, slots=True)
 class Serving:
     """What serving takes. Speed, cost and footprint are None where something is not known, and
-    the plan's notes say what."""
+    the plan's notes say what. `reading` and `host` are what the speed was computed from."""
 
     memory: MemoryPlan
     prediction: Prediction | None
@@ -85,6 +93,9 @@ class Serving:
     colocation: Colocation | None = None
     offer: Offer | None = None
     break_even: BreakEven | None = None
+    reading: Reading | None = None
+    host: Host | None = None
+    batches: tuple[Batch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from canteen.planning.memory import ENGINES, EngineMemory, Sequences
 from canteen.planning.quantization import Format
 from canteen.planning.reading import reading
 from canteen.planning.request import PlanRequest
-from canteen.planning.result import Choice, Cost, Place, Plan, Serving
+from canteen.planning.result import Batch, Choice, Cost, Place, Plan, Serving
 from canteen.planning.roofline import Host, Prediction, Reading
 from canteen.planning.saas import BreakEven, Offer
 from canteen.planning.subject import Subject
@@ -19,6 +19,8 @@ from canteen.planning.subject import Subject
 USUAL_CONTEXT = 4096
 # At which copies of a model are compared with one service, unless a load is given.
 USUAL_REQUESTS_PER_S = 1.0
+# Batches that are shown, as far as they fit.
+BATCHES = (1, 4, 16, 64, 256)
 # What a choice is offered among, from the most bytes to the fewest.
 COMPARED = ("bf16", "fp8", "int8", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q3_K_M", "Q2_K")
 
@@ -65,7 +67,10 @@ def serve(made: Plan) -> Serving:
         unfit,
         _colocation(made, steps, runs, load),
         offer,
-        _break_even(made.place.price, prediction, offer),
+        _break_even(made, steps, runs, offer),
+        steps,
+        runs,
+        _batches(made, steps, runs),
     )
 
 
@@ -86,10 +91,33 @@ def _sequences(request: PlanRequest, subject: Subject) -> Sequences:
     return Sequences(context, request.num_sequences, request.kv_cache)
 
 
-def _predicted(request: PlanRequest, steps: Reading, runs: Host) -> Prediction:
+def _predicted(
+    request: PlanRequest, steps: Reading, runs: Host, batch: int | None = None
+) -> Prediction:
     return roofline.predict(
-        steps, runs, request.prompt_tokens, request.completion_tokens, request.num_sequences
+        steps,
+        runs,
+        request.prompt_tokens,
+        request.completion_tokens,
+        batch or request.num_sequences,
     )
+
+
+def _batches(made: Plan, steps: Reading, runs: Host) -> tuple[Batch, ...]:
+    """The same requests, more and more of them at once."""
+    most = _full_batch(made)
+    predictions = (
+        _predicted(made.request, steps, runs, num)
+        for num in sorted({*BATCHES, made.request.num_sequences, most})
+        if num <= most
+    )
+    return tuple(Batch(one, _cost(made.request, made.place.price, one)) for one in predictions)
+
+
+def _full_batch(made: Plan) -> int:
+    """How many requests of these lengths the place holds; one where its memory is not known."""
+    available = made.place.memory_bytes
+    return 1 if available is None else max(1, _most_sequences(made, available))
 
 
 def _engine(place: Place, form: Format) -> EngineMemory:
@@ -123,7 +151,8 @@ def _cost(request: PlanRequest, price: Quantity | None, prediction: Prediction) 
 def _choices(made: Plan, sequences: Sequences) -> tuple[Choice, ...]:
     """The same in other formats of the weights."""
     found = []
-    for name in COMPARED:
+    is_cpu = made.place.device.kind == "cpu"
+    for name in (name for name in COMPARED if not (is_cpu and name == "fp8")):
         form = made.subject.format(name)
         weights = made.subject.weights_in(name)
         engine = _engine(made.place, form)
@@ -193,8 +222,7 @@ def _colocation(made: Plan, steps: Reading, runs: Host, load: Load) -> Colocatio
     place = made.place
     if place.price is None:
         raise _incomparable(place)
-    available = place.memory_bytes
-    holds = 1 if available is None else _most_sequences(made, available)
+    holds = _full_batch(made)
     machine = Machine(place.name, place.price, place.num, place.num, runs, holds)
     return fleet.colocate(steps, machine, load, made.request.colocate)
 
@@ -214,9 +242,10 @@ def _offer(request: PlanRequest, day: datetime.date) -> Offer | None:
     return saas.offer(request.saas, request.prompt_tokens, request.completion_tokens, day)
 
 
-def _break_even(
-    price: Quantity | None, prediction: Prediction, offer: Offer | None
-) -> BreakEven | None:
+def _break_even(made: Plan, steps: Reading, runs: Host, offer: Offer | None) -> BreakEven | None:
+    """Against the place at full load: as many requests at once as it holds."""
+    price = made.place.price
     if price is None or offer is None:
         return None
-    return saas.break_even(money.per_request(price, prediction.device_time), offer)
+    full = _predicted(made.request, steps, runs, _full_batch(made))
+    return saas.break_even(money.per_request(price, full.device_time), offer)
