@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
 
 from canteen.core.errors import InvalidRequest
 from canteen.metering import sums
@@ -54,11 +53,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'canteen.db'}"
     where = str(request.getfixturevalue("postgres"))
-    engine = connect(where)
-    with engine.begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
-    engine.dispose()
+    with connect(where).begin() as connection:
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
     return where
 
 
@@ -69,11 +66,7 @@ def opened(url: str, books: Books) -> Ledger:
 
 
 def asked(url: str, by: str) -> dict[str, object]:
-    engine = connect(url)
-    try:
-        return sums.sums(engine, by, sums.Span())
-    finally:
-        engine.dispose()
+    return sums.sums(connect(url), by, sums.Span())
 
 
 def test_what_is_kept_at_the_end_is_there_at_the_next_start(url: str) -> None:
@@ -83,9 +76,7 @@ def test_what_is_kept_at_the_end_is_there_at_the_next_start(url: str) -> None:
     ledger.add(receipt)
     ledger.close()
 
-    engine = connect(url)
-    kept = sums.receipt(engine, receipt.id)
-    engine.dispose()
+    kept = sums.receipt(connect(url), receipt.id)
 
     assert kept is not None
     assert kept.charge == receipt.charge
@@ -113,10 +104,8 @@ def test_what_a_killed_run_measured_without_a_receipt_is_unattributed(url: str) 
 
 def test_a_database_of_a_later_release_is_refused(url: str) -> None:
     opened(url, Books()).close()
-    engine = connect(url)
-    with engine.begin() as connection:
-        connection.execute(text("UPDATE schema_version SET version = 99"))
-    engine.dispose()
+    with connect(url).begin() as connection:
+        connection.execute("UPDATE schema_version SET version = 99")
 
     with pytest.raises(NewerDatabase, match="schema 99"):
         opened(url, Books())
@@ -124,7 +113,7 @@ def test_a_database_of_a_later_release_is_refused(url: str) -> None:
 
 def test_an_unknown_grouping_names_the_nearest() -> None:
     with pytest.raises(InvalidRequest, match="did you mean 'model'"):
-        sums.sums(connect("sqlite://"), "modle", sums.Span())
+        sums.sums(connect("sqlite:///unused"), "modle", sums.Span())
 
 
 def test_where_nothing_can_be_written_the_service_goes_on_and_says_so(tmp_path: Path) -> None:

@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import SQLAlchemyError
 
 from canteen.core.footprint import Receipt
 from canteen.metering import sums
 from canteen.metering.node import ACCOUNTS, Accounts
 from canteen.metering.rates import Rates
-from canteen.metering.store import NewerDatabase, connect, migrate, upsert
+from canteen.metering.store import Connection, Trouble, connect, upsert
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +30,8 @@ _GONE_AFTER_S = 300.0
 # So many receipts wait while the database cannot be written; what is over is not kept.
 _MOST_PENDING = 20_000
 _HOUR_S = 3600
+# What an hour's row has: the accounts, and the meter that they add up to.
+_BOOKED = (*ACCOUNTS, "meter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Ledger:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.trouble = ""
-        self._engine = connect(url)
+        self._database = connect(url)
         self._told = msgspec.json.encode(rates).decode()
         self._meter = meter
         self._rates_id = hashlib.sha256((meter + self._told).encode()).hexdigest()
@@ -76,7 +76,7 @@ class Ledger:
         # Of this run: energy on receipts that were written, that was lost, and per hour booked.
         self._receipted_uj = self._lost_uj = 0
         self._hour = int(self._started_s // _HOUR_S)
-        self._before: dict[str, int] = dict.fromkeys(ACCOUNTS, 0)
+        self._before: dict[str, int] = dict.fromkeys(_BOOKED, 0)
         self._written_s = 0.0
         self._written: dict[str, int] = dict(self._before)
         self._thread = threading.Thread(target=self._write_on, name="ledger", daemon=True)
@@ -84,11 +84,7 @@ class Ledger:
     def start(self) -> None:
         """Open the database and begin; raises NewerDatabase. Any other trouble is told, and
         tried again."""
-        try:
-            self._try_to_write()
-        except NewerDatabase:
-            self._engine.dispose()
-            raise
+        self._try_to_write()
         self._thread.start()
 
     def add(self, receipt: Receipt) -> None:
@@ -112,12 +108,12 @@ class Ledger:
     def receipt(self, receipt_id: str) -> Receipt | None:
         """The receipt of an id, None where there is none. Blocks."""
         self.flush()
-        return sums.receipt(self._engine, receipt_id)
+        return sums.receipt(self._database, receipt_id)
 
     def sums(self, by: str, span: sums.Span) -> dict[str, Any]:
         """Sums up to now; raises InvalidRequest for an unknown `by`. Blocks."""
         self.flush()
-        return sums.sums(self._engine, by, span)
+        return sums.sums(self._database, by, span)
 
     def close(self) -> None:
         """Write all there is, and end the run: what has no receipt now is unattributed."""
@@ -128,11 +124,10 @@ class Ledger:
         self.tick()
         self.flush()
         try:
-            with self._engine.begin() as connection:
+            with self._database.begin() as connection:
                 _end_run(connection, self._run_id)
-        except SQLAlchemyError as error:
+        except Trouble as error:
             self._say(error)
-        self._engine.dispose()
 
     def _write_on(self) -> None:
         while not self._is_closing:
@@ -147,7 +142,7 @@ class Ledger:
             try:
                 self._write(batch)
                 self.trouble = ""
-            except SQLAlchemyError as error:
+            except Trouble as error:
                 self._say(error)
                 with self._lock:
                     self._pending[:0] = batch.receipts
@@ -166,15 +161,16 @@ class Ledger:
     def _write(self, batch: _Batch) -> None:
         now_s = self._clock()
         energy_uj: dict[str, int] = {name: batch.accounts.energy_uj[name] for name in ACCOUNTS}
+        energy_uj["meter"] = batch.accounts.meter_uj
         energy_uj["requests"] -= self._lost_uj
         energy_uj["unattributed"] += self._lost_uj
         before, hour = self._before, int(now_s // _HOUR_S)
         if hour != self._hour:
             before = self._written
         receipted_uj = self._receipted_uj + sum(one.charge.energy_uj for one in batch.receipts)
-        booked: dict[str, int] = {name: energy_uj[name] - before[name] for name in ACCOUNTS}
+        booked = {name: energy_uj[name] - before[name] for name in _BOOKED}
         self._begin()
-        with self._engine.begin() as connection:
+        with self._database.begin() as connection:
             upsert(
                 connection,
                 "receipts",
@@ -182,9 +178,9 @@ class Ledger:
                 [_row(one, self._rates_id) for one in batch.receipts],
             )
             row = {"run_id": self._run_id, "hour": hour, **booked}
-            upsert(connection, "accounts", ("run_id", "hour"), [row], ACCOUNTS)
+            upsert(connection, "accounts", ("run_id", "hour"), [row], _BOOKED)
             connection.execute(
-                text("UPDATE runs SET seen_s = :now, open_uj = :open WHERE id = :id"),
+                "UPDATE runs SET seen_s = :now, open_uj = :open WHERE id = :id",
                 {"now": now_s, "open": energy_uj["requests"] - receipted_uj, "id": self._run_id},
             )
         self._before, self._hour = before, hour
@@ -195,8 +191,8 @@ class Ledger:
         """Once the database answers: bring it up to date, end dead runs, and write this one."""
         if self._is_begun:
             return
-        migrate(self._engine)
-        with self._engine.begin() as connection:
+        self._database.migrate()
+        with self._database.begin() as connection:
             rates = {"id": self._rates_id, "rates": self._told, "meter": self._meter}
             upsert(connection, "rates", ("id",), [rates])
             for run_id in _dead_runs(connection, self._clock()):
@@ -213,9 +209,9 @@ class Ledger:
             upsert(connection, "runs", ("id",), [run])
         self._is_begun = True
 
-    def _say(self, error: SQLAlchemyError) -> None:
+    def _say(self, error: Trouble) -> None:
         """Tell what is wrong, once."""
-        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        reason = str(error)
         if reason != self.trouble:
             logger.error("receipts cannot be written now: %s", reason)
         self.trouble = reason
@@ -251,11 +247,12 @@ def _row(receipt: Receipt, rates_id: str) -> dict[str, Any]:
 
 def _dead_runs(connection: Connection, now_s: float) -> list[str]:
     """Runs that ended without saying so: killed ones."""
-    asked = text("SELECT id, host, pid, seen_s FROM runs WHERE is_over = 0")
+    runs = connection.execute("SELECT id, host, pid, seen_s FROM runs WHERE is_over = 0")
+    here = socket.gethostname()
     return [
-        run_id
-        for run_id, host, pid, seen_s in connection.execute(asked)
-        if seen_s < now_s - _GONE_AFTER_S or (host == socket.gethostname() and not _lives(pid))
+        run["id"]
+        for run in runs
+        if run["seen_s"] < now_s - _GONE_AFTER_S or (run["host"] == here and not _lives(run["pid"]))
     ]
 
 
@@ -275,17 +272,17 @@ def _lives(pid: int) -> bool:
 def _end_run(connection: Connection, run_id: str) -> None:
     """What was measured for requests without a receipt becomes unattributed, the latest first."""
     run = {"id": run_id}
-    asked = text("SELECT open_uj FROM runs WHERE id = :id AND is_over = 0")
-    open_uj = connection.execute(asked, run).scalar_one_or_none() or 0
-    hours = text("SELECT hour, requests FROM accounts WHERE run_id = :id ORDER BY hour DESC")
-    for hour, requests_uj in connection.execute(hours, run).all():
-        moved_uj = min(open_uj, requests_uj)
+    known = connection.execute("SELECT open_uj FROM runs WHERE id = :id AND is_over = 0", run)
+    open_uj = known[0]["open_uj"] if known else 0
+    hours = connection.execute(
+        "SELECT hour, requests FROM accounts WHERE run_id = :id ORDER BY hour DESC", run
+    )
+    for each in hours:
+        moved_uj = min(open_uj, each["requests"])
         connection.execute(
-            text(
-                "UPDATE accounts SET requests = requests - :moved, "
-                "unattributed = unattributed + :moved WHERE run_id = :id AND hour = :hour"
-            ),
-            {"moved": moved_uj, "hour": hour, **run},
+            "UPDATE accounts SET requests = requests - :moved, "
+            "unattributed = unattributed + :moved WHERE run_id = :id AND hour = :hour",
+            {"moved": moved_uj, "hour": each["hour"], **run},
         )
         open_uj -= moved_uj
-    connection.execute(text("UPDATE runs SET is_over = 1, open_uj = 0 WHERE id = :id"), run)
+    connection.execute("UPDATE runs SET is_over = 1, open_uj = 0 WHERE id = :id", run)

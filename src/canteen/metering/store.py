@@ -1,22 +1,25 @@
 """The SQL seam: the ledger's tables on SQLite or PostgreSQL, brought up to date when opened."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import re
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from importlib import resources
-from typing import Any
-
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from typing import Any, Protocol
+from urllib.parse import quote
 
 from canteen.core.errors import CanteenError, EngineError, InvalidRequest
 
 logger = logging.getLogger(__name__)
 
-# How long SQLite waits for another program that writes.
-_BUSY_MS = 5000
+# How long SQLite waits for another program that writes, and PostgreSQL for its server.
+_PATIENCE_S = 5
 # Any number, the same in all gateways: it names the lock under which one of them migrates.
 _MIGRATING = 4_177_001
+_NAMED = re.compile(r":(\w+)")
+
+Row = dict[str, Any]
 
 
 class NewerDatabase(CanteenError):
@@ -25,70 +28,84 @@ class NewerDatabase(CanteenError):
     code = "newer_database"
 
 
-def connect(url: str) -> Engine:
-    """An engine for `sqlite:///FILE` or `postgresql://…`; nothing is opened yet.
+class Trouble(Exception):
+    """The database cannot be read or written now."""
 
-    Raises InvalidRequest for another URL.
+
+class Connection(Protocol):
+    """A transaction: SQL with `:name` for each value."""
+
+    def execute(self, sql: str, values: Mapping[str, Any] = ...) -> list[Row]: ...
+
+    def version(self) -> int: ...
+
+
+class Database:
+    """One database. A transaction is a connection of its own, so threads share nothing;
+    `connect` is asked for one, to write or only to read."""
+
+    def __init__(self, connect: Callable[[bool], Any]) -> None:
+        self._connect = connect
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """A transaction, rolled back by an exception; raises Trouble."""
+        with self._connect(True) as transaction:
+            yield transaction
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction for a caller's question; raises EngineError."""
+        try:
+            with self._connect(False) as transaction:
+                yield transaction
+        except Trouble as error:
+            logger.error("the ledger cannot be read: %s", error)
+            raise EngineError(
+                "the ledger cannot be read now; see CANTEEN_DATABASE and CANTEEN_HOME, and the log",
+                code="ledger_unavailable",
+            ) from error
+
+    def migrate(self) -> None:
+        """Bring the tables up to date; raises NewerDatabase and Trouble."""
+        with self.begin() as transaction:
+            steps, version = _steps(), transaction.version()
+            if version > len(steps):
+                raise NewerDatabase(
+                    f"the database has schema {version} and this release knows {len(steps)}; "
+                    "use the release that wrote it, or another CANTEEN_DATABASE"
+                )
+            if version == 0:
+                transaction.execute("CREATE TABLE schema_version (version INTEGER NOT NULL)")
+                transaction.execute("INSERT INTO schema_version VALUES (0)")
+            for step in steps[version:]:
+                for statement in step.split(";"):
+                    if statement.strip():
+                        transaction.execute(statement)
+            transaction.execute("UPDATE schema_version SET version = :new", {"new": len(steps)})
+
+
+def connect(url: str) -> Database:
+    """The database of `sqlite:///FILE` or `postgresql://…`; nothing is opened yet.
+
+    Raises InvalidRequest for another URL, and where PostgreSQL's library is missing.
     """
-    try:
-        told = make_url(url)
-    except ArgumentError:
-        told = None
-    if told is None or told.get_backend_name() not in ("sqlite", "postgresql"):
-        raise InvalidRequest(
-            "CANTEEN_DATABASE must be a URL: postgresql://USER:PASSWORD@HOST/NAME "
-            "or sqlite:///FILE",
-            param="CANTEEN_DATABASE",
-        )
-    if told.get_backend_name() == "postgresql":
-        return create_engine(told.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
-    engine = create_engine(told)
-    event.listen(engine, "connect", _set_up_sqlite)
-    return engine
-
-
-def migrate(engine: Engine) -> None:
-    """Bring the tables up to date; raises NewerDatabase, and SQLAlchemyError where the database
-    cannot be written."""
-    with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATING})"))
-        version = schema_version(connection)
-        steps = _steps()
-        if version > len(steps):
-            raise NewerDatabase(
-                f"the database has schema {version} and this release knows {len(steps)}; "
-                "use the release that wrote it, or another CANTEEN_DATABASE"
-            )
-        if version == 0:
-            connection.execute(text("CREATE TABLE schema_version (version INTEGER NOT NULL)"))
-            connection.execute(text("INSERT INTO schema_version VALUES (0)"))
-        for step in steps[version:]:
-            for statement in step.split(";"):
-                if statement.strip():
-                    connection.execute(text(statement))
-        connection.execute(text("UPDATE schema_version SET version = :new"), {"new": len(steps)})
-
-
-@contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
-    """A connection for questions; raises EngineError where the database does not answer."""
-    try:
-        with engine.connect() as connection:
-            yield connection
-    except SQLAlchemyError as error:
-        logger.error("the ledger cannot be read: %s", error)
-        raise EngineError(
-            "the ledger cannot be read now; see CANTEEN_DATABASE and CANTEEN_HOME, and the log",
-            code="ledger_unavailable",
-        ) from error
-
-
-def schema_version(connection: Connection) -> int:
-    """How many steps the database has taken; 0 for an empty one."""
-    if not inspect(connection).has_table("schema_version"):
-        return 0
-    return int(connection.execute(text("SELECT version FROM schema_version")).scalar_one())
+    if url.startswith("sqlite:///"):
+        path = url.removeprefix("sqlite:///")
+        return Database(lambda to_write: _sqlite(path, to_write=to_write))
+    if url.startswith(("postgresql://", "postgres://")):
+        try:
+            import psycopg
+        except ImportError:
+            raise InvalidRequest(
+                "PostgreSQL needs its library: pip install 'canteen-llm[postgres]'",
+                param="CANTEEN_DATABASE",
+            ) from None
+        return Database(lambda _: _postgresql(psycopg, url))
+    raise InvalidRequest(
+        "CANTEEN_DATABASE must be a URL: postgresql://USER:PASSWORD@HOST/NAME or sqlite:///FILE",
+        param="CANTEEN_DATABASE",
+    )
 
 
 def upsert(
@@ -100,19 +117,80 @@ def upsert(
 ) -> None:
     """Insert rows; where one with the same keys is there, only the `updated` columns change.
     Names are the program's own, values are bound."""
-    if not rows:
-        return
-    columns = list(rows[0])
-    changes = ", ".join(f"{name} = excluded.{name}" for name in updated)
-    then = f"UPDATE SET {changes}" if changes else "NOTHING"
-    connection.execute(
-        text(
-            f"INSERT INTO {table} ({', '.join(columns)}) "  # noqa: S608 - no name is a caller's
-            f"VALUES ({', '.join(':' + name for name in columns)}) "
-            f"ON CONFLICT ({', '.join(keys)}) DO {then}"
-        ),
-        list(rows),
-    )
+    for row in rows:
+        changes = ", ".join(f"{name} = excluded.{name}" for name in updated)
+        then = f"UPDATE SET {changes}" if changes else "NOTHING"
+        connection.execute(
+            f"INSERT INTO {table} ({', '.join(row)}) "  # noqa: S608 - no name is a caller's
+            f"VALUES ({', '.join(':' + name for name in row)}) "
+            f"ON CONFLICT ({', '.join(keys)}) DO {then}",
+            row,
+        )
+
+
+class _Sqlite:
+    """A transaction on SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, values: Mapping[str, Any] = {}) -> list[Row]:
+        return [dict(row) for row in self._connection.execute(sql, values)]
+
+    def version(self) -> int:
+        """How many steps the database has taken; 0 for an empty one."""
+        found = self.execute("SELECT name FROM sqlite_master WHERE name = 'schema_version'")
+        return int(self.execute("SELECT version FROM schema_version")[0]["version"]) if found else 0
+
+
+class _Postgresql:
+    """A transaction on PostgreSQL."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, values: Mapping[str, Any] = {}) -> list[Row]:
+        cursor = self._connection.execute(_NAMED.sub(r"%(\1)s", sql), values)
+        return cursor.fetchall() if cursor.description else []
+
+    def version(self) -> int:
+        """How many steps; one gateway asks at a time, since what follows is to migrate."""
+        self.execute("SELECT pg_advisory_xact_lock(:name)", {"name": _MIGRATING})
+        found = self.execute("SELECT to_regclass('schema_version') IS NOT NULL AS found")
+        if not found[0]["found"]:
+            return 0
+        return int(self.execute("SELECT version FROM schema_version")[0]["version"])
+
+
+@contextmanager
+def _sqlite(path: str, *, to_write: bool) -> Iterator[_Sqlite]:
+    where = f"file:{quote(path)}?mode={'rwc' if to_write else 'ro'}"
+    try:
+        with closing(
+            sqlite3.connect(where, _PATIENCE_S, isolation_level=None, uri=True)
+        ) as connection:
+            connection.row_factory = sqlite3.Row
+            if to_write:
+                connection.execute("PRAGMA journal_mode = WAL")
+                # In WAL mode a killed process loses nothing by this; only a power cut may.
+                connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("BEGIN IMMEDIATE" if to_write else "BEGIN")
+            yield _Sqlite(connection)
+            # Without it, closing rolls back.
+            connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise Trouble(str(error)) from error
+
+
+@contextmanager
+def _postgresql(psycopg: Any, url: str) -> Iterator[_Postgresql]:
+    try:
+        with psycopg.connect(
+            url, connect_timeout=_PATIENCE_S, row_factory=psycopg.rows.dict_row
+        ) as connection:
+            yield _Postgresql(connection)
+    except psycopg.Error as error:
+        raise Trouble(str(error).partition("\n")[0]) from error
 
 
 def _steps() -> list[str]:
@@ -124,12 +202,3 @@ def _steps() -> list[str]:
 def _code(step: str) -> list[str]:
     """Without comments, in which a semicolon would end a statement."""
     return [line for line in step.splitlines() if not line.startswith("--")]
-
-
-def _set_up_sqlite(connection: Any, record: object) -> None:
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    # In WAL mode a killed process loses nothing by this; only a power cut may.
-    cursor.execute("PRAGMA synchronous = NORMAL")
-    cursor.close()

@@ -8,7 +8,6 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Engine, text
 
 from canteen.core.errors import InvalidRequest
 from canteen.core.footprint import Charge, Footprint, Receipt
@@ -17,7 +16,7 @@ from canteen.core.units import Quantity
 from canteen.metering.node import ACCOUNTS
 from canteen.metering.rates import Rates
 from canteen.metering.receipt import footprint_json, provenance
-from canteen.metering.store import reading
+from canteen.metering.store import Database
 
 _COLUMNS = {
     "model": "model",
@@ -50,17 +49,18 @@ class Span:
         return span
 
 
-def receipt(engine: Engine, receipt_id: str) -> Receipt | None:
+def receipt(database: Database, receipt_id: str) -> Receipt | None:
     """The receipt of an id, None where there is none."""
-    asked = text(
+    asked = (
         "SELECT receipts.*, rates.rates AS slopes, rates.meter AS meter FROM receipts "
         "JOIN rates ON rates.id = receipts.rates_id WHERE receipts.id = :id"
     )
-    with reading(engine) as connection:
-        row = connection.execute(asked, {"id": receipt_id}).mappings().one_or_none()
-    if row is None:
+    with database.reading() as connection:
+        rows = connection.execute(asked, {"id": receipt_id})
+    if not rows:
         return None
-    charge = _charge(dict(row))
+    row = rows[0]
+    charge = _charge(row)
     footprint = _rates(row["slopes"]).footprint(charge)
     return Receipt(
         **{name: row[name] for name in ("id", "model", "digest", "engine", "caller_id")},
@@ -83,21 +83,21 @@ def receipt(engine: Engine, receipt_id: str) -> Receipt | None:
     )
 
 
-def sums(engine: Engine, by: str, span: Span) -> dict[str, Any]:
+def sums(database: Database, by: str, span: Span) -> dict[str, Any]:
     """What was eaten in a span, summed; raises InvalidRequest for an unknown `by`."""
     if by not in BY:
         near = difflib.get_close_matches(by, BY, 1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
         raise InvalidRequest(f"`by` is one of {', '.join(BY)}, not '{by}'{hint}", param="by")
     if by == "account":
-        return _accounts(engine, span)
+        return _accounts(database, span)
     if by == "phase":
-        return {"by": by, "sums": _phases(engine, span)}
-    return {"by": by, "sums": _groups(engine, by, span)}
+        return {"by": by, "sums": _phases(database, span)}
+    return {"by": by, "sums": _groups(database, by, span)}
 
 
-def _groups(engine: Engine, by: str, span: Span) -> list[dict[str, Any]]:
-    asked = text(
+def _groups(database: Database, by: str, span: Span) -> list[dict[str, Any]]:
+    asked = (
         f"SELECT {_COLUMNS[by]} AS label, rates_id, COUNT(*) AS requests, "  # noqa: S608 - own names
         "SUM(prompt_tokens) AS prompt_tokens, SUM(cached_tokens) AS cached_tokens, "
         "SUM(completion_tokens) AS completion_tokens, SUM(prefill_uj) AS prefill_uj, "
@@ -105,13 +105,13 @@ def _groups(engine: Engine, by: str, span: Span) -> list[dict[str, Any]]:
         "SUM(decode_us) AS decode_us FROM receipts "
         "WHERE ended_s >= :since AND ended_s < :until GROUP BY 1, 2 ORDER BY 1"
     )
-    with reading(engine) as connection:
-        rows = connection.execute(asked, _bounds(span)).mappings().all()
-        known = connection.execute(text("SELECT id, rates FROM rates")).all()
-    slopes: dict[str, str] = {row[0]: row[1] for row in known}
+    with database.reading() as connection:
+        rows = connection.execute(asked, _bounds(span))
+        known = connection.execute("SELECT id, rates FROM rates")
+    slopes: dict[str, str] = {row["id"]: row["rates"] for row in known}
     groups: dict[Any, list[Mapping[str, Any]]] = {}
     for row in rows:
-        groups.setdefault(row["label"], []).append(dict(row))
+        groups.setdefault(row["label"], []).append(row)
     return [_group(by, label, members, slopes) for label, members in groups.items()]
 
 
@@ -136,34 +136,37 @@ def _group(
     }
 
 
-def _phases(engine: Engine, span: Span) -> list[dict[str, Any]]:
+def _phases(database: Database, span: Span) -> list[dict[str, Any]]:
     """Prefill and decode of the receipts, then the accounts that are no request's."""
-    asked = text(
-        "SELECT COALESCE(SUM(prefill_uj), 0), COALESCE(SUM(decode_uj), 0) FROM receipts "
+    asked = (
+        "SELECT COALESCE(SUM(prefill_uj), 0) AS prefill, COALESCE(SUM(decode_uj), 0) AS decode "
+        "FROM receipts "
         "WHERE ended_s >= :since AND ended_s < :until"
     )
-    with reading(engine) as connection:
-        prefill_uj, decode_uj = connection.execute(asked, _bounds(span)).one()
-    booked = _accounts(engine, span)
+    with database.reading() as connection:
+        (read,) = connection.execute(asked, _bounds(span))
+    booked = _accounts(database, span)
     others: dict[str, int] = {name: booked[f"{name}_uj"] for name in ACCOUNTS if name != "requests"}
-    parts: dict[str, int] = {"prefill": int(prefill_uj), "decode": int(decode_uj), **others}
+    parts: dict[str, int] = {
+        "prefill": int(read["prefill"]),
+        "decode": int(read["decode"]),
+        **others,
+    }
     return [{"phase": name, "energy_uj": energy_uj} for name, energy_uj in parts.items()]
 
 
-def _accounts(engine: Engine, span: Span) -> dict[str, Any]:
+def _accounts(database: Database, span: Span) -> dict[str, Any]:
     """Integers that add up to `meter_uj`, by whole hours that the span touches."""
-    columns = ", ".join(f"COALESCE(SUM({name}), 0)" for name in ACCOUNTS)
-    asked = text(
-        f"SELECT {columns} FROM accounts WHERE hour >= :since AND hour <= :until"  # noqa: S608 - own names
-    )
+    names = (*ACCOUNTS, "meter")
+    columns = ", ".join(f"COALESCE(SUM({name}), 0) AS {name}_uj" for name in names)
+    asked = f"SELECT {columns} FROM accounts WHERE hour >= :since AND hour <= :until"  # noqa: S608 - own names
     hours = {
         "since": int(span.since_s // _HOUR_S),
         "until": min(int(span.until_s // _HOUR_S), 2**31 - 1),
     }
-    with reading(engine) as connection:
-        row = connection.execute(asked, hours).one()
-    booked = {f"{name}_uj": int(uj) for name, uj in zip(ACCOUNTS, row, strict=True)}
-    return {"by": "account", **booked, "meter_uj": sum(booked.values())}
+    with database.reading() as connection:
+        (row,) = connection.execute(asked, hours)
+    return {"by": "account", **{name: int(uj) for name, uj in row.items()}}
 
 
 def _joined(told: list[Footprint]) -> Footprint:

@@ -14,6 +14,7 @@ CREATE TABLE runs (
     is_over INTEGER NOT NULL,
     open_uj BIGINT NOT NULL
 );
+-- What the accounts of a run were booked in an hour, and what its meter counted in it.
 CREATE TABLE accounts (
     run_id TEXT NOT NULL,
     hour INTEGER NOT NULL,
@@ -22,6 +23,7 @@ CREATE TABLE accounts (
     load BIGINT NOT NULL,
     idle BIGINT NOT NULL,
     unattributed BIGINT NOT NULL,
+    meter BIGINT NOT NULL,
     PRIMARY KEY (run_id, hour)
 );
 CREATE TABLE receipts (
