@@ -10,6 +10,14 @@ import click
 from canteen.cli import store
 
 _BARS = "▁▂▃▄▅▆▇█"
+_ACCOUNTS = (
+    "requests_uj",
+    "train_uj",
+    "load_uj",
+    "idle_uj",
+    "unattributed_uj",
+    "meter_uj",
+)
 _CHOICES = ("model", "key", "phase", "hour", "day", "conversation", "account")
 
 
@@ -23,16 +31,8 @@ def command(
     by: str | None, since: str | None, until: str | None, is_csv: bool, is_json: bool
 ) -> None:
     """Say what the answers ate and drank: energy, water, carbon, money."""
-    today = datetime.now(UTC).date()
     if by is None and since is None and until is None and not is_csv:
-        told = {
-            "today": _sums("day", today.isoformat(), None),
-            "month": _sums("day", today.replace(day=1).isoformat(), None),
-        }
-        if is_json:
-            store.echo_json(told)
-            return
-        _show(told["month"])
+        _overview(is_json=is_json)
         return
     summed = _sums(by or "model", since, until)
     if is_json:
@@ -44,12 +44,36 @@ def command(
         _show(summed)
 
 
+def _overview(*, is_json: bool) -> None:
+    """Today and this month, and the month by model, key and conversation."""
+    today = datetime.now(UTC).date()
+    month = today.replace(day=1).isoformat()
+    told = {
+        "today": _sums("day", today.isoformat(), None),
+        "month": _sums("day", month, None),
+        **{name: _sums(name, month, None) for name in ("model", "key", "conversation")},
+    }
+    if is_json:
+        store.echo_json(told)
+        return
+    for name, summed in told.items():
+        if summed["sums"]:
+            click.echo({"today": "Today", "month": "This month"}.get(name, f"By {name}"))
+            _show(summed)
+            click.echo()
+    if not told["month"]["sums"]:
+        click.echo("nothing was eaten this month")
+
+
 def _sums(by: str, since: str | None, until: str | None) -> dict[str, Any]:
     """From the database, where a running service writes at most a second late."""
     from canteen.metering import sums
     from canteen.metering.store import connect
 
     settings = store.settings()
+    if not settings.database and not (settings.home / "canteen.db").exists():
+        empty: dict[str, Any] = dict.fromkeys(_ACCOUNTS, 0) if by == "account" else {"sums": []}
+        return {"by": by, **empty}
     database = connect(settings.database or f"sqlite:///{settings.home / 'canteen.db'}")
     return sums.sums(database, by, sums.Span.told(since, until))
 
@@ -61,7 +85,7 @@ def _show(summed: dict[str, Any]) -> None:
         return
     store.echo_table([heading.upper() for heading in headings], rows)
     energies = [sum(one["energy_uj"].values()) for one in summed.get("sums", ()) if "tokens" in one]
-    if sys.stdout.isatty() and summed["by"] in ("hour", "day"):
+    if sys.stdout.isatty() and summed["by"] in ("hour", "day") and len(energies) > 1:
         click.echo(_sparkline(energies))
 
 
