@@ -177,7 +177,7 @@ def _of_available(held: MemoryPlan) -> str:
 def _table(choices: Sequence[Choice]) -> Iterator[str]:
     has_cache = any(one.memory.kv_bytes_per_token for one in choices)
     heads = f"{'Weights in':10} {'GB':>8} {'together':>8}  {'fits':13}"
-    yield f"{heads} {'room for':>8}  decode, tokens/s" if has_cache else heads
+    yield f"{heads} {'room for':>8}  decode, tokens/s" if has_cache else heads.rstrip()
     for one in choices:
         held = one.memory
         room = "" if held.max_sequences is None else f"{held.max_sequences:,}"

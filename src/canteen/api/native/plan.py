@@ -10,6 +10,7 @@ from starlette.responses import Response
 from canteen.api.routing import Served
 from canteen.api.streaming import json_bytes
 from canteen.api.wire import WHOLE, JsonObject, Wire
+from canteen.core.errors import InvalidRequest
 from canteen.planning import report
 from canteen.planning.request import PlanRequest as Asked
 
@@ -59,6 +60,10 @@ PlanRequest = create_model(
 
 async def plan(body: Any, served: Served) -> Response:
     """Plan as `canteen plan` does; the answer is that of its --json."""
+    if bool(body.model) == (body.config is not None):
+        raise InvalidRequest(
+            "give a model, by name, or the config of one, and not both", param="model"
+        )
     asked = Asked(**body.model_dump(exclude={"config"}))
     made = await asyncio.to_thread(served.services.plan, asked, body.config)
     return Response(json_bytes(report.as_json(made)), media_type="application/json")
