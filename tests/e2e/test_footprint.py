@@ -120,6 +120,34 @@ async def test_sigterm_loses_no_receipt(
         assert told["requests_uj"] == await receipts_uj(client)
 
 
+async def test_a_killed_gateway_loses_what_is_in_flight_and_no_microjoule(
+    echo_home: Path, serve: Callable[..., Server], server: Server, client: httpx.AsyncClient
+) -> None:
+    before = await ask(client, Chat(num_tokens=NUM_TOKENS))
+    # Asking writes what there is: from here on it is in the database.
+    kept = await sums(client, "account")
+    answers = [Answer() for _ in range(NUM_STREAMS)]
+    streams = [
+        asyncio.ensure_future(ask(client, Chat(num_tokens=4000), answer)) for answer in answers
+    ]
+    await until(lambda: all(answer.num_tokens > 3 for answer in answers))
+    in_flight = await sums(client, "account")
+    server.process.kill()
+    await asyncio.gather(*streams, return_exceptions=True)
+    server.process.wait(30)
+
+    following = serve(echo_home)
+    async with httpx.AsyncClient(base_url=following.url, timeout=60) as client:
+        await ask(client, Chat(num_tokens=2))
+        told = await sums(client, "account")
+        receipt_id = before.headers["x-canteen-receipt"]
+        assert (await client.get(f"/v1/footprint/{receipt_id}")).status_code == 200
+        assert sum(told[name] for name in ACCOUNTS) == told["meter_uj"]
+        assert told["requests_uj"] == await receipts_uj(client)
+        assert in_flight["requests_uj"] > kept["requests_uj"]
+        assert told["unattributed_uj"] >= in_flight["requests_uj"] - kept["requests_uj"]
+
+
 async def test_the_default_model_eats_and_drinks(model_server: Server) -> None:
     body = {"model": "smollm2:135m", "prompt": "who is Oppenheimer", "stream": False}
     async with httpx.AsyncClient(base_url=model_server.url, timeout=60) as client:

@@ -46,12 +46,16 @@ class Accounting:
         self._ticking.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._ticking
-        self.node.tick()
+        self.book()
         # On this thread, since at the end of a program there are no others to be had.
         self.ledger.close()
 
+    def book(self) -> None:
+        """Book what was counted until now."""
+        self.node.tick()
+        self.ledger.tick()
+
     async def _tick(self) -> None:
         while True:
-            self.node.tick()
-            self.ledger.tick()
+            self.book()
             await asyncio.sleep(TICK_S)

@@ -53,7 +53,7 @@ async def sums(served: Served) -> Response:
         if name not in _ASKED:
             raise InvalidRequest(f"'{name}' is none of {', '.join(_ASKED)}", param=name)
     span = Span.told(asked.get("since"), asked.get("until"))
-    told = await asyncio.to_thread(
-        served.services.accounting.ledger.sums, asked.get("by", "model"), span
-    )
+    accounting = served.services.accounting
+    accounting.book()
+    told = await asyncio.to_thread(accounting.ledger.sums, asked.get("by", "model"), span)
     return Response(json_bytes(told), media_type="application/json")
