@@ -37,6 +37,7 @@ LOADED = LoadedModel(
     card=CARD,
     state="ready",
     memory_bytes=9,
+    load_bytes=9,
     counted_bytes=11,
     is_measured=True,
     context_length=8192,
