@@ -1,6 +1,7 @@
 """`canteen plan` as it is typed: what it prints, what it draws, what it refuses and imports."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +20,8 @@ HEAVY = {
     "nncf", "numpy", "openvino", "openvino_genai", "pydantic", "tokenizers", "torch",
     "transformers",
 }  # fmt: skip
+GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "plan.md"
+COMMANDS = re.findall(r"^\$ canteen plan ([^#\n]*)", GUIDE.read_text(), re.MULTILINE)
 
 
 @pytest.fixture
@@ -156,3 +159,12 @@ def test_a_plan_loads_no_engine_and_nothing_heavy(tmp_path: Path) -> None:
     )
 
     assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_the_commands_of_the_guide_work(
+    call: Call, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert call(*words.split()).exit_code == 0
