@@ -100,6 +100,7 @@ async def test_an_odd_request_id_is_replaced(asked: httpx.AsyncClient, bad: str)
         ("/v1/nowhere", {"error"}),
         ("/api/nowhere", {"error"}),
         ("/nowhere", {"type", "title", "status", "detail", "code"}),
+        ("/v1/plan/nowhere", {"type", "title", "status", "detail", "code"}),
     ],
 )
 async def test_an_unknown_route_is_404_in_its_dialects_shape(

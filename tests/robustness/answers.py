@@ -7,6 +7,7 @@ from collections.abc import Mapping
 OTHER_STATUSES = frozenset({501, 503, 507})
 OUR_FAULTS = (b"something went wrong", b"the engine", b"the process", b"the model's answer")
 OPENAI_ROOTS = ("/v1/", "/chat/", "/completions", "/embeddings", "/models", "/responses")
+OUR_ROOTS = ("/v1/plan", "/v1/footprint")
 OPENAI_KEYS = {"message", "type", "param", "code"}
 
 
@@ -38,7 +39,7 @@ def _problem_with_shape(body: bytes, path: str) -> str:
         return f"the error is no JSON: {body[:300]!r}"
     if path == "/" or path.startswith("/api/"):
         is_right = isinstance(error.get("error"), str)
-    elif path.startswith(OPENAI_ROOTS):
+    elif path.startswith(OPENAI_ROOTS) and not path.startswith(OUR_ROOTS):
         is_right = isinstance(error.get("error"), dict) and error["error"].keys() == OPENAI_KEYS
     else:
         is_right = {"type", "title", "status", "detail", "code"} <= error.keys()

@@ -13,6 +13,7 @@ NAMES: dict[str, list[str]] = {
     "ollama.EmbedRequest": ["echo-embed"],
     "ollama.OldEmbeddingsRequest": ["echo-embed"],
     "openai.EmbeddingsRequest": ["echo-embed"],
+    "native.PlanRequest": ["7B", "gpt2", "absent"],
 }
 USUAL_NAMES = ["echo"]
 # Shorter ones would end the workers, whose ids are watched.

@@ -85,6 +85,8 @@ def _dialect_of(path: str) -> Dialect:
     """By route, never by Accept."""
     if path == "/" or path.startswith("/api/"):
         return OLLAMA
+    if _two_parts(path) in _OUR_ROOTS:
+        return NATIVE
     return OPENAI if _first_part(path) in _OPENAI_ROOTS else NATIVE
 
 
@@ -92,6 +94,12 @@ def _first_part(path: str) -> str:
     return path.lstrip("/").partition("/")[0]
 
 
+def _two_parts(path: str) -> tuple[str, ...]:
+    return tuple(path.lstrip("/").split("/")[:2])
+
+
+# Our own beside OpenAI's.
+_OUR_ROOTS = {_two_parts(route.path) for route in NATIVE.routes if route.path.startswith("/v1/")}
 _OPENAI_ROOTS = {"v1", *(_first_part(route.path) for route in OPENAI.routes)}
 
 
