@@ -37,6 +37,7 @@ def test_every_field_says_what_it_means() -> None:
         ("utilization", math.nan),
         ("requests_per_s", -1.0),
         ("requests_per_s", math.inf),
+        ("price_usd_per_h", 0.0),
         ("price_usd_per_h", -1.0),
         ("finetune", "half"),
         ("colocate", 0),

@@ -18,6 +18,7 @@ WIDTH = 80
 _SHOWN = 5
 _BAR = 36
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
+_IN_SHORT = {"yes": "yes", "within margin": "perhaps", "no": "no", None: ""}
 _WORDS = {
     "USD/Mtoken": "USD a million tokens",
     "USD/h": "USD an hour",
@@ -118,12 +119,12 @@ def _requests(plan: Plan, serving: Serving) -> Iterator[str]:
 def _batches(serving: Serving) -> Iterator[str]:
     if len(serving.batches) < 2:
         return
-    yield f"{'At once':>9}  {'decode, tokens/s':26} {'per token, ms':20} USD a million tokens"
+    yield f"{'At once':>8}  {'decode, tokens/s':24} {'per token, ms':18} USD a million tokens"
     for one in serving.batches:
         tpot = interval(one.prediction.tpot * 1000)
         price = "" if one.cost is None else interval(one.cost.per_mtok)
         speed = interval(one.prediction.decode_speed)
-        yield f"{one.prediction.batch:9,}  {speed:26} {tpot:20} {price}".rstrip()
+        yield f"{one.prediction.batch:8,}  {speed:24} {tpot:18} {price}".rstrip()
     yield ""
 
 
@@ -155,8 +156,8 @@ def _memory(held: MemoryPlan) -> Iterator[str]:
         room = "" if held.max_sequences is None else f"; room for {held.max_sequences:,}"
         yield _row(
             "sequences",
-            f"{held.sequences.num:,} of {held.sequences.context:,} tokens, "
-            f"{held.kv_bytes_per_token:,} B a token{room}",
+            f"{held.sequences.num:,} of {held.sequences.context:,} tokens of "
+            f"{held.kv_bytes_per_token:,} B{room}",
         )
     yield ""
 
@@ -176,7 +177,7 @@ def _of_available(held: MemoryPlan) -> str:
 
 def _table(choices: Sequence[Choice]) -> Iterator[str]:
     has_cache = any(one.memory.kv_bytes_per_token for one in choices)
-    heads = f"{'Weights in':10} {'GB':>8} {'together':>8}  {'fits':13}"
+    heads = f"{'Weights in':10} {'GB':>8} {'together':>8}  {'fits':7}"
     yield f"{heads} {'room for':>8}  decode, tokens/s" if has_cache else heads.rstrip()
     for one in choices:
         held = one.memory
@@ -184,7 +185,7 @@ def _table(choices: Sequence[Choice]) -> Iterator[str]:
         speed = "" if one.decode_speed is None else interval(one.decode_speed)
         yield (
             f"{one.name:10} {held.weights_bytes / GB:8.2f} {held.total_bytes / GB:8.2f}  "
-            f"{held.fits or '':13} {room:>8}  {speed}"
+            f"{_IN_SHORT[held.fits]:7} {room:>8}  {speed}"
         ).rstrip()
     yield ""
 
@@ -214,16 +215,14 @@ def _load(serving: Serving) -> Iterator[str]:
 
 
 def _fleets(title: str, fleets: Iterable[Fleet]) -> Iterator[str]:
-    yield f"{title:44} {'USD/h':>10} {'copies':>6} {'batch':>6} {'used':>6}"
+    yield f"{title:42} {'USD/h':>11} {'copies':>7} {'batch':>7} {'used':>6}"
     for one in fleets:
-        name = f"{one.num_machines:,} x {one.machine.name}"
-        price = f"{one.price.central:,.2f}"
-        used = (
-            f"{one.utilization.central:.2%}"
-            if one.utilization.central < 0.01
-            else (f"{one.utilization.central:.0%}")
+        price, used = one.price.central, one.utilization.central
+        yield (
+            f"  {f'{one.num_machines:,} x {one.machine.name}':40} "
+            f"{price:>11,.{2 if price < 10_000 else 0}f} {one.num_replicas:7,} "
+            f"{one.prediction.batch:7,} {used:>6.{2 if used < 0.01 else 0}%}"
         )
-        yield (f"  {name:42} {price:>10} {one.num_replicas:6,} {one.prediction.batch:6,} {used:>6}")
     yield ""
 
 

@@ -54,7 +54,7 @@ class PlanRequest:
     provider: str | None = _asked("Cloud provider, for PUE and water; or that of the instance.")
     as_of: str | None = _asked("Day whose prices hold, as YYYY-MM-DD; or today.")
     price_usd_per_h: float | None = _asked(
-        "Price of all devices an hour, in place of the table's.", least=0, most=10**9
+        "Price of all devices an hour, in place of the table's.", above=0, most=10**9
     )
     utilization: float = _asked("Share of full load over the paid time.", 1.0, above=0, most=1)
     prompt_tokens: int = _asked("Tokens of a request's prompt.", 512, least=1, most=MOST_TOKENS)

@@ -222,6 +222,8 @@ def _colocation(made: Plan, steps: Reading, runs: Host, load: Load) -> Colocatio
     place = made.place
     if place.price is None:
         raise _incomparable(place)
+    if made.request.requests_per_s is None:
+        made.notes.append("copies and one service are compared at 1 request/s; give requests_per_s")
     holds = _full_batch(made)
     machine = Machine(place.name, place.price, place.num, place.num, runs, holds)
     return fleet.colocate(steps, machine, load, made.request.colocate)
