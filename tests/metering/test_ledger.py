@@ -3,9 +3,12 @@
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from canteen.core.errors import InvalidRequest
+from canteen.core.footprint import Charge
 from canteen.metering import sums
 from canteen.metering.ledger import Ledger
 from canteen.metering.store import NewerDatabase, connect
@@ -100,6 +104,97 @@ def test_what_a_killed_run_measured_without_a_receipt_is_unattributed(url: str) 
     assert told["requests_uj"] == 10
     assert told["unattributed_uj"] == 90
     assert told["meter_uj"] == 100
+
+
+def test_a_gateway_held_for_dead_goes_on_and_keeps_its_sums(url: str) -> None:
+    books = Books()
+    slow = opened(url, books)
+    slow.add(books.receipt(1, 5, 5))
+    books.energy_uj["requests"] += 90
+    slow.tick()
+    slow.flush()
+    other = opened(url, Books())
+    # What was under way when the other ended the run comes to its end.
+    slow.add(books.receipt(2, 0, 20))
+    slow.add(replace(books.receipt(3, 0, 0), charge=Charge(0, 90)))
+    slow.close()
+    other.close()
+
+    told = asked(url, "account")
+    groups = asked(url, "model")["sums"]
+
+    assert isinstance(groups, list)
+    assert sum(groups[0]["energy_uj"].values()) == told["requests_uj"] == told["meter_uj"] == 120
+    assert told["unattributed_uj"] == 0
+
+
+def test_a_receipt_that_is_added_again_counts_once(url: str) -> None:
+    books = Books()
+    killed = opened(url, books)
+    receipt = books.receipt(1, 5, 5)
+    for _ in range(2):
+        killed.add(receipt)
+        killed.add(receipt)
+        killed.flush()
+    books.energy_uj["requests"] += 90
+    killed.tick()
+    killed.flush()
+    opened(url, Books()).close()
+
+    told = asked(url, "account")
+    killed.close()
+
+    assert told["requests_uj"] == 10
+    assert told["unattributed_uj"] == 90
+
+
+def test_a_database_of_an_earlier_release_keeps_its_receipts(url: str) -> None:
+    books = Books()
+    ledger = opened(url, books)
+    receipt = books.receipt(1)
+    ledger.add(receipt)
+    ledger.close()
+    with connect(url).begin() as connection:
+        connection.execute("ALTER TABLE runs DROP COLUMN receipted_uj")
+        connection.execute("UPDATE schema_version SET version = 1")
+
+    opened(url, Books()).close()
+
+    kept = sums.receipt(connect(url), receipt.id)
+    assert kept is not None
+    assert kept.charge == receipt.charge
+
+
+def test_a_locked_database_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "canteen.db"
+    books = Books()
+    ledger = opened(f"sqlite:///{path}", books)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        ledger.add(books.receipt(1, 5, 5))
+        ledger.flush()
+        assert "locked" in ledger.trouble
+    ledger.flush()
+    assert not ledger.trouble
+    ledger.close()
+
+    assert asked(f"sqlite:///{path}", "account")["requests_uj"] == 10
+
+
+def test_receipts_beyond_what_can_be_kept_are_unattributed(tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "canteen.db"
+    books = Books()
+    ledger = opened(f"sqlite:///{path}", books)
+    for number in range(20_003):
+        ledger.add(books.receipt(number, 1, 1))
+    ledger.flush()
+    path.parent.mkdir()
+    ledger.close()
+
+    told = asked(f"sqlite:///{path}", "account")
+    assert told["requests_uj"] == 40_000
+    assert told["unattributed_uj"] == 6
+    assert told["meter_uj"] == 40_006
 
 
 def test_a_database_of_a_later_release_is_refused(url: str) -> None:

@@ -17,7 +17,7 @@ from canteen.core.footprint import Receipt
 from canteen.metering import sums
 from canteen.metering.node import ACCOUNTS, Accounts
 from canteen.metering.rates import Rates
-from canteen.metering.store import Connection, Trouble, connect, upsert
+from canteen.metering.store import Connection, Row, Trouble, connect, upsert
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +36,12 @@ _BOOKED = (*ACCOUNTS, "meter")
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """What is to be written: receipts, and the accounts as they stood with them."""
+    """What is to be written: receipts, the accounts as they stood with them, and the energy of
+    the receipts that were not kept."""
 
     receipts: list[Receipt]
     accounts: Accounts
+    lost_uj: int
 
 
 class Ledger:
@@ -73,10 +75,11 @@ class Ledger:
         self._is_begun = False
         self._pending: list[Receipt] = []
         self._latest = accounts()
-        # Of this run: energy on receipts that were written, that was lost, and per hour booked.
-        self._receipted_uj = self._lost_uj = 0
+        # Energy of receipts that were not kept; what is booked in earlier hours and runs.
+        self._lost_uj = 0
         self._hour = int(self._started_s // _HOUR_S)
         self._before: dict[str, int] = dict.fromkeys(_BOOKED, 0)
+        self._runs_before: dict[str, int] = dict(self._before)
         self._written_s = 0.0
         self._written: dict[str, int] = dict(self._before)
         self._thread = threading.Thread(target=self._write_on, name="ledger", daemon=True)
@@ -92,8 +95,7 @@ class Ledger:
         with self._lock:
             self._pending.append(receipt)
             self._latest = self._accounts()
-            if len(self._pending) > _MOST_PENDING:
-                self._lost_uj += self._pending.pop(0).charge.energy_uj
+            self._forget()
 
     def tick(self) -> None:
         """Note how the accounts stand; to be called each second."""
@@ -146,6 +148,13 @@ class Ledger:
                 self._say(error)
                 with self._lock:
                     self._pending[:0] = batch.receipts
+                    self._forget()
+
+    def _forget(self) -> None:
+        """The oldest, of more receipts than can be kept."""
+        over = max(0, len(self._pending) - _MOST_PENDING)
+        self._lost_uj += sum(receipt.charge.energy_uj for receipt in self._pending[:over])
+        del self._pending[:over]
 
     def _take(self) -> _Batch | None:
         """The next batch, None where there is nothing to tell yet."""
@@ -156,39 +165,66 @@ class Ledger:
             if not (receipts or is_news or self._clock() - self._written_s >= _IDLE_EVERY_S):
                 return None
             self._pending = []
-            return _Batch(receipts, latest)
+            return _Batch(receipts, latest, self._lost_uj)
 
     def _write(self, batch: _Batch) -> None:
         now_s = self._clock()
         energy_uj: dict[str, int] = {name: batch.accounts.energy_uj[name] for name in ACCOUNTS}
         energy_uj["meter"] = batch.accounts.meter_uj
-        energy_uj["requests"] -= self._lost_uj
-        energy_uj["unattributed"] += self._lost_uj
-        before, hour = self._before, int(now_s // _HOUR_S)
-        if hour != self._hour:
-            before = self._written
-        receipted_uj = self._receipted_uj + sum(one.charge.energy_uj for one in batch.receipts)
-        booked = {name: energy_uj[name] - before[name] for name in _BOOKED}
+        energy_uj["requests"] -= batch.lost_uj
+        energy_uj["unattributed"] += batch.lost_uj
         self._begin()
         with self._database.begin() as connection:
-            upsert(
-                connection,
-                "receipts",
-                ("id",),
-                [_row(one, self._rates_id) for one in batch.receipts],
-            )
+            run = self._run(connection, now_s)
+            before, hour = self._before, int(now_s // _HOUR_S)
+            if hour != self._hour:
+                before = self._written
+            booked = {name: energy_uj[name] - before[name] for name in _BOOKED}
             row = {"run_id": self._run_id, "hour": hour, **booked}
             upsert(connection, "accounts", ("run_id", "hour"), [row], _BOOKED)
+            rows = [_row(one, self._rates_id) for one in batch.receipts]
+            # One that is there already counts once.
+            new = upsert(connection, "receipts", ("id",), rows)
+            receipted_uj = run["receipted_uj"] + sum(
+                one["prefill_uj"] + one["decode_uj"] for one in new
+            )
+            open_uj = energy_uj["requests"] - self._runs_before["requests"] - receipted_uj
             connection.execute(
-                "UPDATE runs SET seen_s = :now, open_uj = :open WHERE id = :id",
-                {"now": now_s, "open": energy_uj["requests"] - receipted_uj, "id": self._run_id},
+                "UPDATE runs SET receipted_uj = :receipted, open_uj = :open WHERE id = :id",
+                {"receipted": receipted_uj, "open": open_uj, "id": self._run_id},
             )
         self._before, self._hour = before, hour
         self._written, self._written_s = energy_uj, now_s
-        self._receipted_uj = receipted_uj
+
+    def _run(self, connection: Connection, now_s: float) -> Row:
+        """This run's row, seen now. Where others held it for dead and ended it, another run goes
+        on from what they left: they have moved the energy of open requests, which are not over."""
+        run = self._seen(connection, now_s)
+        if run["is_over"]:
+            moved_uj = run["open_uj"]
+            booked = dict(self._written)
+            booked["requests"] -= moved_uj
+            booked["unattributed"] += moved_uj
+            self._before = self._written = self._runs_before = booked
+            self._run_id = uuid.uuid4().hex
+            run = self._seen(connection, now_s)
+        return run
+
+    def _seen(self, connection: Connection, now_s: float) -> Row:
+        run = {
+            "id": self._run_id,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "started_s": self._started_s,
+            "seen_s": now_s,
+            "is_over": 0,
+            "open_uj": 0,
+            "receipted_uj": 0,
+        }
+        return upsert(connection, "runs", ("id",), [run], ("seen_s",))[0]
 
     def _begin(self) -> None:
-        """Once the database answers: bring it up to date, end dead runs, and write this one."""
+        """Once the database answers: bring it up to date, and end dead runs."""
         if self._is_begun:
             return
         self._database.migrate()
@@ -197,16 +233,6 @@ class Ledger:
             upsert(connection, "rates", ("id",), [rates])
             for run_id in _dead_runs(connection, self._clock()):
                 _end_run(connection, run_id)
-            run = {
-                "id": self._run_id,
-                "host": socket.gethostname(),
-                "pid": os.getpid(),
-                "started_s": self._started_s,
-                "seen_s": self._clock(),
-                "is_over": 0,
-                "open_uj": 0,
-            }
-            upsert(connection, "runs", ("id",), [run])
         self._is_begun = True
 
     def _say(self, error: Trouble) -> None:
@@ -270,10 +296,13 @@ def _lives(pid: int) -> bool:
 
 
 def _end_run(connection: Connection, run_id: str) -> None:
-    """What was measured for requests without a receipt becomes unattributed, the latest first."""
+    """What was measured for requests without a receipt becomes unattributed, the latest first.
+    Of several gateways that find the same dead run, one does it."""
     run = {"id": run_id}
-    known = connection.execute("SELECT open_uj FROM runs WHERE id = :id AND is_over = 0", run)
-    open_uj = known[0]["open_uj"] if known else 0
+    ended = connection.execute(
+        "UPDATE runs SET is_over = 1 WHERE id = :id AND is_over = 0 RETURNING open_uj", run
+    )
+    open_uj = ended[0]["open_uj"] if ended else 0
     hours = connection.execute(
         "SELECT hour, requests FROM accounts WHERE run_id = :id ORDER BY hour DESC", run
     )
@@ -285,4 +314,3 @@ def _end_run(connection: Connection, run_id: str) -> None:
             {"moved": moved_uj, "hour": each["hour"], **run},
         )
         open_uj -= moved_uj
-    connection.execute("UPDATE runs SET is_over = 1, open_uj = 0 WHERE id = :id", run)

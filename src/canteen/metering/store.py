@@ -114,18 +114,20 @@ def upsert(
     keys: Sequence[str],
     rows: Sequence[Mapping[str, Any]],
     updated: Sequence[str] = (),
-) -> None:
+) -> list[Row]:
     """Insert rows; where one with the same keys is there, only the `updated` columns change.
-    Names are the program's own, values are bound."""
+    Gives those that were inserted or changed. Names are the program's own, values are bound."""
+    written: list[Row] = []
     for row in rows:
         changes = ", ".join(f"{name} = excluded.{name}" for name in updated)
         then = f"UPDATE SET {changes}" if changes else "NOTHING"
-        connection.execute(
+        written += connection.execute(
             f"INSERT INTO {table} ({', '.join(row)}) "  # noqa: S608 - no name is a caller's
             f"VALUES ({', '.join(':' + name for name in row)}) "
-            f"ON CONFLICT ({', '.join(keys)}) DO {then}",
+            f"ON CONFLICT ({', '.join(keys)}) DO {then} RETURNING *",
             row,
         )
+    return written
 
 
 class _Sqlite:
