@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -146,6 +147,30 @@ async def test_a_killed_gateway_loses_what_is_in_flight_and_no_microjoule(
         assert told["requests_uj"] == await receipts_uj(client)
         assert in_flight["requests_uj"] > kept["requests_uj"]
         assert told["unattributed_uj"] >= in_flight["requests_uj"] - kept["requests_uj"]
+
+
+async def test_a_full_disk_stops_no_answer_and_no_account(
+    echo_home: Path, serve: Callable[..., Server]
+) -> None:
+    server = serve(echo_home)
+    async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+        # To a program whose files may not grow, the disk is full; its log's too.
+        full = (1_000, resource.RLIM_INFINITY)
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, full)
+        for _ in range(3):
+            assert (await ask(client, Chat(num_tokens=4))).status == 200
+        # Asking writes.
+        await client.get("/v1/footprint")
+        assert "ledger" in (await client.get("/health")).json()["components"]
+        assert "canteen_ledger_trouble 1.0" in (await client.get("/metrics")).text
+
+        free = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, free)
+        told = await sums(client, "account")
+        assert await num_receipts(client) == 3
+        assert told["requests_uj"] == await receipts_uj(client)
+        assert sum(told[name] for name in ACCOUNTS) == told["meter_uj"]
+        assert "canteen_ledger_trouble 0.0" in (await client.get("/metrics")).text
 
 
 async def test_the_default_model_eats_and_drinks(model_server: Server) -> None:

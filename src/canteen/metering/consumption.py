@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from canteen.core.footprint import Account, Footprint, Receipt
 from canteen.core.units import Quantity
@@ -22,6 +22,9 @@ class Consumption:
         self._water = counter("water_ml", "Water consumed, modelled", "scope", "provenance")
         self._carbon = counter("carbon_g", "Operational carbon dioxide equivalent, modelled")
         self._cost = counter("cost_usd", "What it cost")
+        self.trouble = Gauge(
+            "canteen_ledger_trouble", "1 while receipts cannot be written", registry=registry
+        )
         self._booked_uj: dict[str, int] = dict.fromkeys(_NOBODYS, 0)
 
     def record(self, receipt: Receipt) -> None:

@@ -100,9 +100,11 @@ class Metrics:
         if request.receipt is not None:
             self._consumption.record(request.receipt)
 
-    def book(self, energy_uj: Mapping[Account, int]) -> None:
-        """Count the energy that no request is charged for, by how the accounts stand."""
+    def book(self, energy_uj: Mapping[Account, int], *, has_trouble: bool = False) -> None:
+        """Count the energy that no request is charged for, by how the accounts stand, and tell
+        whether the ledger has trouble keeping them."""
         self._consumption.book(energy_uj)
+        self._consumption.trouble.set(has_trouble)
 
     def count_event(self, model: str, what: str, before: str | None) -> None:
         """Count what happened to a stored model: it was loaded (`before` says why it was not in

@@ -37,12 +37,18 @@ async def live(served: Served) -> Response:
 
 
 async def ready(served: Served) -> Response:
-    """Up when requests are welcome: warm, not shutting down, and no sole model in pieces."""
+    """Up when requests are welcome: warm, not shutting down, and no sole model in pieces. That
+    receipts cannot be written is told, and keeps nobody out."""
     services = served.services
     loaded = await services.loaded()
     is_broken = bool(loaded) and all(model.state == "restarting" for model in loaded)
     components = {model.card.name: _component(model) for model in loaded}
     components["service"] = {"status": "OUT_OF_SERVICE" if services.is_draining else "UP"}
+    if services.ledger.trouble:
+        components["ledger"] = {
+            "status": "UNKNOWN",
+            "details": {"trouble": "receipts cannot be written now; the log says why"},
+        }
     return _answer(services.is_warm and not services.is_draining and not is_broken, components)
 
 

@@ -32,7 +32,8 @@ async def metrics(served: Served) -> Response:
         for one in await served.services.loaded()
     ]
     services = served.services
-    services.metrics.book(services.accounting.node.accounts().energy_uj)
+    booked_uj = services.accounting.node.accounts().energy_uj
+    services.metrics.book(booked_uj, has_trouble=bool(services.ledger.trouble))
     is_open = "application/openmetrics-text" in served.headers.get("accept", "")
     text = services.metrics.text(services.version, loaded, is_open=is_open)
     return Response(text, headers={"content-type": OPEN_MEDIA_TYPE if is_open else MEDIA_TYPE})
