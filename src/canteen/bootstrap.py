@@ -33,12 +33,13 @@ from canteen.metering.probes.declared import Declared
 from canteen.metering.probes.modelled import Modelled
 from canteen.metering.rates import Price, rates
 from canteen.metering.till import Order, Till
-from canteen.planning import hosts, memory, roofline
+from canteen.planning import calibration, hosts, memory, roofline
 from canteen.planning.memory import Sequences
 from canteen.planning.plan import plan
 from canteen.planning.reading import reading
 from canteen.planning.request import PlanRequest
 from canteen.planning.result import Here, Plan
+from canteen.planning.roofline import Constants
 from canteen.planning.subject import has_shape, of_card, of_config, of_name
 from canteen.planning.this_host import hourly_price, processor, this_host
 from canteen.runtime.admission import Limited, LimitedEmbedder
@@ -169,11 +170,13 @@ class Services:
         else:
             subject = of_config(config, "the config that was sent")
         told = self.settings
+        device, constants = _host(told)
         here = Here(
-            this_host(machine_bytes(), processor()),
+            device,
             told.region,
             told.provider,
             hourly_price(told.price_usd_per_h, told.instance, told.region),
+            constants,
         )
         return plan(request, subject, here, date.today())
 
@@ -233,12 +236,12 @@ def build(settings: Settings) -> Services:
     metrics = Metrics()
     waiting: set[str] = set()
     limits = Limits(settings.max_queue, settings.max_queue_tokens, settings.max_queue_s)
-    host = this_host(machine_bytes(), processor())
+    host, constants = _host(settings)
     books = _accounting(settings, host)
 
     async def create(card: ModelCard) -> tuple[Served, Health]:
         books.start()
-        listener = books.node.consumer(_step_cost(card, host))
+        listener = books.node.consumer(_step_cost(card, host, constants))
         worker = Worker(card.engine, _options(settings, catalog, card), listener)
         loaded = await worker.start()
         if registry.is_embedder(card.engine):
@@ -319,14 +322,21 @@ def _memory_told(card: ModelCard) -> str:
     return "; ".join(memory.arithmetic(held))
 
 
-def _step_cost(card: ModelCard, host: Device) -> StepCost:
+def _host(settings: Settings) -> tuple[Device, Constants | None]:
+    """This machine, as it was calibrated, or as it is assumed to be."""
+    told = calibration.load(settings.home / calibration.FILE)
+    return calibration.applied(this_host(machine_bytes(), processor()), told)
+
+
+def _step_cost(card: ModelCard, host: Device, constants: Constants | None) -> StepCost:
     """What decides how requests share a step; where the shape is unknown, tokens are equal."""
     if not has_shape(card):
         return StepCost()
     subject = of_card(card)
     form = subject.format(None)
     steps = reading(subject.spec, form, "bf16")
-    runs = hosts.host(host, 1, form.compute, roofline.prior(host.name, has_experts=False))
+    constants = constants or roofline.prior(host.name, has_experts=False)
+    runs = hosts.host(host, 1, form.compute, constants)
     bytes_per_s = (runs.bandwidth * runs.constants.bandwidth_share).to("B/s").central
     flops_per_s = (runs.peak * runs.constants.flops_share).to("FLOP/s").central
     return StepCost(

@@ -11,7 +11,7 @@ import click
 
 from canteen.cli import plan_text, store
 from canteen.core.errors import InvalidRequest
-from canteen.planning import report
+from canteen.planning import calibration, report
 from canteen.planning.explain import explained
 from canteen.planning.plan import plan
 from canteen.planning.request import PlanRequest, count
@@ -104,7 +104,9 @@ def command(
 def _here() -> Here:
     told = store.settings()
     price = hourly_price(told.price_usd_per_h, told.instance, told.region)
-    return Here(this_host(machine_bytes(), processor()), told.region, told.provider, price)
+    assumed = this_host(machine_bytes(), processor())
+    device, constants = calibration.applied(assumed, calibration.load(told.home / calibration.FILE))
+    return Here(device, told.region, told.provider, price, constants)
 
 
 def _subject(model: str) -> Subject:
