@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from canteen.cli.footprint import sparkline
 from canteen.cli.main import main
 from canteen.metering.ledger import Ledger
 from tests.metering.books import RATES, Books
@@ -45,3 +46,41 @@ def test_a_date_that_is_none_is_refused_in_one_line(home: Path) -> None:
 
     assert answer.exit_code == 1
     assert "`since` is a date like" in answer.stderr
+
+
+def test_today_this_month_and_the_greatest_eaters_are_shown(home: Path) -> None:
+    answer = CliRunner().invoke(main, ["footprint"])
+
+    for heading in ("Today", "This month", "By model", "By key", "By conversation", "a-key"):
+        assert heading in answer.output
+
+
+def test_a_home_without_a_ledger_has_eaten_nothing_and_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANTEEN_HOME", str(tmp_path))
+
+    answer = CliRunner().invoke(main, ["footprint"])
+
+    assert "nothing has been eaten yet" in answer.output
+    assert answer.exit_code == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_ledger_can_be_read_while_a_service_writes_it(home: Path) -> None:
+    books = Books()
+    books.now_s = time.time()
+    ledger = Ledger(f"sqlite:///{home / 'canteen.db'}", RATES, "m", books.accounts, books.clock)
+    ledger.start()
+    ledger.add(books.receipt(2))
+    ledger.flush()
+
+    answer = CliRunner().invoke(main, ["footprint", "--json"])
+    ledger.close()
+
+    assert json.loads(answer.output)["today"]["sums"][0]["requests"] == 2
+
+
+def test_the_greatest_value_has_the_highest_bar() -> None:
+    assert sparkline([0, 50, 100]) == "\u2581\u2584\u2588"
+    assert sparkline([0, 0]) == "\u2581\u2581"

@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,8 @@ import click
 
 from canteen.cli import store
 
+# Of models, keys and conversations the overview shows those that ate most; --by shows all.
+_MOST_SHOWN = 10
 _BARS = "▁▂▃▄▅▆▇█"
 _ACCOUNTS = (
     "requests_uj",
@@ -59,10 +62,20 @@ def _overview(*, is_json: bool) -> None:
     for name, summed in told.items():
         if summed["sums"]:
             click.echo({"today": "Today", "month": "This month"}.get(name, f"By {name}"))
-            _show(summed)
+            _show(summed if summed["by"] == "day" else _most(summed))
             click.echo()
     if not told["month"]["sums"]:
-        click.echo("nothing was eaten this month")
+        click.echo("nothing has been eaten yet this month")
+
+
+def _most(summed: dict[str, Any]) -> dict[str, Any]:
+    """Its groups that ate most, the greatest first."""
+    groups = sorted(summed["sums"], key=_energy_uj, reverse=True)
+    return {**summed, "sums": groups[:_MOST_SHOWN]}
+
+
+def _energy_uj(group: dict[str, Any]) -> int:
+    return sum(group["energy_uj"].values())
 
 
 def _sums(by: str, since: str | None, until: str | None) -> dict[str, Any]:
@@ -84,9 +97,9 @@ def _show(summed: dict[str, Any]) -> None:
         click.echo("nothing was eaten in this time")
         return
     store.echo_table([heading.upper() for heading in headings], rows)
-    energies = [sum(one["energy_uj"].values()) for one in summed.get("sums", ()) if "tokens" in one]
+    energies = [_energy_uj(one) for one in summed.get("sums", ()) if "tokens" in one]
     if sys.stdout.isatty() and summed["by"] in ("hour", "day") and len(energies) > 1:
-        click.echo(_sparkline(energies))
+        click.echo(sparkline(energies))
 
 
 def _rows(summed: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -107,6 +120,7 @@ def _row(by: str, one: dict[str, Any]) -> list[str]:
     return [str(one[by]), str(one["requests"]), *told]
 
 
-def _sparkline(values: list[int]) -> str:
+def sparkline(values: Sequence[int]) -> str:
+    """A bar for each value, the greatest the highest."""
     most = max(values) or 1
     return "".join(_BARS[value * (len(_BARS) - 1) // most] for value in values)
