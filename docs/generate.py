@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import datetime
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +13,15 @@ import click
 from canteen.api.app import create_app
 from canteen.bootstrap import build
 from canteen.cli.main import main as program
+from canteen.cli.plan_text import told
+from canteen.planning.article import Claim, claims
 from canteen.settings import Settings
 
 REFERENCE = Path(__file__).parent / "reference"
 NOTE = "<!-- Made by `make docs`; do not edit. -->\n"
 SOURCE = Path(__file__).parents[1] / "src" / "canteen"
+# The day that this release's prices are of.
+PRICED_ON = datetime.date(2026, 11, 23)
 METHODS = ("get", "head", "post", "put", "patch", "delete")
 
 
@@ -27,7 +32,48 @@ def pages() -> dict[str, str]:
         "cli.md": cli(),
         "http-api.md": http_api(),
         "modules.md": modules(),
+        "../the-article.md": the_article(),
     }
+
+
+def the_article() -> str:
+    """The article's numbers, worked out again for the day of this release's prices."""
+    sections = "".join(_claim(one) for one in claims(PRICED_ON))
+    return (
+        f"{NOTE}# The article, checked\n\n"
+        "Canteen answers an article of October 2023 about large language models in enterprise Java "
+        "applications: they are hungry for memory, hardware and money, thirsty for energy and "
+        "water, and so belong into a service of their own. Here is each of its numbers, computed by the "
+        "planner from sourced facts: what gives it, and whether it still holds. `canteen plan "
+        "--article` prints the same for the day it is asked on, `--as-of` for another, and "
+        f"`--json` adds every bound. The column *today* is of {PRICED_ON}.\n\n"
+        "Intervals are P5 and P95 ([uncertainty](methodology/uncertainty.md)). What was published "
+        "with different boundaries, such as the water of a whole life cycle, is shown beside, and "
+        "never divided by the other.\n"
+        f"{sections}"
+    )
+
+
+def _claim(one: Claim) -> str:
+    rows = "".join(
+        f"| {when} | {figure.name} | {figure.formula} | {told(figure.result)} |\n"
+        for when, figures in (("then", one.then), ("today", one.today))
+        for figure in figures
+    )
+    standing = one.standing[0].upper() + one.standing[1:]
+    table = f"| when | what | formula | result |\n|---|---|---|---|\n{rows}"
+    return f"\n## {one.claim}\n\n{standing}.\n\n{table}{_sources(one)}"
+
+
+def _sources(one: Claim) -> str:
+    """Where its numbers are from, each once."""
+    known = {
+        f"{told.source}, {told.as_of}": None
+        for figure in (*one.then, *one.today)
+        for told in figure.result.inputs
+    }
+    lines = "".join(f"* {line}\n" for line in known)
+    return f"\nSources:\n\n{lines}" if lines else ""
 
 
 def modules() -> str:

@@ -5,7 +5,9 @@ import pytest
 from docs import generate
 
 
-@pytest.mark.parametrize("page", ["settings.md", "cli.md", "http-api.md", "modules.md"])
+@pytest.mark.parametrize(
+    "page", ["settings.md", "cli.md", "http-api.md", "modules.md", "../the-article.md"]
+)
 def test_a_page_of_the_reference_is_up_to_date(page: str) -> None:
     written = (generate.REFERENCE / page).read_text()
 
