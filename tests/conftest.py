@@ -13,7 +13,7 @@ from tests import serving
 from tests.serving import Server
 
 # What a CI machine may lack. A skip for any other reason fails a run with CI=true.
-EXCUSES = ("no GPU", "no hub", "no Maven Central")
+EXCUSES = ("no GPU", "no hub", "no Maven Central", "no PostgreSQL")
 DEFAULT_MODEL = "smollm2:135m"
 MAIN_HOME = Path(__file__).parents[1] / ".cache" / "home"
 

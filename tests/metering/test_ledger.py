@@ -29,7 +29,7 @@ BIN = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True))
 def postgres() -> Iterator[str]:
     """The URL of a PostgreSQL of this module's own, as a user without privileges."""
     if BIN is None:
-        pytest.skip("no PostgreSQL")
+        pytest.skip("no PostgreSQL here; `make system-packages` installs it")
     folder = Path(tempfile.mkdtemp(prefix="canteen-pg-"))
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     as_user = nobody if os.getuid() == 0 else []
