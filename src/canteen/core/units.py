@@ -187,6 +187,8 @@ def total(parts: "tuple[Quantity, ...]") -> Quantity:
     alike = [part.to(first.unit) for part in parts]
     central = math.fsum(part.central for part in alike)
     down = math.hypot(*(part.central - part.low for part in alike))
+    # By rounding alone could a sum of very wide parts be lower than all their lows together.
+    lowest = math.fsum(part.low for part in alike)
     up = math.hypot(*(part.high - part.central for part in alike))
     inputs = tuple(
         replace(one, variance=one.variance * (part.central / central) ** 2)
@@ -196,7 +198,7 @@ def total(parts: "tuple[Quantity, ...]") -> Quantity:
     )
     return Quantity(
         central,
-        central - down,
+        max(central - down, lowest),
         central + up,
         first.unit,
         max(part.grade for part in alike),
