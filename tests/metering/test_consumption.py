@@ -65,6 +65,14 @@ def test_what_is_nobodys_grows_with_the_accounts(metrics: Metrics) -> None:
     assert 'llm_energy_joules_total{model="",phase="idle"} 5.0' in list(lines(metrics))
 
 
+def test_trouble_of_the_ledger_comes_and_goes(metrics: Metrics) -> None:
+    metrics.book(booked(idle_uj=0), has_trouble=True)
+    assert "canteen_ledger_trouble 1.0" in list(lines(metrics))
+
+    metrics.book(booked(idle_uj=0))
+    assert "canteen_ledger_trouble 0.0" in list(lines(metrics))
+
+
 def test_open_metrics_name_a_receipt(metrics: Metrics) -> None:
     told = [line for line in lines(metrics, is_open=True) if "llm_energy_joules_total" in line]
 
