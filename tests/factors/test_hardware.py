@@ -24,6 +24,22 @@ def test_every_device_can_be_planned_with() -> None:
         assert one.kind == "cpu" or one.memory is not None
 
 
+def test_what_a_board_embodies_is_its_own_and_its_share_of_the_server() -> None:
+    embodied = device("H100").embodied
+
+    assert embodied is not None
+    assert embodied.central == 164 + 5700 / 8
+    assert embodied.high == 273 + 5700 / 8
+
+
+def test_a_power_borrowed_from_another_processor_is_uncertain() -> None:
+    host = device("2 x Xeon 8488C")
+
+    assert host.power_idle is not None
+    for power in (host.power_idle, host.power_max):
+        assert power.high / power.low > 2
+
+
 def test_a_share_of_a_host_has_its_share_of_everything() -> None:
     host = device("2 x Xeon 8488C")
 

@@ -34,8 +34,9 @@ def test_a_price_names_its_source_and_its_day() -> None:
     assert told.as_of == "2023-10-15"
 
 
-def test_a_day_before_the_first_price_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match="another day"):
+def test_a_day_before_the_first_price_is_told_the_days_that_have_one() -> None:
+    days = "from 2023-07-26 to 2025-05-31 and from 2025-06-01"
+    with pytest.raises(InvalidRequest, match=days):
         price(instance("p5.48xlarge"), "us-east-1", datetime.date(2020, 1, 1))
 
 

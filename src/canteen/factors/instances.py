@@ -55,21 +55,27 @@ def instances() -> Mapping[str, Instance]:
 def price(machine: Instance, region: str, on: datetime.date) -> Quantity:
     """USD/h on demand, for Linux. Raises InvalidRequest for a region or day without a price."""
     rows = [row for row in load("prices").rows if row.name == machine.name]
-    known = sorted({row.text("region") for row in rows})
-    if region not in known:
+    here = [row for row in rows if row.text("region") == region]
+    if not here:
+        known = sorted({row.text("region") for row in rows})
         raise InvalidRequest(
             f"no price of {machine.name} in '{region}' is known; known are "
             f"{', '.join(known) or 'none'}; give price_usd_per_h",
             param="region",
         )
-    for row in rows:
-        if row.text("region") == region and _is_valid(row, on):
+    for row in here:
+        if _is_valid(row, on):
             return row.quantity("price", "D")
     raise InvalidRequest(
-        f"no price of {machine.name} in {region} on {on} is known; give another day or "
-        "price_usd_per_h",
+        f"no price of {machine.name} in {region} on {on} is known; known are those "
+        f"{' and '.join(map(_days, here))}; give another day or price_usd_per_h",
         param="as_of",
     )
+
+
+def _days(row: Row) -> str:
+    since, until = row.date("valid_from"), row.date("valid_to")
+    return f"from {since} to {until}" if until else f"from {since}"
 
 
 def _is_valid(row: Row, on: datetime.date) -> bool:
