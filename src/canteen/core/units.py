@@ -164,8 +164,15 @@ class Quantity:
         return down, math.log(self.high / self.central) / _SIGMAS
 
     def _scaled(self, factor: float) -> "Quantity":
-        low, central, high = (value * factor for value in (self.low, self.central, self.high))
-        return replace(self, low=low, central=central, high=high)
+        return Quantity(
+            self.central * factor,
+            self.low * factor,
+            self.high * factor,
+            self.unit,
+            self.grade,
+            self.boundary,
+            self.inputs,
+        )
 
 
 def exact(value: float, unit: str = "1", boundary: Boundary = NO_BOUNDARY) -> Quantity:
@@ -222,6 +229,7 @@ def sourced(told: Input, grade: Grade = "C", boundary: Boundary = NO_BOUNDARY) -
     return replace(plain, inputs=(replace(told, variance=(down**2 + up**2) / 2),))
 
 
+@cache
 def conversion(unit: str, other: str) -> float:
     """What one `unit` is in `other`; raises UnitMismatch."""
     scale, dimensions = _scale_and_dimensions(unit)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from canteen.core.footprint import Account, Footprint, Receipt
-from canteen.core.units import Quantity
+from canteen.core.units import Quantity, conversion
 
 # What no request is charged for has a phase of its own, and no model.
 _NOBODYS: tuple[Account, ...] = ("train", "load", "idle", "unattributed")
@@ -56,4 +56,4 @@ class Consumption:
 
 
 def _median(figure: Quantity, unit: str) -> float:
-    return figure.to(unit).central
+    return figure.central * conversion(figure.unit, unit)

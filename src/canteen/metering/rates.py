@@ -37,7 +37,7 @@ class Rates:
             water_source=self.water_source * energy_j,
             carbon_operational=self.carbon_operational * energy_j,
             carbon_embodied=_times(self.carbon_embodied, time_s),
-            cost=total(known) if known else None,
+            cost=known[0] if len(known) == 1 else total(known) if known else None,
         )
 
 

@@ -1,10 +1,9 @@
 """A receipt as its reader sees it: short with every answer, with its derivation when asked for."""
 
-from dataclasses import astuple
 from typing import Any
 
 from canteen.core.footprint import Footprint, Receipt
-from canteen.core.units import Input, Quantity, shares_of_variance
+from canteen.core.units import Input, Quantity, conversion, shares_of_variance
 
 
 def as_json(receipt: Receipt) -> dict[str, Any]:
@@ -86,14 +85,14 @@ def derivation(receipt: Receipt) -> dict[str, Any]:
 
 
 def _figure(quantity: Quantity, unit: str) -> dict[str, Any]:
-    told = quantity.to(unit)
-    tags = [tag for tag in astuple(told.boundary)[:3] if tag]
+    # Not by `to`: this is done for every answer.
+    factor, boundary = conversion(quantity.unit, unit), quantity.boundary
     return {
-        "central": told.central,
-        "low": told.low,
-        "high": told.high,
-        "grade": told.grade,
-        "boundary": tags[-1] if tags else None,
+        "central": quantity.central * factor,
+        "low": quantity.low * factor,
+        "high": quantity.high * factor,
+        "grade": quantity.grade,
+        "boundary": boundary.carbon or boundary.water or boundary.energy or None,
     }
 
 
