@@ -28,6 +28,7 @@ def test_the_wheel_carries_its_data_and_no_tests(wheel: Path) -> None:
 
     assert {
         "canteen/py.typed",
+        "canteen/factors/prices.toml",
         "canteen/runtime/menu.toml",
         "canteen/lifecycle/quality.txt",
     } <= set(names)
