@@ -11,6 +11,11 @@ def test_a_device_is_found_whatever_its_case() -> None:
     assert device("h100").peak["bf16"].to("TFLOP/s").central == 989
 
 
+@pytest.mark.parametrize(("alias", "name"), [("H100 SXM", "H100"), ("a100 80gb", "A100")])
+def test_a_device_goes_by_its_other_names_too(alias: str, name: str) -> None:
+    assert device(alias) is device(name)
+
+
 def test_an_unknown_device_lists_the_nearest_names() -> None:
     with pytest.raises(InvalidRequest, match="H100"):
         device("H10")

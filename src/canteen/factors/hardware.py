@@ -43,9 +43,16 @@ class Device:
 
 
 def device(name: str) -> Device:
-    """The device of a name, whatever its case; raises InvalidRequest with the nearest names."""
-    known = devices()
-    return known[find(name, known, "device", "device")]
+    """The device of a name or alias, whatever its case.
+
+    Raises InvalidRequest with the nearest names.
+    """
+    known = {
+        one: row.name
+        for row in load("hardware").rows
+        for one in (row.name, *row.fields.get("aliases", ()))
+    }
+    return devices()[known[find(name, known, "device", "device")]]
 
 
 @cache
