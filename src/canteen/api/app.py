@@ -1,6 +1,7 @@
 """The application: all dialects' tables in one FastAPI, behind the guard and the access log."""
 
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -133,5 +134,7 @@ def _methods(request: Request) -> set[str]:
 
 
 def _to_stdout(line: bytes) -> None:
-    sys.stdout.buffer.write(line)
-    sys.stdout.buffer.flush()
+    # A disk that is full of logs, or a reader that has gone, is no reason to answer nobody.
+    with suppress(OSError):
+        sys.stdout.buffer.write(line)
+        sys.stdout.buffer.flush()
