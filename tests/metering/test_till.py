@@ -1,6 +1,8 @@
 """Charges are put on bills, and each bill becomes one receipt."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from canteen.core.footprint import Charge, Receipt
 from canteen.core.generation import Usage
@@ -75,3 +77,40 @@ def test_a_receipt_tells_energy_water_carbon_and_cost() -> None:
     assert told["carbon_g"]["embodied"] is None
     assert told["cost_usd"]["central"] == pytest.approx(0.001)
     assert derivation(receipt)["device_us"] == {"prefill": 0, "decode": 1_000_000}
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 10**9), st.integers(0, 10**6), st.floats(0.001, 5000)),
+        max_size=20,
+    )
+)
+def test_receipts_share_no_more_than_there_was_of_idle_energy(
+    turns: list[tuple[int, int, float]],
+) -> None:
+    books, kept = Books(), Kept()
+    desk = Till(RATES, "modelled", accounts=books.accounts, book=kept, clock=books.clock)
+    for number, (idle_uj, energy_uj, passed_s) in enumerate(turns):
+        books.now_s += passed_s
+        books.energy_uj["idle"] += idle_uj
+        desk.open(str(number), ORDER)
+        desk.add(str(number), Charge(energy_uj), Usage())
+        desk.settle(str(number))
+
+    assert sum(one.idle_share_uj for one in kept.receipts) <= books.energy_uj["idle"]
+    assert all(one.idle_share_uj >= 0 for one in kept.receipts)
+
+
+def test_idle_energy_of_the_hour_before_is_nobodys() -> None:
+    books, kept = Books(), Kept()
+    books.now_s = 3600.0 * 100 - 900
+    desk = Till(RATES, "modelled", accounts=books.accounts, book=kept, clock=books.clock)
+    books.now_s += 1800
+    books.energy_uj["idle"] += 1000
+    desk.open("r", ORDER)
+    desk.add("r", Charge(1), Usage())
+
+    receipt = desk.settle("r")
+
+    assert receipt is not None
+    assert receipt.idle_share_uj == 500

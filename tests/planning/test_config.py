@@ -136,6 +136,13 @@ def test_an_impossible_model_is_refused(change: dict[str, Any], says: str) -> No
         from_config(LLAMA_3_8B | change)
 
 
+def test_an_assumed_shape_has_the_heads_of_its_kind() -> None:
+    seven, published = from_count(8e9), from_config(LLAMA_3_8B)
+
+    assert seven.layers[0].num_kv_heads == published.layers[0].num_kv_heads
+    assert len(seven.layers) == len(published.layers)
+
+
 @pytest.mark.parametrize("count", [0, -7e9, 5, 1e16, float("inf"), float("nan")])
 def test_an_impossible_count_is_refused(count: float) -> None:
     with pytest.raises(InvalidRequest, match="million"):

@@ -59,7 +59,7 @@ class Footprint:
 class Receipt:
     """What one response ate and drank; `ended_s` is seconds since 1970.
 
-    `idle_share_uj` only informs: its part of the hour's idle energy, in proportion to its own.
+    `idle_share_uj` only informs: a part of the hour's idle energy, which receipts share.
     """
 
     id: str

@@ -17,7 +17,7 @@ from canteen.core.footprint import Receipt
 from canteen.metering import sums
 from canteen.metering.node import ACCOUNTS, Accounts
 from canteen.metering.rates import Rates
-from canteen.metering.store import Connection, Row, Trouble, connect, upsert
+from canteen.metering.store import Connection, NewerDatabase, Row, Trouble, connect, upsert
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +144,9 @@ class Ledger:
             try:
                 self._write(batch)
                 self.trouble = ""
-            except Trouble as error:
+            except NewerDatabase:
+                raise
+            except Exception as error:  # noqa: BLE001 - it is told, and the thread goes on
                 self._say(error)
                 with self._lock:
                     self._pending[:0] = batch.receipts
@@ -235,9 +237,9 @@ class Ledger:
                 _end_run(connection, run_id)
         self._is_begun = True
 
-    def _say(self, error: Trouble) -> None:
+    def _say(self, error: Exception) -> None:
         """Tell what is wrong, once."""
-        reason = str(error)
+        reason = str(error) if isinstance(error, Trouble) else repr(error)
         if reason != self.trouble:
             logger.error("receipts cannot be written now: %s", reason)
         self.trouble = reason

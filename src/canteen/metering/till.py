@@ -61,8 +61,8 @@ class Till:
         self._provenance = provenance(rates.footprint(Charge(1, 0, 1, 0)), meter)
         self._bills: dict[str, _Bill] = {}
         self._settled: OrderedDict[str, Receipt] = OrderedDict()
-        self._hour = -1
-        self._idle_uj = self._requests_uj = 0
+        self._settled_s = clock()
+        self._idle_uj = self._untold_uj = 0
 
     def open(self, receipt_id: str, order: Order) -> None:
         """A model is about to work for a request. Opening again, as a request of several parts
@@ -109,12 +109,19 @@ class Till:
         return receipt
 
     def _idle_share_uj(self, energy_uj: int, now_s: float) -> int:
-        """A part of the idle energy of this hour so far, in proportion to the own energy."""
-        booked = self._accounts().energy_uj
-        if now_s // _HOUR_S != self._hour:
-            self._hour = int(now_s // _HOUR_S)
-            self._idle_uj = booked["idle"]
-            self._requests_uj = booked["requests"] - energy_uj
-        idle_uj = booked["idle"] - self._idle_uj
-        requests_uj = max(booked["requests"] - self._requests_uj, energy_uj)
-        return idle_uj * energy_uj // requests_uj if requests_uj else 0
+        """A part of this hour's idle energy that no receipt has told yet, in proportion to the
+        energy of this request and of those under way."""
+        accounts = self._accounts()
+        grown_uj = accounts.energy_uj["idle"] - self._idle_uj
+        self._idle_uj += grown_uj
+        since_hour_s = now_s % _HOUR_S
+        if now_s - self._settled_s > since_hour_s:
+            # The rest was before the hour began, and is no request's any more.
+            self._untold_uj = 0
+            grown_uj = int(grown_uj * since_hour_s / (now_s - self._settled_s))
+        self._settled_s = now_s
+        self._untold_uj += grown_uj
+        whole_uj = energy_uj + accounts.open_uj
+        share_uj = self._untold_uj * energy_uj // whole_uj if whole_uj else 0
+        self._untold_uj -= share_uj
+        return share_uj

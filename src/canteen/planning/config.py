@@ -50,9 +50,10 @@ def from_count(count: float) -> ModelSpec:
     """
     if not 1e6 <= count <= 1e15:
         raise impossible("a model has a million to 10^15 parameters, such as 135M or 7B", "model")
-    hidden = 128 * max(1, round((128 * count / 12) ** (1 / 3) / 128))
-    num_heads = hidden // 128
-    layer = Layer(num_heads, math.gcd(num_heads, 8), 128, 128, ff=math.ceil(3.5 * hidden))
+    wanted = (128 * count / 12) ** (1 / 3) / 128
+    num_heads = 8 * round(wanted / 8) if wanted >= 8 else max(1, round(wanted))
+    hidden = 128 * num_heads
+    layer = Layer(num_heads, min(num_heads, 8), 128, 128, ff=math.ceil(3.5 * hidden))
     spec = ModelSpec(
         name=f"{_short(count)} parameters",
         hidden_size=hidden,

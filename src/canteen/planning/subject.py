@@ -89,6 +89,8 @@ def of_name(name: str, cards: Mapping[str, ModelCard]) -> Subject:
 
     Raises InvalidRequest with the nearest names.
     """
+    if count(name.removeprefix("-")) is not None and name.startswith("-"):
+        raise InvalidRequest(f"no model has {name} parameters", param="model")
     number = count(name)
     if number is not None:
         spec = config.from_count(number)
