@@ -120,7 +120,7 @@ def test_the_article_comes_as_json_too(call: Call) -> None:
         ("nosuch.gguf", "nosuch.gguf cannot be read"),
         ("7B --sequences 0", "num_sequences must be from 1"),
         ("7B --sequences -3", "whole number"),
-        ("7B --utilization nan", "utilization must be above 0"),
+        ("7B --utilization nan", "utilization must be from 1e-06 to 1"),
         ("7B --context 1M", "131,072 tokens"),
         ("7B --finetune half", "'half' is not one of"),
         ("7B --plot plan.docx", ".svg or a .png"),

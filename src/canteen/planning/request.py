@@ -15,7 +15,7 @@ MOST = 10**6
 
 
 def _asked(meaning: str, default: Any = None, **limits: Any) -> Any:
-    """A field; `limits` are `least`, `above`, `most`, `choices`, and the `flag` of the program
+    """A field; `limits` are `least`, `most`, `choices`, and the `flag` of the program
     where it is not the field's name."""
     return field(default=default, metadata={"meaning": meaning, **limits})
 
@@ -54,16 +54,16 @@ class PlanRequest:
     provider: str | None = _asked("Cloud provider, for PUE and water; or that of the instance.")
     as_of: str | None = _asked("Day whose prices hold, as YYYY-MM-DD; or today.")
     price_usd_per_h: float | None = _asked(
-        "Price of all devices an hour, in place of the table's.", above=0, most=10**9
+        "Price of all devices an hour, in place of the table's.", least=1e-6, most=10**9
     )
-    utilization: float = _asked("Share of full load over the paid time.", 1.0, above=0, most=1)
+    utilization: float = _asked("Share of full load over the paid time.", 1.0, least=1e-6, most=1)
     prompt_tokens: int = _asked("Tokens of a request's prompt.", 512, least=1, most=MOST_TOKENS)
     completion_tokens: int = _asked("Tokens of a request's answer.", 256, least=1, most=MOST_TOKENS)
     requests_per_s: float | None = _asked(
-        "Load, for which the cheapest instance is sought.", above=0, most=10**9
+        "Load, for which the cheapest instance is sought.", least=1e-6, most=10**9
     )
-    ttft_s: float | None = _asked("Limit on the time to the first token.", above=0, most=10**6)
-    tpot_s: float | None = _asked("Limit on the time per further token.", above=0, most=10**6)
+    ttft_s: float | None = _asked("Limit on the time to the first token.", least=1e-6, most=10**6)
+    tpot_s: float | None = _asked("Limit on the time per further token.", least=1e-6, most=10**6)
     colocate: int | None = _asked(
         "Application replicas that would each hold the model, against one shared service.",
         least=1,
@@ -140,14 +140,10 @@ def _check_limits(name: str, value: Any, limits: Any) -> None:
         raise InvalidRequest(
             f"{name} must be one of {', '.join(limits['choices'])}, not '{value}'", param=name
         )
-    least, above, most = (limits.get(key) for key in ("least", "above", "most"))
+    least, most = limits.get("least"), limits.get("most")
     # Written so that NaN, which compares with nothing, is refused.
     if least is not None and not least <= value <= most:
         raise InvalidRequest(f"{name} must be from {least:,} to {most:,}, not {value}", param=name)
-    if above is not None and not above < value <= most:
-        raise InvalidRequest(
-            f"{name} must be above {above} and at most {most:,}, not {value}", param=name
-        )
 
 
 def _day(text: str | None) -> datetime.date | None:

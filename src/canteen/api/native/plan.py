@@ -14,7 +14,7 @@ from canteen.core.errors import InvalidRequest
 from canteen.planning import report
 from canteen.planning.request import PlanRequest as Asked
 
-_BOUNDS = {"least": "minimum", "above": "exclusiveMinimum", "most": "maximum"}
+_BOUNDS = {"least": "minimum", "most": "maximum"}
 
 
 def _fields() -> dict[str, Any]:
