@@ -1,0 +1,1 @@
+"""Evaluation: labelled data, the field's metrics with their intervals, runs and reports."""

@@ -1,0 +1,144 @@
+"""The caller's own data: a JSONL file, an example on each line."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from canteen.core.errors import InvalidRequest
+from canteen.lifecycle.evaluate.examples import (
+    Classified,
+    Corrected,
+    Dataset,
+    Document,
+    Marked,
+    Pair,
+    Query,
+    Span,
+    Summarized,
+    Task,
+)
+
+
+class _Label(msgspec.Struct):
+    text: str
+    label: str
+
+
+class _Entities(msgspec.Struct):
+    text: str
+    entities: tuple[Span, ...]
+
+
+class _Summary(msgspec.Struct):
+    text: str
+    summary: str
+
+
+class _Correction(msgspec.Struct):
+    source: str
+    target: str
+
+
+class _Search(msgspec.Struct):
+    """A query, or a document to find."""
+
+    query: str = ""
+    relevant: tuple[str, ...] = ()
+    id: str = ""
+    document: str = ""
+
+
+class _Alike(msgspec.Struct):
+    first: str
+    second: str
+    rating: float
+
+
+_LINES: dict[Task, type[msgspec.Struct]] = {
+    "classify": _Label,
+    "extract": _Entities,
+    "summarize": _Summary,
+    "rewrite": _Correction,
+    "search": _Search,
+    "embed": _Alike,
+}
+
+
+def from_file(path: Path, task: Task) -> Dataset:
+    """Read it; raises InvalidRequest that names the line and the field that is wrong.
+
+    The fields are `text` and `label`; `text` and `entities` (each `start`, `end`, `type`);
+    `text` and `summary`; `source` and `target`; `query` and `relevant`, or `id` and `document`;
+    `first`, `second` and `rating`. A line is an example's id.
+    """
+    lines = _decoded(path, task)
+    if task == "search":
+        return _searched(path, lines)
+    examples = tuple(_example(number, line) for number, line in lines)
+    if not examples:
+        raise InvalidRequest("the data file has no examples", param="data")
+    return Dataset(path.stem, task, examples, labels=_labels(examples), source={"kind": "file"})
+
+
+def _decoded(path: Path, task: Task) -> list[tuple[int, Any]]:
+    found = []
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            found.append((number, msgspec.json.decode(line, type=_LINES[task])))
+        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+            raise InvalidRequest(f"line {number} of the data: {exc}", param="data") from exc
+    return found
+
+
+def _example(number: int, line: Any) -> Any:
+    key = str(number)
+    match line:
+        case _Label():
+            return Classified(key, line.text, line.label)
+        case _Entities():
+            _check_spans(number, line)
+            return Marked(key, line.text, line.entities)
+        case _Summary():
+            return Summarized(key, line.text, line.summary)
+        case _Correction():
+            return Corrected(key, line.source, line.target)
+        case _:
+            return Pair(key, line.first, line.second, line.rating)
+
+
+def _check_spans(number: int, line: _Entities) -> None:
+    if any(not 0 <= one.start < one.end <= len(line.text) for one in line.entities):
+        raise InvalidRequest(f"line {number} of the data: a span is outside its text", param="data")
+
+
+def _searched(path: Path, lines: Sequence[tuple[int, _Search]]) -> Dataset:
+    documents = tuple(Document(line.id, line.document) for _, line in lines if line.document)
+    queries = tuple(
+        Query(str(number), line.query, dict.fromkeys(line.relevant, 1.0))
+        for number, line in lines
+        if line.query
+    )
+    known = {one.id for one in documents}
+    if not queries or any(not known.issuperset(one.relevant) for one in queries):
+        raise InvalidRequest(
+            "the data needs lines with query and relevant, and for each relevant id a line "
+            "with id and document",
+            param="data",
+        )
+    source = {"kind": "file"}
+    return Dataset(path.stem, "search", queries, documents=documents, source=source)
+
+
+def _labels(examples: Sequence[Any]) -> tuple[str, ...]:
+    """The classes or types in the examples."""
+    found: set[str] = set()
+    for one in examples:
+        if isinstance(one, Classified):
+            found.add(one.label)
+        elif isinstance(one, Marked):
+            found |= {span.type for span in one.spans}
+    return tuple(sorted(found))

