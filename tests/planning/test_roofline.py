@@ -105,10 +105,19 @@ def test_a_prior_tells_its_width_and_its_sources() -> None:
 
 
 def test_modelled_energy_is_as_wide_as_the_budget_says() -> None:
-    energy = roofline.predict(LLAMA, host(constants=PRIOR), 512, 256).decode_energy
+    energy = roofline.predict(LLAMA, host(constants=PRIOR), 512, 256).energy
 
     assert 1.35 < energy.high / energy.central < 1.55
     assert energy.boundary.energy == "it"
+
+
+def test_prefill_and_decode_share_their_power_and_so_their_error() -> None:
+    some = host(constants=PRIOR)
+    both = roofline.predict(LLAMA, some, 2000, 100, 16).energy
+    alone = roofline.energy(roofline.prefill(LLAMA, some, 2000), some)
+
+    assert both.high / both.central == pytest.approx(alone.high / alone.central)
+    assert both.low / both.central == pytest.approx(alone.low / alone.central)
 
 
 def test_experts_and_b200_have_corrections_of_their_own() -> None:
@@ -151,7 +160,7 @@ def test_a_larger_batch_costs_a_request_no_more(
     shared = roofline.predict(reading, some, prompt, completion, batch + 1)
 
     assert not_above(shared.device_time, alone.device_time)
-    assert not_above(shared.decode_energy, alone.decode_energy)
+    assert not_above(shared.energy, alone.energy)
     assert not_above(alone.tpot, shared.tpot)
     assert reading.weights_read(batch + 1) / (batch + 1) <= reading.weights_read(batch) / batch
 
@@ -178,7 +187,7 @@ def test_devices_together_divide_the_time_and_keep_the_energy(
     together = roofline.predict(reading, many, prompt, completion)
 
     assert together.tpot.central == pytest.approx(alone.tpot.central / num)
-    assert together.decode_energy.central == pytest.approx(alone.decode_energy.central)
+    assert together.energy.central == pytest.approx(alone.energy.central)
 
 
 def not_above(one: Quantity, other: Quantity) -> bool:

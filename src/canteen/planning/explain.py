@@ -90,7 +90,7 @@ def _serving(plan: Plan, serving: Serving) -> Iterator[str]:
             f"a million tokens: that / {request.completion_tokens:,} x 1,000,000 = "
             f"{_short(serving.cost.per_mtok, 'USD/Mtoken')}"
         )
-    told, energy = runs.constants, prediction.prefill_energy + prediction.decode_energy
+    told, energy = runs.constants, prediction.energy
     yield (
         f"energy: {_short(runs.power_max, 'W')} x {_short(told.power_share, '1')} of it x "
         f"{_short(told.energy_bias, '1')} measured over predicted x "

@@ -125,13 +125,12 @@ def _serving(serving: Serving) -> Json:
 
 def _batch(one: Batch) -> Json:
     prediction, cost = one.prediction, one.cost
-    energy = prediction.prefill_energy + prediction.decode_energy
     return {
         "num_sequences": prediction.batch,
         "tpot_s": figure(prediction.tpot, "s"),
         "decode_tokens_per_s": figure(prediction.decode_speed, "token/s"),
         "cost_usd_per_mtok": cost and figure(cost.per_mtok, "USD/Mtoken"),
-        "energy_it_wh_per_request": figure(energy, "Wh"),
+        "energy_it_wh_per_request": figure(prediction.energy, "Wh"),
     }
 
 

@@ -119,8 +119,8 @@ class Prediction:
     """How a host serves requests alike, `batch` of them at once.
 
     `ttft` and `tpot` in s, without a queue; speeds in token/s, decoding of the whole batch;
-    `device_time` is of all devices together for one request, in s; energies are of one request,
-    in J, of the whole server.
+    `device_time` is of all devices together for one request, in s; `energy` is of one request, in J,
+    of the whole server: prefill and decode share their power, so it is not a sum of two estimates.
     """
 
     batch: int
@@ -129,8 +129,7 @@ class Prediction:
     prefill_speed: Quantity
     decode_speed: Quantity
     device_time: Quantity
-    prefill_energy: Quantity
-    decode_energy: Quantity
+    energy: Quantity
 
 
 def prior(device_name: str, *, has_experts: bool) -> Constants:
@@ -209,8 +208,7 @@ def predict(
         prefill_speed=exact(prompt, "token") / ttft,
         decode_speed=exact(batch, "token") / tpot,
         device_time=duration(first + rest, host),
-        prefill_energy=energy(first, host),
-        decode_energy=energy(rest, host),
+        energy=energy(first + rest, host),
     )
 
 

@@ -44,12 +44,11 @@ def serve(made: Plan) -> Serving:
     prediction = predicted(request, steps, runs)
     cost = _cost(request, made.place.price, prediction)
     _note_money(made, cost, offer)
-    energy = prediction.prefill_energy + prediction.decode_energy
     return Serving(
         held,
         prediction,
         cost,
-        made.footprint(energy, prediction.device_time * made.place.num),
+        made.footprint(prediction.energy, prediction.device_time * made.place.num),
         choices,
         fleets,
         unfit,
