@@ -14,7 +14,10 @@ from canteen.core.generation import (
     EmbeddingRequest,
     Embeddings,
     GenerationRequest,
+    Request,
     SamplingParams,
+    ScoreRequest,
+    Scores,
 )
 from canteen.core.model import ModelCard, Progress, full_name
 from canteen.core.units import Boundary, Input, Quantity, exact, sourced
@@ -91,35 +94,33 @@ class Services:
 
         Raises InvalidRequest, Overloaded or EngineError, before or between chunks.
         """
-        card = self._card(request.model, "generator")
         request = self._bounded(request)
-        self._order(request, card)
-        started_s = time.monotonic()
         async with (
-            self._waiting(request.id),
-            self.pool.use(card, request.keep_alive_s, request.deadline_s) as slot,
+            self._using(request, "generator") as (engine, load_s),
+            aclosing(generate(engine, request)) as chunks,
         ):
-            load_s = time.monotonic() - started_s
-            engine: Any = slot.served
-            async with aclosing(generate(engine, request)) as chunks:
-                async for chunk in chunks:
-                    if chunk.usage is not None:
-                        chunk = replace(chunk, usage=replace(chunk.usage, load_s=load_s))
-                    yield chunk
+            async for chunk in chunks:
+                if chunk.usage is not None:
+                    chunk = replace(chunk, usage=replace(chunk.usage, load_s=load_s))
+                yield chunk
+
+    async def score(self, request: ScoreRequest) -> Scores:
+        """Score continuations with the model the request names."""
+        async with self._using(request, "generator") as (engine, load_s):
+            made: Scores = await engine.score(request)
+        return replace(made, usage=replace(made.usage, load_s=load_s))
 
     async def embed(self, request: EmbeddingRequest) -> Embeddings:
         """Embed texts with the model the request names."""
-        card = self._card(request.model, "embedder")
-        self._order(request, card)
-        started_s = time.monotonic()
-        async with (
-            self._waiting(request.id),
-            self.pool.use(card, request.keep_alive_s, request.deadline_s) as slot,
-        ):
-            load_s = time.monotonic() - started_s
-            embedder: Any = slot.served
+        async with self._using(request, "embedder") as (embedder, load_s):
             made: Embeddings = await embedder.embed(request)
         return replace(made, usage=replace(made.usage, load_s=load_s))
+
+    async def context_length(self, model: str) -> int:
+        """Tokens that prompt and completion of a model may have together, which is loaded."""
+        async with self.pool.use(self._card(model, "generator")) as slot:
+            engine: Any = slot.served
+            return int(engine.capabilities.context_length)
 
     async def load(self, model: str, keep_alive_s: float | None = None) -> float:
         """Load a model; the seconds it took, about 0 when it was there."""
@@ -191,7 +192,19 @@ class Services:
         await self.pool.close()
         await self.accounting.close()
 
-    def _order(self, request: GenerationRequest | EmbeddingRequest, card: ModelCard) -> None:
+    @asynccontextmanager
+    async def _using(self, request: Request, kind: str) -> AsyncIterator[tuple[Any, float]]:
+        """The engine or embedder that a request names, loaded, and the seconds that took."""
+        card = self._card(request.model, kind)
+        self._order(request, card)
+        started_s = time.monotonic()
+        async with (
+            self._waiting(request.id),
+            self.pool.use(card, request.keep_alive_s, request.deadline_s) as slot,
+        ):
+            yield slot.served, time.monotonic() - started_s
+
+    def _order(self, request: Request, card: ModelCard) -> None:
         """Open the bill, where somebody wants a receipt."""
         if not request.receipt_id:
             return
@@ -202,6 +215,7 @@ class Services:
             caller_id=request.caller_id,
             conversation_id=request.conversation_id,
             operation=request.operation,
+            prompt_version=request.prompt_version,
         )
         self.till.open(request.receipt_id, order)
 

@@ -10,12 +10,20 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from canteen.api.terms import Terms
 from canteen.core.errors import CanteenError, InvalidRequest
 from canteen.core.footprint import new_receipt_id
-from canteen.core.generation import Chunk, EmbeddingRequest, Embeddings, GenerationRequest, Usage
+from canteen.core.generation import (
+    Chunk,
+    EmbeddingRequest,
+    Embeddings,
+    GenerationRequest,
+    ScoreRequest,
+    Scores,
+    Usage,
+)
 
 if TYPE_CHECKING:
     from canteen.bootstrap import Services
 
-Asked = TypeVar("Asked", GenerationRequest, EmbeddingRequest)
+Asked = TypeVar("Asked", GenerationRequest, EmbeddingRequest, ScoreRequest)
 
 CONVERSATION = "x-conversation-id"
 SANE_CONVERSATION = re.compile(r"[\x21-\x7e]{1,128}")
@@ -105,7 +113,7 @@ def conversation_of(headers: Mapping[str, str], metadata: object) -> str:
 
 
 def observed(services: "Services", observation: Observation) -> "Services":
-    """The same services, whose generating and embedding is noted."""
+    """The same services, whose generating, scoring and embedding is noted."""
     return cast("Services", _Observed(services, observation))
 
 
@@ -125,6 +133,12 @@ class _Observed:
             async for chunk in chunks:
                 self._observation.see(chunk)
                 yield chunk
+
+    async def score(self, request: ScoreRequest) -> Scores:
+        request = self._on_terms(request, is_streamed=False)
+        made = await self._services.score(request)
+        self._observation.usage = self._observation.usage + made.usage
+        return made
 
     async def embed(self, request: EmbeddingRequest) -> Embeddings:
         request = self._on_terms(request, is_streamed=False)

@@ -69,6 +69,7 @@ class ReceiptBody(Shown):
     digest: str
     engine: str
     phase: str
+    prompt_version: str | None = Field(description="The template that a task made its prompt with.")
     tokens: Tokens
     time_s: Times
     energy_uj: Microjoules

@@ -53,7 +53,8 @@ class Route:
     @property
     def operation(self) -> str:
         """The OpenTelemetry name of what a model is asked to do here, empty if nothing."""
-        return _OPERATIONS.get(self.path, "")
+        prefix, _, task = self.path.rpartition("/")
+        return task if prefix == "/v1/tasks" else _OPERATIONS.get(self.path, "")
 
 
 @dataclass(frozen=True, slots=True)

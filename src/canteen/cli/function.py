@@ -6,16 +6,17 @@ import itertools
 import json
 import queue
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, aclosing
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self, TypeVar
 
 from canteen.bootstrap import Services
 from canteen.cli import store
 from canteen.core.engine import fold
-from canteen.core.errors import InvalidRequest
+from canteen.core.errors import CanteenError, InvalidRequest
 from canteen.core.footprint import Charge, Footprint, Receipt, new_receipt_id
 from canteen.core.generation import (
     Chunk,
@@ -25,7 +26,13 @@ from canteen.core.generation import (
     Grammar,
     Message,
     SamplingParams,
+    ScoreRequest,
+    Scores,
 )
+from canteen.tasks.batch import each
+from canteen.tasks.classify import Classified
+from canteen.tasks.model import DEFAULT_EMBEDDER, Model
+from canteen.tasks.table import TASKS, Task
 
 # The likeliest completion, and a little less likely where a small model repeats itself.
 DEFAULTS = {"temperature": 0.0, "repetition_penalty": 1.1}
@@ -115,11 +122,12 @@ class LLM:
     def stream(self, prompt: str | Messages, **options: Any) -> Generator[str, None, None]:
         """The pieces of the completion as they come; to stop early is to cancel."""
         request = generation(self.model, prompt, is_streamed=True, **options)
-        pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        pouring = self._start(_pour(self._generate(request), pieces))
+        chunks: queue.SimpleQueue[Chunk | None] = queue.SimpleQueue()
+        pouring = self._start(_pour(self._generate(request), chunks))
         try:
-            while (piece := pieces.get()) is not None:
-                yield piece
+            while (chunk := chunks.get()) is not None:
+                if chunk.text:
+                    yield chunk.text
             pouring.result()  # raises what ended the stream early
         finally:
             pouring.cancel()
@@ -135,6 +143,33 @@ class LLM:
             operation="embeddings",
         )
         return list(self._run(self._embed(request)).vectors)
+
+    def classify(self, text: str, labels: Sequence[str], **options: Any) -> Classified:
+        """Which of the labels a text bears, with a probability for each."""
+        done: Classified = self._one("classify", text, labels=tuple(labels), **options)
+        return done
+
+    def each(self, task: str, texts: Iterable[str], **options: Any) -> Generator[Any, None, None]:
+        """The result of a task (`classify`, …) for each text, in order and as they come; in place
+        of one that fails, its error. Raises InvalidRequest for options that are wrong."""
+        what = TASKS[task]
+        requests = [what.request(text, **options) for text in texts]
+        outcomes: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        pouring = self._start(_pour(self._outcomes(what, requests), outcomes))
+        try:
+            for _ in requests:
+                if (outcome := outcomes.get()) is None:
+                    break
+                yield outcome
+            pouring.result()
+        finally:
+            pouring.cancel()
+
+    def _one(self, task: str, text: str, **options: Any) -> Any:
+        (outcome,) = self.each(task, [text], **options)
+        if isinstance(outcome, CanteenError):
+            raise outcome
+        return outcome
 
     def footprint(self) -> Footprint:
         """What all answers so far ate and drank together."""
@@ -169,6 +204,23 @@ class LLM:
         finally:
             self._settle(request.receipt_id)
 
+    async def _outcomes(self, task: Task, requests: Sequence[Any]) -> AsyncGenerator[Any]:
+        receipt_id = new_receipt_id()
+        services = _Charged(self._services, receipt_id, self._conversation_id, task.name)
+        model = Model(
+            services,
+            self.model,
+            DEFAULT_EMBEDDER,
+            f"local-{next(_ids)}",
+            prompt_version=task.prompt_version,
+        )
+        try:
+            async with aclosing(each(requests, partial(task.run, model))) as outcomes:
+                async for outcome in outcomes:
+                    yield outcome
+        finally:
+            self._settle(receipt_id)
+
     async def _embed(self, request: EmbeddingRequest) -> Embeddings:
         try:
             return await self._services.embed(request)
@@ -196,12 +248,35 @@ class LLM:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
 
-async def _pour(chunks: AsyncGenerator[Chunk], pieces: "queue.SimpleQueue[str | None]") -> None:
-    """Put the text into the queue, and None at the end, however it comes."""
+class _Charged:
+    """Services all of whose answers are put on one receipt."""
+
+    def __init__(
+        self, services: Services, receipt_id: str, conversation_id: str, operation: str
+    ) -> None:
+        self._services = services
+        self._terms: dict[str, Any] = {
+            "receipt_id": receipt_id,
+            "conversation_id": conversation_id,
+            "operation": operation,
+        }
+        self.context_length = services.context_length
+
+    def generate(self, request: GenerationRequest) -> AsyncGenerator[Chunk]:
+        return self._services.generate(replace(request, **self._terms))
+
+    async def score(self, request: ScoreRequest) -> Scores:
+        return await self._services.score(replace(request, **self._terms))
+
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        return await self._services.embed(replace(request, **self._terms))
+
+
+async def _pour(items: AsyncGenerator[T], into: "queue.SimpleQueue[T | None]") -> None:
+    """Put what comes into the queue, and None at the end, however it comes."""
     try:
-        async with aclosing(chunks):
-            async for chunk in chunks:
-                if chunk.text:
-                    pieces.put(chunk.text)
+        async with aclosing(items):
+            async for item in items:
+                into.put(item)
     finally:
-        pieces.put(None)
+        into.put(None)

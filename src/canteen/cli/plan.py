@@ -1,71 +1,27 @@
 """`canteen plan`: what a model takes, before it is loaded, bought or trained."""
 
-import dataclasses
 import datetime
-from collections.abc import Callable
 from pathlib import Path
-from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import click
 
 from canteen.cli import plan_text, store
+from canteen.cli.options import options_of
 from canteen.core.errors import InvalidRequest
 from canteen.planning import calibration, report
 from canteen.planning.explain import explained
 from canteen.planning.plan import plan
-from canteen.planning.request import PlanRequest, count
+from canteen.planning.request import PlanRequest
 from canteen.planning.result import Here, Plan
 from canteen.planning.subject import Subject, of_file, of_name
 from canteen.planning.this_host import hourly_price, processor, this_host
 from canteen.runtime.memory import machine_bytes
 
 
-class Count(click.ParamType[int]):
-    """A whole number that may be written with a suffix."""
-
-    name = "count"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The number."""
-        number = value if isinstance(value, int) else count(str(value))
-        if number is None:
-            self.fail("give a whole number, as 4096, 128k, 7B or 300e9", param, ctx)
-        return number
-
-
-TYPES: dict[type, click.ParamType[Any]] = {int: Count(), float: click.FLOAT, str: click.STRING}
-
-
-def asked(command: Callable[..., None]) -> Callable[..., None]:
-    """An option for each field of a PlanRequest but the model, which is an argument."""
-    hints = get_type_hints(PlanRequest)
-    for one in reversed(dataclasses.fields(PlanRequest)):
-        if one.name != "model":
-            (kind,) = {*(get_args(hints[one.name]) or (hints[one.name],))} - {NoneType}
-            command = _option(one, TYPES[kind])(command)
-    return command
-
-
-def _option(
-    one: "dataclasses.Field[Any]", kind: click.ParamType[Any]
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    flag = one.metadata.get("flag", f"--{one.name.replace('_', '-')}")
-    if "choices" in one.metadata:
-        kind = click.Choice(one.metadata["choices"])
-    return click.option(
-        flag,
-        one.name,
-        type=kind,
-        default=one.default,
-        show_default=one.default is not None,
-        help=one.metadata["meaning"],
-    )
-
-
 @click.command
 @click.argument("model", required=False)
-@asked
+@options_of(PlanRequest, leave_out="model")
 @click.option("--article", is_flag=True, help="Check the numbers of the article instead.")
 @click.option("--explain", is_flag=True, help="Show the arithmetic with its sources.")
 @click.option(

@@ -14,6 +14,8 @@ from canteen.core.generation import (
     Embeddings,
     FinishReason,
     GenerationRequest,
+    ScoreRequest,
+    Scores,
     TokenLogprob,
     ToolCall,
     Usage,
@@ -27,6 +29,7 @@ class Capabilities:
     context_length: int
     max_num_seqs: int
     grammar: bool = False
+    scores: bool = False
     top_logprobs: int = 0
     tools_in_template: bool = False
     chat_template: bool = False
@@ -45,11 +48,12 @@ class EngineStats:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """What one step gave to one request: a chunk, or the error that ended it."""
+    """What one step gave to one request: a chunk, its scores, or the error that ended it."""
 
     request_id: str
     chunk: Chunk | None = None
     error: CanteenError | None = None
+    scores: Scores | None = None
 
 
 class Work(NamedTuple):
@@ -90,7 +94,8 @@ class Engine(Protocol):
     """Runs one loaded generative model.
 
     `generate` yields chunks; closing the generator early cancels the request and frees its
-    memory. It raises InvalidRequest before the first chunk, EngineError at any time.
+    memory. It raises InvalidRequest before the first chunk, EngineError at any time. `score`
+    raises the same, and NotSupported where the capabilities have no `scores`.
     """
 
     name: str
@@ -99,6 +104,8 @@ class Engine(Protocol):
     def capabilities(self) -> Capabilities: ...
 
     def generate(self, request: GenerationRequest) -> AsyncGenerator[Chunk]: ...
+
+    async def score(self, request: ScoreRequest) -> Scores: ...
 
     async def stats(self) -> EngineStats: ...
 
@@ -123,7 +130,8 @@ class StepEngine(Protocol):
     `add` validates and raises InvalidRequest; after it, `step` gives the deltas of one batch
     step until every request has ended. `cancel` of an unknown id does nothing; a cancelled
     request yields no further delta. An exception out of `step` is an engine fault: the process
-    must be restarted. `work` is what the last step did, a row a sequence.
+    must be restarted. `work` is what the last step did, a row a sequence. A request for scores
+    ends with the one delta that has them.
     """
 
     name: str
@@ -131,7 +139,7 @@ class StepEngine(Protocol):
     @property
     def capabilities(self) -> Capabilities: ...
 
-    def add(self, request: GenerationRequest) -> None: ...
+    def add(self, request: GenerationRequest | ScoreRequest) -> None: ...
 
     def cancel(self, request_id: str) -> None: ...
 

@@ -74,6 +74,7 @@ class Receipt:
     phase: Phase = "inference"
     operation: str = ""
     conversation_id: str = ""
+    prompt_version: str = ""
     idle_share_uj: int = 0
     provenance: tuple[str, ...] = field(default=())
 

@@ -83,6 +83,7 @@ class GenerationRequest:
     caller sees only the whole answer, so that an invalid one can be made again unseen.
     `deadline_s` is a time of `time.monotonic()`, which all processes of a machine share; after
     it nobody wants the answer. `is_retry`: the same request was refused or lost before.
+    `prompt_version` names the template that a task made the prompt with.
     """
 
     id: str
@@ -110,6 +111,7 @@ class GenerationRequest:
     receipt_id: str = ""
     conversation_id: str = ""
     operation: str = ""
+    prompt_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +195,7 @@ class Completion:
 class EmbeddingRequest:
     """Texts (or token ids) to embed; `truncate` cuts what is longer than the context.
 
-    The last three fields are those of GenerationRequest.
+    The other fields are those of GenerationRequest.
     """
 
     id: str
@@ -209,6 +211,7 @@ class EmbeddingRequest:
     receipt_id: str = ""
     conversation_id: str = ""
     operation: str = ""
+    prompt_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,3 +220,41 @@ class Embeddings:
 
     vectors: tuple[tuple[float, ...], ...]
     usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class ScorePrompt:
+    """A chat, whose next turn the model is to take, and texts that this turn may begin with."""
+
+    messages: tuple[Message, ...]
+    continuations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """How likely a model finds continuations of prompts; what the prompts have in common at
+    their beginning is read once. The other fields are those of GenerationRequest."""
+
+    id: str
+    model: str
+    prompts: tuple[ScorePrompt, ...]
+    keep_alive_s: float | None = None
+    caller_id: str = ""
+    deadline_s: float | None = None
+    priority: Priority = "interactive"
+    is_retry: bool = False
+    receipt_id: str = ""
+    conversation_id: str = ""
+    operation: str = ""
+    prompt_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Natural-log probabilities, one per continuation of each prompt, in order, and the usage."""
+
+    logprobs: tuple[tuple[float, ...], ...]
+    usage: Usage
+
+
+Request = GenerationRequest | EmbeddingRequest | ScoreRequest

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ from canteen.core.generation import (
     FinishReason,
     GenerationRequest,
     Grammar,
+    ScorePrompt,
+    ScoreRequest,
+    Scores,
     TokenLogprob,
     Tool,
     Usage,
@@ -47,7 +51,8 @@ class _Sequence:
 class EchoEngine:
     """Says the last message (or the prompt) back, word by word, again and again up to
     `max_tokens`, or once when none is given. A grammar is obeyed by a minimal instance of it;
-    with tools to choose from, it calls the first one once.
+    with tools to choose from, it calls the first one once. A continuation that occurs in what was
+    said last is ten times as likely as another.
 
     A token is a word with the space before it. `tokens_per_s` is per sequence, and
     `prefill_tokens_per_s` for the prompt; 0 is as fast as it goes.
@@ -59,6 +64,7 @@ class EchoEngine:
     context_length: int = CONTEXT_LENGTH
     name: str = "echo"
     _running: dict[str, list[_Sequence]] = field(default_factory=dict)
+    _scoring: dict[str, ScoreRequest] = field(default_factory=dict)
     _work: list[Work] = field(default_factory=list)
 
     @property
@@ -68,12 +74,16 @@ class EchoEngine:
             context_length=self.context_length,
             max_num_seqs=self.max_num_seqs,
             grammar=True,
+            scores=True,
             tools_in_template=True,
             chat_template=True,
         )
 
-    def add(self, request: GenerationRequest) -> None:
+    def add(self, request: GenerationRequest | ScoreRequest) -> None:
         """Take a request; raises ContextTooLong and InvalidRequest."""
+        if isinstance(request, ScoreRequest):
+            self._scoring[request.id] = request
+            return
         if request.top_logprobs:
             raise InvalidRequest(
                 "this engine gives no top log-probabilities; leave top_logprobs out",
@@ -94,10 +104,11 @@ class EchoEngine:
     def cancel(self, request_id: str) -> None:
         """Forget a request."""
         self._running.pop(request_id, None)
+        self._scoring.pop(request_id, None)
 
     def has_work(self) -> bool:
         """Whether a request is running."""
-        return bool(self._running)
+        return bool(self._running or self._scoring)
 
     def step(self) -> Sequence[Delta]:
         """One word of every sequence that is due, after a nap where none is."""
@@ -107,6 +118,8 @@ class EchoEngine:
             for request_id, sequences in list(self._running.items())
             for chunk in self._speak(request_id, sequences)
         ]
+        deltas += [self._score(request) for request in self._scoring.values()]
+        self._scoring.clear()
         if not deltas:
             time.sleep(0.001)
         return deltas
@@ -140,6 +153,12 @@ class EchoEngine:
             chunks.append(_last(chunks.pop(), sequences, now))
         return chunks
 
+    def _score(self, request: ScoreRequest) -> Delta:
+        num_tokens = sum(len(_words(prompt.messages[-1].content)) for prompt in request.prompts)
+        self._work.append(Work(request.id, num_tokens, 0, 0))
+        logprobs = tuple(_likeliness(prompt) for prompt in request.prompts)
+        return Delta(request.id, scores=Scores(logprobs, Usage(prompt_tokens=num_tokens)))
+
     def _is_due(self, sequence: _Sequence, now: float) -> bool:
         prefill_s = (
             sequence.prompt_tokens / self.prefill_tokens_per_s if self.prefill_tokens_per_s else 0.0
@@ -157,6 +176,12 @@ class EchoEngine:
         piece = sequence.pieces[position]
         logprobs = (TokenLogprob(piece, 0.0, piece.encode()),) if sequence.request.logprobs else ()
         return Chunk(piece, sequence.index, num_tokens=1, logprobs=logprobs)
+
+
+def _likeliness(prompt: ScorePrompt) -> tuple[float, ...]:
+    said = prompt.messages[-1].content.lower()
+    weights = [10 if text.lower() in said else 1 for text in prompt.continuations]
+    return tuple(math.log(weight / sum(weights)) for weight in weights)
 
 
 def _work(sequence: _Sequence, position: int) -> Work:

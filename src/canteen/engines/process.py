@@ -15,7 +15,14 @@ import msgspec
 
 from canteen.core.engine import Capabilities, EngineStats, StepListener, StepRecord
 from canteen.core.errors import CanteenError, DeadlineExceeded, EngineError, WorkerDied
-from canteen.core.generation import Chunk, EmbeddingRequest, Embeddings, GenerationRequest
+from canteen.core.generation import (
+    Chunk,
+    EmbeddingRequest,
+    Embeddings,
+    GenerationRequest,
+    ScoreRequest,
+    Scores,
+)
 from canteen.engines.wire import (
     HEADER,
     Add,
@@ -28,6 +35,7 @@ from canteen.engines.wire import (
     Load,
     Loaded,
     LoadFailed,
+    Score,
     Stats,
     Step,
     WireError,
@@ -49,7 +57,8 @@ MOST_SILENT_S = 120.0
 QUESTIONS = 4
 UNLOADED = "the model was taken out of memory; please send the request again"
 
-Inbox = asyncio.Queue[Chunk | Embeddings | CanteenError]
+Answer = Chunk | Embeddings | Scores
+Inbox = asyncio.Queue[Answer | CanteenError]
 
 
 class Unheard(StepListener):
@@ -137,7 +146,7 @@ class Worker:
         return self._process.pid if self._process else None
 
     @contextlib.asynccontextmanager
-    async def asking(self, command: Add | Embed) -> AsyncIterator[Inbox]:
+    async def asking(self, command: Add | Score | Embed) -> AsyncIterator[Inbox]:
         """Start a request: its answers come to the inbox, or DeadlineExceeded when its time is
         over. What still runs of it when the block is left is cancelled.
         """
@@ -254,7 +263,7 @@ class Worker:
             if event.record is not None:
                 self._listener.step(event.record)
             for delta in event.deltas:
-                self._deliver(delta.request_id, delta.chunk, delta.error)
+                self._deliver(delta.request_id, delta.chunk or delta.scores, delta.error)
         elif isinstance(event, Embedded):
             self._deliver(event.request_id, event.embeddings, event.error)
         elif isinstance(event, Stats):
@@ -267,9 +276,7 @@ class Worker:
         elif isinstance(event, LoadFailed):
             self._fail_loading(from_wire(event.error))
 
-    def _deliver(
-        self, request_id: str, answer: Chunk | Embeddings | None, error: WireError | None
-    ) -> None:
+    def _deliver(self, request_id: str, answer: Answer | None, error: WireError | None) -> None:
         said = answer if error is None else from_wire(error)
         # What has ended needs no cancelling.
         find = self._inboxes.pop if _is_last(said) else self._inboxes.get
@@ -339,7 +346,7 @@ def _alarm(inbox: Inbox, deadline_s: float | None) -> Iterator[None]:
         timer.cancel()
 
 
-def _is_last(answer: Chunk | Embeddings | CanteenError | None) -> bool:
+def _is_last(answer: Answer | CanteenError | None) -> bool:
     return not isinstance(answer, Chunk) or answer.usage is not None
 
 
@@ -368,6 +375,14 @@ class WorkerEngine:
                 if not isinstance(answer, Chunk):
                     raise answer if isinstance(answer, CanteenError) else TypeError(answer)
                 yield answer
+
+    async def score(self, request: ScoreRequest) -> Scores:
+        """Score; who stops waiting cancels what has not been computed."""
+        async with self.worker.asking(Score(request)) as inbox:
+            answer = await inbox.get()
+        if not isinstance(answer, Scores):
+            raise answer if isinstance(answer, CanteenError) else TypeError(answer)
+        return answer
 
     async def stats(self) -> EngineStats:
         """The worker's gauges."""

@@ -15,7 +15,14 @@ from canteen.core.errors import (
     ModelUnsuitable,
     NotSupported,
 )
-from canteen.core.generation import Chunk, EmbeddingRequest, Embeddings, GenerationRequest
+from canteen.core.generation import (
+    Chunk,
+    EmbeddingRequest,
+    Embeddings,
+    GenerationRequest,
+    ScoreRequest,
+    Scores,
+)
 
 HEADER = struct.Struct("<I")
 TOO_LONG = ("prompt_tokens", "context_length", "is_at_least")
@@ -35,6 +42,12 @@ class Add(msgspec.Struct, tag=True, frozen=True):
     """Start a request."""
 
     request: GenerationRequest
+
+
+class Score(msgspec.Struct, tag=True, frozen=True):
+    """Start a request for scores."""
+
+    request: ScoreRequest
 
 
 class Cancel(msgspec.Struct, tag=True, frozen=True):
@@ -83,6 +96,7 @@ class WireDelta(msgspec.Struct, frozen=True, array_like=True):
     request_id: str
     chunk: Chunk | None = None
     error: WireError | None = None
+    scores: Scores | None = None
 
 
 class Step(msgspec.Struct, tag=True, frozen=True):
@@ -106,7 +120,7 @@ class Stats(msgspec.Struct, tag=True, frozen=True):
     stats: EngineStats
 
 
-Command = Load | Add | Cancel | Embed | AskStats
+Command = Load | Add | Score | Cancel | Embed | AskStats
 Event = Loaded | LoadFailed | Step | Embedded | Stats
 
 _encoder = msgspec.msgpack.Encoder()
@@ -141,4 +155,5 @@ def from_wire(wire: WireError) -> CanteenError:
 
 def wire_delta(delta: Delta) -> WireDelta:
     """A Delta, ready to travel."""
-    return WireDelta(delta.request_id, delta.chunk, to_wire(delta.error) if delta.error else None)
+    error = to_wire(delta.error) if delta.error else None
+    return WireDelta(delta.request_id, delta.chunk, error, delta.scores)

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from canteen.core.engine import BatchEmbedder, EngineStats, StepEngine, StepRecord, Work
 from canteen.core.errors import CanteenError, DeadlineExceeded, EngineError
-from canteen.core.generation import EmbeddingRequest, GenerationRequest
+from canteen.core.generation import EmbeddingRequest, Request
 from canteen.core.telemetry_off import switch_off
 from canteen.engines import registry
 from canteen.engines.wire import (
@@ -32,6 +32,7 @@ from canteen.engines.wire import (
     Load,
     Loaded,
     LoadFailed,
+    Score,
     Stats,
     Step,
     WireDelta,
@@ -138,7 +139,7 @@ def _waiting(inbox: Inbox, *, block: bool) -> Iterator[Command]:
 
 
 def _obey(engine: StepEngine, command: Command, connection: Connection) -> None:
-    if isinstance(command, Add):
+    if isinstance(command, Add | Score):
         try:
             _check_deadline(command.request)
             engine.add(command.request)
@@ -215,7 +216,7 @@ class _EmbedderLoop:
             self._begun = None
 
 
-def _check_deadline(request: GenerationRequest | EmbeddingRequest) -> None:
+def _check_deadline(request: Request) -> None:
     """A request that waited here while a step ran may be wanted no more."""
     if request.deadline_s is not None and time.monotonic() >= request.deadline_s:
         raise DeadlineExceeded

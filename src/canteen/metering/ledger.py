@@ -258,6 +258,7 @@ def _row(receipt: Receipt, rates_id: str) -> dict[str, Any]:
         "caller_id": receipt.caller_id,
         "conversation_id": receipt.conversation_id,
         "operation": receipt.operation,
+        "prompt_version": receipt.prompt_version,
         "phase": receipt.phase,
         "prompt_tokens": usage.prompt_tokens,
         "cached_tokens": usage.cached_tokens,

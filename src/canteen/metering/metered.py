@@ -11,6 +11,9 @@ from canteen.core.generation import (
     EmbeddingRequest,
     Embeddings,
     GenerationRequest,
+    Request,
+    ScoreRequest,
+    Scores,
     Usage,
 )
 from canteen.metering.node import Node
@@ -54,6 +57,17 @@ class Metered:
             if usage is None:
                 _close(self._node, self._bills, request, Usage(completion_tokens=num_tokens))
 
+    async def score(self, request: ScoreRequest) -> Scores:
+        """Score, and charge."""
+        usage = Usage()
+        _open(self._node, request)
+        try:
+            made = await self._engine.score(request)
+            usage = made.usage
+        finally:
+            _close(self._node, self._bills, request, usage)
+        return made
+
     async def stats(self) -> EngineStats:
         """The engine's."""
         return await self._engine.stats()
@@ -92,14 +106,12 @@ class MeteredEmbedder:
         await self._embedder.close()
 
 
-def _open(node: Node, request: GenerationRequest | EmbeddingRequest) -> None:
+def _open(node: Node, request: Request) -> None:
     """What nobody gets a receipt for is the service's own: it warms up a model."""
     node.open(request.id, "requests" if request.receipt_id else "load")
 
 
-def _close(
-    node: Node, bills: Bills, request: GenerationRequest | EmbeddingRequest, usage: Usage
-) -> None:
+def _close(node: Node, bills: Bills, request: Request, usage: Usage) -> None:
     charge = node.close(request.id)
     if request.receipt_id:
         bills.add(request.receipt_id, charge, usage)

@@ -15,6 +15,7 @@ def as_json(receipt: Receipt) -> dict[str, Any]:
         "digest": receipt.digest,
         "engine": receipt.engine,
         "phase": receipt.phase,
+        "prompt_version": receipt.prompt_version or None,
         "tokens": {
             "prompt": usage.prompt_tokens,
             "cached": usage.cached_tokens,

@@ -78,6 +78,7 @@ def receipt(database: Database, receipt_id: str) -> Receipt | None:
         phase=row["phase"],
         operation=row["operation"],
         conversation_id=row["conversation_id"],
+        prompt_version=row["prompt_version"],
         idle_share_uj=row["idle_share_uj"],
         provenance=provenance(footprint, row["meter"]),
     )

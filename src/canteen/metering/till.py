@@ -33,6 +33,7 @@ class Order:
     caller_id: str = ""
     conversation_id: str = ""
     operation: str = ""
+    prompt_version: str = ""
 
 
 @dataclass(slots=True)
@@ -99,6 +100,7 @@ class Till:
             footprint=self._rates.footprint(bill.charge),
             operation=bill.order.operation,
             conversation_id=bill.order.conversation_id,
+            prompt_version=bill.order.prompt_version,
             idle_share_uj=self._idle_share_uj(bill.charge.energy_uj, ended_s),
             provenance=self._provenance,
         )

@@ -3,21 +3,16 @@
 import dataclasses
 import datetime
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from canteen.core.asking import asked, check
 from canteen.core.errors import InvalidRequest
 
 _COUNT = re.compile(r"(\d+(?:\.\d+)?(?:[eE]\+?\d+)?)\s*([kKmMbBtT]?)")
 _SCALES = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 MOST_TOKENS = 10**16
 MOST = 10**6
-
-
-def _asked(meaning: str, default: Any = None, **limits: Any) -> Any:
-    """A field; `limits` are `least`, `most`, `choices`, and the `flag` of the program
-    where it is not the field's name."""
-    return field(default=default, metadata={"meaning": meaning, **limits})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,67 +22,64 @@ class PlanRequest:
     Raises InvalidRequest, which names the field, for what nobody can plan.
     """
 
-    model: str = _asked("Name of a model, or a count of parameters such as 7B.", "")
-    quantization: str | None = _asked(
+    model: str = asked("Name of a model, or a count of parameters such as 7B.", "")
+    quantization: str | None = asked(
         "Type of the weights, such as bf16, fp8, int8, Q4_K_M; or that of the file, or bf16."
     )
-    kv_cache: str = _asked("Type of the KV cache, such as f16, q8_0, q4_0.", "f16")
-    context_length: int | None = _asked(
+    kv_cache: str = asked("Type of the KV cache, such as f16, q8_0, q4_0.", "f16")
+    context_length: int | None = asked(
         "Tokens that each sequence may hold; or 4096, or the model's where it holds less.",
         least=1,
         most=MOST_TOKENS,
         flag="--context",
     )
-    num_sequences: int = _asked(
+    num_sequences: int = asked(
         "Sequences at once; in training, those of a device.",
         1,
         least=1,
         most=MOST,
         flag="--sequences",
     )
-    device: str | None = _asked("Device by name, such as H100; or this host.")
-    num_devices: int | None = _asked(
+    device: str | None = asked("Device by name, such as H100; or this host.")
+    num_devices: int | None = asked(
         "Devices together; or all of the instance, or 1.", least=1, most=MOST, flag="--devices"
     )
-    instance: str | None = _asked("Rented machine by name, such as g5.48xlarge.")
-    region: str | None = _asked("Region or country, for prices, water and carbon.")
-    provider: str | None = _asked("Cloud provider, for PUE and water; or that of the instance.")
-    as_of: str | None = _asked("Day whose prices hold, as YYYY-MM-DD; or today.")
-    price_usd_per_h: float | None = _asked(
+    instance: str | None = asked("Rented machine by name, such as g5.48xlarge.")
+    region: str | None = asked("Region or country, for prices, water and carbon.")
+    provider: str | None = asked("Cloud provider, for PUE and water; or that of the instance.")
+    as_of: str | None = asked("Day whose prices hold, as YYYY-MM-DD; or today.")
+    price_usd_per_h: float | None = asked(
         "Price of all devices an hour, in place of the table's.", least=1e-6, most=10**9
     )
-    utilization: float = _asked("Share of full load over the paid time.", 1.0, least=1e-6, most=1)
-    prompt_tokens: int = _asked("Tokens of a request's prompt.", 512, least=1, most=MOST_TOKENS)
-    completion_tokens: int = _asked("Tokens of a request's answer.", 256, least=1, most=MOST_TOKENS)
-    requests_per_s: float | None = _asked(
+    utilization: float = asked("Share of full load over the paid time.", 1.0, least=1e-6, most=1)
+    prompt_tokens: int = asked("Tokens of a request's prompt.", 512, least=1, most=MOST_TOKENS)
+    completion_tokens: int = asked("Tokens of a request's answer.", 256, least=1, most=MOST_TOKENS)
+    requests_per_s: float | None = asked(
         "Load, for which the cheapest instance is sought.", least=1e-6, most=10**9
     )
-    ttft_s: float | None = _asked("Limit on the time to the first token.", least=1e-6, most=10**6)
-    tpot_s: float | None = _asked("Limit on the time per further token.", least=1e-6, most=10**6)
-    colocate: int | None = _asked(
+    ttft_s: float | None = asked("Limit on the time to the first token.", least=1e-6, most=10**6)
+    tpot_s: float | None = asked("Limit on the time per further token.", least=1e-6, most=10**6)
+    colocate: int | None = asked(
         "Application replicas that would each hold the model, against one shared service.",
         least=1,
         most=MOST,
     )
-    saas: str | None = _asked("Somebody else's model to compare with, such as openai/gpt-4o.")
-    train_tokens: int | None = _asked(
+    saas: str | None = asked("Somebody else's model to compare with, such as openai/gpt-4o.")
+    train_tokens: int | None = asked(
         "Train on so many tokens, such as 300B.", least=1, most=MOST_TOKENS, flag="--train"
     )
-    finetune: str | None = _asked(
+    finetune: str | None = asked(
         "Fine-tune a given model in this way.", choices=("full", "lora", "qlora")
     )
-    zero: int | None = _asked("ZeRO stage of training; or 0.", least=0, most=3)
-    lora_rank: int | None = _asked("Rank of LoRA's matrices; or 16.", least=1, most=MOST)
-    recompute: str | None = _asked(
+    zero: int | None = asked("ZeRO stage of training; or 0.", least=0, most=3)
+    lora_rank: int | None = asked("Rank of LoRA's matrices; or 16.", least=1, most=MOST)
+    recompute: str | None = asked(
         "What of the activations training computes twice to save memory; or selective.",
         choices=("none", "selective", "full"),
     )
 
     def __post_init__(self) -> None:
-        for one in dataclasses.fields(self):
-            value = getattr(self, one.name)
-            if value is not None:
-                _check_limits(one.name, value, one.metadata)
+        check(self)
         self._check_together()
         _day(self.as_of)
 
@@ -133,17 +125,6 @@ def count(text: str) -> int | None:
         return None
     number = float(found[1]) * _SCALES[found[2].upper()]
     return round(number) if number <= MOST_TOKENS else None
-
-
-def _check_limits(name: str, value: Any, limits: Any) -> None:
-    if "choices" in limits and value not in limits["choices"]:
-        raise InvalidRequest(
-            f"{name} must be one of {', '.join(limits['choices'])}, not '{value}'", param=name
-        )
-    least, most = limits.get("least"), limits.get("most")
-    # Written so that NaN, which compares with nothing, is refused.
-    if least is not None and not least <= value <= most:
-        raise InvalidRequest(f"{name} must be from {least:,} to {most:,}, not {value}", param=name)
 
 
 def _day(text: str | None) -> datetime.date | None:

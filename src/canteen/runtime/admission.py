@@ -5,7 +5,14 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from canteen.core.engine import Capabilities, Embedder, Engine, EngineStats
-from canteen.core.generation import Chunk, EmbeddingRequest, Embeddings, GenerationRequest
+from canteen.core.generation import (
+    Chunk,
+    EmbeddingRequest,
+    Embeddings,
+    GenerationRequest,
+    ScoreRequest,
+    Scores,
+)
 from canteen.runtime.gate import Gate
 
 
@@ -33,6 +40,13 @@ class Limited:
                 if chunk.usage is not None:
                     chunk = replace(chunk, usage=replace(chunk.usage, queue_s=queue_s))
                 yield chunk
+
+    async def score(self, request: ScoreRequest) -> Scores:
+        """Wait for a place, then score."""
+        async with self.gate.enter(request) as (ticket, queue_s):
+            scores = await self._engine.score(request)
+            ticket.finish(scores.usage)
+        return replace(scores, usage=replace(scores.usage, queue_s=queue_s))
 
     async def stats(self) -> EngineStats:
         """The engine's."""

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from canteen.core.errors import CanteenError, DeadlineExceeded, Overloaded, RateLimited
-from canteen.core.generation import EmbeddingRequest, GenerationRequest
+from canteen.core.generation import Request
 from canteen.runtime.fairness import Turns
 from canteen.runtime.pace import Pace
 from canteen.runtime.ticket import Ticket, ticket_for
@@ -73,9 +73,7 @@ class Gate:
         return max((now_s - ticket.arrived_s for ticket in self._turns), default=0.0)
 
     @asynccontextmanager
-    async def enter(
-        self, request: GenerationRequest | EmbeddingRequest
-    ) -> AsyncIterator[tuple[Ticket, float]]:
+    async def enter(self, request: Request) -> AsyncIterator[tuple[Ticket, float]]:
         """Wait for a turn; gives the ticket, to note the answer on, and the seconds waited.
 
         Raises Overloaded, RateLimited or DeadlineExceeded.

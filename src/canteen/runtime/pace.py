@@ -1,8 +1,15 @@
 """How fast a model works, as measured on its last requests: what the next one will take."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from canteen.core.generation import EmbeddingRequest, GenerationRequest
+from canteen.core.generation import (
+    EmbeddingRequest,
+    GenerationRequest,
+    Message,
+    Request,
+    ScoreRequest,
+)
 
 # Of every ten thousand requests the last twenty or so count.
 KEPT = 0.95
@@ -52,13 +59,13 @@ class Pace:
     tokens_per_answer: Ratio = field(default_factory=Ratio)
     tokens_per_character: Ratio = field(default_factory=Ratio)
 
-    def expected(self, request: GenerationRequest | EmbeddingRequest) -> Work:
+    def expected(self, request: Request) -> Work:
         """The work in a request, from its length and from what answers were like lately.
 
         Characters are counted and not tokens: to look at a request must cost next to nothing.
         """
         prompt_tokens = self._prompt_tokens(request)
-        if isinstance(request, EmbeddingRequest):
+        if not isinstance(request, GenerationRequest):
             return Work(prompt_tokens)
         limit = request.sampling.max_tokens
         usual = self.tokens_per_answer(float(limit or 0))
@@ -70,22 +77,29 @@ class Pace:
         gaps = max(work.completion_tokens - 1, 0.0)
         return work.prompt_tokens * self.prefill_s_per_token() + gaps * self.decode_s_per_token()
 
-    def _prompt_tokens(self, request: GenerationRequest | EmbeddingRequest) -> float:
+    def _prompt_tokens(self, request: Request) -> float:
         per_character = self.tokens_per_character(TOKENS_PER_CHARACTER)
         return num_characters(request) * per_character + _num_ids(request)
 
 
-def num_characters(request: GenerationRequest | EmbeddingRequest) -> int:
+def num_characters(request: Request) -> int:
     """Characters that have to be made into tokens."""
     if isinstance(request, EmbeddingRequest):
         return sum(len(text) for text in request.inputs if isinstance(text, str))
+    if isinstance(request, ScoreRequest):
+        return sum(_said(prompt.messages) for prompt in request.prompts)
     tools = sum(len(tool.description) + len(str(tool.parameters)) for tool in request.tools)
-    said = sum(len(message.content) for message in request.messages)
-    return len(request.prompt or "") + said + tools
+    return len(request.prompt or "") + _said(request.messages) + tools
 
 
-def _num_ids(request: GenerationRequest | EmbeddingRequest) -> int:
+def _said(messages: Iterable[Message]) -> int:
+    return sum(len(message.content) for message in messages)
+
+
+def _num_ids(request: Request) -> int:
     """Tokens that came as such."""
     if isinstance(request, EmbeddingRequest):
         return sum(len(ids) for ids in request.inputs if not isinstance(ids, str))
+    if isinstance(request, ScoreRequest):
+        return 0
     return len(request.prompt_tokens or ())

@@ -4,13 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from canteen.core.generation import (
-    Chunk,
-    EmbeddingRequest,
-    GenerationRequest,
-    Priority,
-    Usage,
-)
+from canteen.core.generation import Chunk, Priority, Request, Usage
 from canteen.runtime.pace import Pace, Work, num_characters
 
 # A token that is written takes a step of its own; those of a prompt are read many at a time.
@@ -70,7 +64,7 @@ class Ticket:
         self.usage = chunk.usage or self.usage
 
     def finish(self, usage: Usage) -> None:
-        """Note an answer that comes whole, without tokens, as embeddings do."""
+        """Note an answer that comes whole, without tokens, as embeddings and scores do."""
         self.first_s = self.last_s = self.clock()
         self.usage = usage
 
@@ -93,7 +87,7 @@ class Ticket:
         gaps = self.num_tokens / self.num_seqs - 1
         if gaps > 0:
             pace.decode_s_per_token.see(self.last_s - self.first_s, gaps)
-        if self.usage is not None:
+        if self.usage is not None and self.num_tokens:
             pace.tokens_per_answer.see(self.num_tokens / self.num_seqs, 1)
         if self.usage is not None and self.num_characters:
             pace.tokens_per_character.see(prompt_tokens, self.num_characters)
@@ -103,9 +97,7 @@ class Ticket:
         return tokens * (BATCH_COST if self.priority == "batch" else 1.0)
 
 
-def ticket_for(
-    request: GenerationRequest | EmbeddingRequest, pace: Pace, clock: Callable[[], float]
-) -> Ticket:
+def ticket_for(request: Request, pace: Pace, clock: Callable[[], float]) -> Ticket:
     """A ticket for a request that arrives now."""
     return Ticket(
         request_id=request.id,

@@ -1,42 +1,18 @@
 """`POST /v1/plan`: what a model takes, before it is loaded, bought or trained."""
 
 import asyncio
-import dataclasses
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from starlette.responses import Response
 
+from canteen.api.fields import fields_of
 from canteen.api.routing import Served
 from canteen.api.streaming import json_bytes
-from canteen.api.wire import WHOLE, JsonObject, Wire
+from canteen.api.wire import JsonObject, Wire
 from canteen.core.errors import InvalidRequest
 from canteen.planning import report
 from canteen.planning.request import PlanRequest as Asked
-
-_BOUNDS = {"least": "minimum", "most": "maximum"}
-
-
-def _fields() -> dict[str, Any]:
-    """The fields of our own request, as pydantic has them."""
-    hints = get_type_hints(Asked)
-    made: dict[str, Any] = {}
-    for one in dataclasses.fields(Asked):
-        kind: Any = hints[one.name]
-        if "choices" in one.metadata:
-            kind = Literal[one.metadata["choices"]] | None
-        elif int in (kind, *get_args(kind)):
-            kind = Annotated[kind, WHOLE]
-        # Told here, checked by the request itself.
-        bounds = {
-            told: one.metadata[ours] for ours, told in _BOUNDS.items() if ours in one.metadata
-        }
-        meaning = one.metadata["meaning"]
-        made[one.name] = (
-            kind,
-            Field(one.default, description=meaning, json_schema_extra=bounds),
-        )
-    return made
 
 
 class Planned(BaseModel):
@@ -54,7 +30,7 @@ class Planned(BaseModel):
 
 _CONFIG = Field(None, description="A Hugging Face config.json in place of a model's name.")
 PlanRequest = create_model(
-    "PlanRequest", __base__=Wire, config=(JsonObject | None, _CONFIG), **_fields()
+    "PlanRequest", __base__=Wire, config=(JsonObject | None, _CONFIG), **fields_of(Asked)
 )
 
 

@@ -1,0 +1,176 @@
+"""`POST /v1/tasks/…`: one input or many, whole or as they are done."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from functools import partial
+from typing import Any
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, create_model
+from starlette.responses import Response
+
+from canteen.api.errors import problem, status_of
+from canteen.api.fields import fields_of
+from canteen.api.receipts import ReceiptBody
+from canteen.api.routing import Route, Served
+from canteen.api.streaming import heartbeat, json_bytes, sse, stream
+from canteen.api.wire import Wire
+from canteen.core.errors import CanteenError, InvalidRequest
+from canteen.core.generation import Usage
+from canteen.tasks.batch import each
+from canteen.tasks.model import DEFAULT_EMBEDDER, Model
+from canteen.tasks.table import TASKS, Task
+
+MOST_INPUTS = 10_000
+DONE = b"[DONE]"
+SSE = "text/event-stream"
+
+
+class TaskBody(Wire):
+    """What every task takes beside its own fields."""
+
+    model: str = Field("", description="The model that works; or the service's default.")
+    embedder: str = Field(DEFAULT_EMBEDDER, description="The model that embeds, where one does.")
+    input: str | None = Field(None, description="One text.")
+    inputs: list[str] | None = Field(
+        None, description="Many texts, answered in order; one that fails does not fail the others."
+    )
+    stream: bool = Field(False, description="Send text as it is written, and results as they come.")
+    metadata: dict[str, Any] | None = None
+
+
+class TaskAnswer(BaseModel):
+    """The result of one input, or in `results` those of many: each is a result or an `error`."""
+
+    model_config = ConfigDict(extra="allow", protected_namespaces=())
+    id: str
+    task: str
+    model: str
+    prompt_version: str
+    results: list[dict[str, Any]] | None = None
+    usage: dict[str, int]
+    footprint: ReceiptBody
+
+
+async def run(task: Task, body: Any, served: Served) -> Response:
+    """Do a task for all inputs of a body."""
+    texts = _texts(body)
+    options = {
+        name: value
+        for name, value in body
+        if name not in TaskBody.model_fields and value is not None
+    }
+    # Wrong options are wrong for every input.
+    requests = [_request(task, text, options) for text in texts]
+    name = body.model or served.services.settings.default_model
+    served.observe.model = name
+    model = Model(
+        served.services,
+        name,
+        body.embedder,
+        id=f"task-{served.observe.receipt_id.removeprefix('rcpt_')}",
+        caller_id=served.caller_id,
+        prompt_version=task.prompt_version,
+    )
+    is_batch = body.inputs is not None
+    if body.stream:
+        beat = heartbeat(b": ping\n", served.observe)
+        frames = _frames(task, model, requests, served)
+        return await stream(frames, SSE, _last_words, beat)
+    results = await _results(task, model, requests)
+    if not is_batch and isinstance(results[0], CanteenError):
+        raise results[0]
+    said = [_told(one) for one in results]
+    told = {"results": said} if is_batch else said[0]
+    return Response(
+        json_bytes(_head(task, model) | told | _foot(model, served)),
+        media_type="application/json",
+    )
+
+
+def _texts(body: Any) -> list[str]:
+    if (body.input is None) == (body.inputs is None):
+        raise InvalidRequest("give input, or inputs for many, and not both", param="input")
+    texts: list[str] = [body.input] if body.inputs is None else body.inputs
+    if not 1 <= len(texts) <= MOST_INPUTS:
+        raise InvalidRequest(f"inputs must be from 1 to {MOST_INPUTS:,} texts", param="inputs")
+    return texts
+
+
+def _request(task: Task, text: str, options: dict[str, Any]) -> Any:
+    return task.request(text, **options)
+
+
+async def _results(task: Task, model: Model, requests: list[Any]) -> list[Any]:
+    async with aclosing(each(requests, partial(task.run, model))) as outcomes:
+        return [outcome async for outcome in outcomes]
+
+
+async def _frames(
+    task: Task, model: Model, requests: list[Any], served: Served
+) -> AsyncGenerator[bytes]:
+    """Of one input the pieces of its text, of each its result, at last what it took."""
+    pieces: asyncio.Queue[str | None] = asyncio.Queue()
+    if len(requests) == 1:
+        model.on_text = pieces.put_nowait
+    outcomes = each(requests, partial(task.run, model))
+    async with aclosing(outcomes):
+        for index in range(len(requests)):
+            coming = asyncio.ensure_future(anext(outcomes))
+            coming.add_done_callback(lambda _: pieces.put_nowait(None))
+            try:
+                while (piece := await pieces.get()) is not None:
+                    yield sse(json_bytes({"index": index, "delta": piece}))
+                outcome = await coming
+            finally:
+                coming.cancel()
+            if isinstance(outcome, CanteenError) and len(requests) == 1:
+                raise outcome
+            yield sse(json_bytes({"index": index} | _told(outcome)))
+    yield sse(json_bytes(_head(task, model) | _foot(model, served)))
+    yield sse(DONE)
+
+
+def _last_words(error: CanteenError) -> bytes:
+    return sse(json_bytes({"error": problem(error, status_of(error))}), "error")
+
+
+def _told(outcome: Any) -> dict[str, Any]:
+    if isinstance(outcome, CanteenError):
+        return {"error": problem(outcome, status_of(outcome))}
+    told: dict[str, Any] = msgspec.to_builtins(outcome)
+    return told
+
+
+def _head(task: Task, model: Model) -> dict[str, Any]:
+    return {
+        "id": model.id,
+        "task": task.name,
+        "model": model.name,
+        "prompt_version": model.prompt_version,
+    }
+
+
+def _foot(model: Model, served: Served) -> dict[str, Any]:
+    return {"usage": usage_json(model.usage), **served.footprint()}
+
+
+def usage_json(usage: Usage) -> dict[str, int]:
+    """Tokens, in OpenAI's words."""
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+    }
+
+
+def _route(task: Task) -> Route:
+    body = create_model(
+        task.request.__name__, __base__=TaskBody, **fields_of(task.request, leave_out="text")
+    )
+    handler: Callable[..., Awaitable[Response]] = partial(run, task)
+    return Route("POST", f"/v1/tasks/{task.name}", handler, body, TaskAnswer, task.about, SSE)
+
+
+ROUTES = tuple(_route(task) for task in TASKS.values())

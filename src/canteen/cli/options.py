@@ -1,0 +1,77 @@
+"""Options of the program from the fields of a request."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
+
+import click
+
+from canteen.planning.request import count
+
+Command = Callable[..., Any]
+
+
+class Count(click.ParamType[int]):
+    """A whole number that may be written with a suffix."""
+
+    name = "count"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number."""
+        number = value if isinstance(value, int) else count(str(value))
+        if number is None:
+            self.fail("give a whole number, as 4096, 128k, 7B or 300e9", param, ctx)
+        return number
+
+
+class Json(click.ParamType[Any]):
+    """JSON, written out or in a file of which the name is given."""
+
+    name = "json"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value."""
+        if not isinstance(value, str):
+            return value
+        try:
+            text = value if value.lstrip()[:1] in ("{", "[") else Path(value).read_text("utf-8")
+            return json.loads(text)
+        except (OSError, ValueError):
+            self.fail("give JSON, or the name of a file of it", param, ctx)
+
+
+TYPES: dict[type, click.ParamType[Any]] = {int: Count(), float: click.FLOAT, str: click.STRING}
+
+
+def options_of(asked: type[Any], *, leave_out: str) -> Callable[[Command], Command]:
+    """An option for each field of a dataclass made with `asked` but one."""
+    hints = get_type_hints(asked)
+
+    def decorate(command: Command) -> Command:
+        for one in reversed(dataclasses.fields(asked)):
+            if one.name != leave_out:
+                command = _option(one, hints[one.name])(command)
+        return command
+
+    return decorate
+
+
+def _option(one: "dataclasses.Field[Any]", hint: Any) -> Callable[[Command], Command]:
+    flag = one.metadata.get("flag", f"--{one.name.replace('_', '-')}")
+    settings: dict[str, Any] = {"default": one.default, "help": one.metadata["meaning"]}
+    if hint is bool:
+        return click.option(flag, one.name, is_flag=True, **settings)
+    if get_origin(hint) is tuple:
+        return click.option(flag, one.name, multiple=True, **settings)
+    is_shown = one.default is not None
+    return click.option(flag, one.name, type=_kind(one, hint), show_default=is_shown, **settings)
+
+
+def _kind(one: "dataclasses.Field[Any]", hint: Any) -> click.ParamType[Any]:
+    if "choices" in one.metadata:
+        return click.Choice(one.metadata["choices"])
+    plain = {*(get_args(hint) or (hint,))} - {NoneType}
+    return TYPES.get(plain.pop(), Json()) if len(plain) == 1 else Json()

@@ -1,0 +1,113 @@
+"""What the verbs of the tasks share: texts from everywhere, results in order."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from canteen.cli import store
+from canteen.cli.options import options_of
+from canteen.core.errors import CanteenError, InvalidRequest
+from canteen.tasks.table import TASKS
+
+
+def task_command(name: str) -> click.Command:
+    """The command of a task."""
+    task = TASKS[name]
+
+    @click.command(name, help=f"{task.about}.\n\nOf each of TEXTS, or of standard input.")
+    @click.argument("texts", nargs=-1)
+    @click.option("--model", help="The model that works; or the default one.")
+    @click.option(
+        "--file",
+        "-f",
+        "files",
+        multiple=True,
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="A document to take as a text; may be given again.",
+    )
+    @click.option(
+        "--jsonl",
+        type=click.File(encoding="utf-8"),
+        help='Many texts: lines of JSON, each a string or {"text": …}; - is standard input.',
+    )
+    @options_of(task.request, leave_out="text")
+    @store.as_json
+    def command(
+        texts: tuple[str, ...],
+        model: str | None,
+        files: tuple[Path, ...],
+        jsonl: Any,
+        is_json: bool,
+        **options: Any,
+    ) -> None:
+        given = list(_texts(texts, files, jsonl))
+        _say(name, model, given, _given(options), is_json=is_json or jsonl is not None)
+
+    return command
+
+
+def _texts(texts: tuple[str, ...], files: tuple[Path, ...], jsonl: Any) -> Iterator[str]:
+    yield from texts
+    for file in files:
+        yield file.read_text("utf-8")
+    if jsonl is not None:
+        yield from (_text(number, line) for number, line in enumerate(jsonl, 1) if line.strip())
+    elif not texts and not files:
+        yield store.piped()
+
+
+def _text(number: int, line: str) -> str:
+    try:
+        value = json.loads(line)
+        return value if isinstance(value, str) else str(value["text"])
+    except (ValueError, KeyError, TypeError) as exc:
+        raise InvalidRequest(
+            f'line {number} is neither a JSON string nor an object with "text"', param="jsonl"
+        ) from exc
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value not in (None, ())}
+
+
+def _say(
+    name: str, model: str | None, texts: list[str], options: dict[str, Any], *, is_json: bool
+) -> None:
+    """A line of JSON, or what a person reads, for each text; failures go to standard error."""
+    from canteen.cli.function import LLM
+
+    failed = 0
+    with LLM(model) as llm, _progress(texts) as numbered:
+        results = llm.each(name, texts, **options)
+        for _, result in zip(numbered, results, strict=True):
+            if isinstance(result, CanteenError):
+                failed += 1
+                if len(texts) == 1:
+                    raise result
+            click.echo(_line(name, result, is_json=is_json), err=_is_lost(result, is_json))
+    if failed:
+        raise InvalidRequest(f"{failed} of {len(texts)} texts failed")
+
+
+def _progress(texts: list[str]) -> Any:
+    is_hidden = len(texts) < 2 or not sys.stderr.isatty()
+    return click.progressbar(texts, file=sys.stderr, show_pos=True, hidden=is_hidden)
+
+
+def _is_lost(result: Any, is_json: bool) -> bool:
+    return isinstance(result, CanteenError) and not is_json
+
+
+def _line(name: str, result: Any, *, is_json: bool) -> str:
+    if isinstance(result, CanteenError):
+        error = {"code": result.code, "message": result.message}
+        return store.compact_json({"error": error}) if is_json else f"canteen: {result.message}"
+    if not is_json:
+        return TASKS[name].told(result)
+    import msgspec
+
+    return store.compact_json(msgspec.to_builtins(result))

@@ -1,0 +1,18 @@
+"""The texts that tasks are given."""
+
+from canteen.core.errors import InvalidRequest
+
+
+def checked(text: str) -> str:
+    """The text, where there is any; raises InvalidRequest, which is that of one input of many."""
+    if not text.strip():
+        raise InvalidRequest("the text is empty", param="input")
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        raise InvalidRequest(
+            "the text has half of a surrogate pair; send valid Unicode", param="input"
+        ) from exc
+    if "\0" in text:
+        raise InvalidRequest("the text is binary; send the text in it", param="input")
+    return text

@@ -1,0 +1,36 @@
+"""The tasks there are, for every door: what one is asked, and what does it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from canteen.tasks import classify
+from canteen.tasks.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task. `request` is a dataclass whose first field is the text and whose others are made
+    with `asked`; `run` gives a dataclass, and what a person reads of it is `told`."""
+
+    name: str
+    about: str
+    request: type[Any]
+    run: Callable[[Model, Any], Awaitable[Any]]
+    told: Callable[[Any], str]
+    prompt_version: str
+
+
+TASKS = {
+    one.name: one
+    for one in (
+        Task(
+            "classify",
+            "Which of your labels a text bears, with probabilities",
+            classify.ClassifyRequest,
+            classify.classify,
+            classify.told,
+            classify.PROMPT.id,
+        ),
+    )
+}
