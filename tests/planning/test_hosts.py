@@ -15,7 +15,7 @@ PRIOR = roofline.prior("H100", has_experts=False)
 
 
 def found(needed_bytes: float) -> dict[str, Machine]:
-    served = Served("bf16", False, lambda memory_bytes: int(memory_bytes // needed_bytes))
+    served = Served("bf16", False, lambda kind, memory_bytes: int(memory_bytes // needed_bytes))
     return {one.name: one for one in machines(served, "us-east-1", DAY)}
 
 
@@ -40,7 +40,7 @@ def test_a_model_that_no_device_holds_leaves_no_room_for_a_sequence() -> None:
 
 
 def test_a_day_without_prices_has_no_machines() -> None:
-    served = Served("bf16", False, lambda memory_bytes: 1)
+    served = Served("bf16", False, lambda kind, memory_bytes: 1)
 
     assert list(machines(served, "us-east-1", datetime.date(1990, 1, 1))) == []
 

@@ -142,6 +142,30 @@ def test_copies_in_applications_take_as_many_devices_as_applications() -> None:
     assert both.price_ratio == 10
 
 
+def test_a_machine_for_a_load_is_planned_as_it_would_be_alone() -> None:
+    made = served("37B", device="H100", requests_per_s=1.0)
+
+    assert made.memory.fits == "no"
+    for one in made.fleets:
+        kind, num = one.machine.name, one.machine.num_devices_used
+        alone = served(
+            "37B",
+            instance=kind,
+            num_devices=num,
+            context_length=768,
+            num_sequences=one.prediction.batch,
+        )
+        assert alone.memory.fits != "no"
+
+
+def test_a_full_machine_holds_its_batch_in_the_memory_of_the_plan() -> None:
+    made = served(MODEL, instance="g5.48xlarge", saas="openai/gpt-4o-mini")
+    most = made.batches[-1].prediction.batch
+
+    full = served(MODEL, instance="g5.48xlarge", context_length=768, num_sequences=most)
+    assert full.memory.fits == "within margin"
+
+
 def test_machines_for_a_load_are_the_cheapest_first() -> None:
     made = served(MODEL, device="H100", requests_per_s=5.0, ttft_s=1.0, tpot_s=0.05)
 

@@ -1,6 +1,7 @@
 """What there is beside one place: other machines, copies of the model, somebody else's service."""
 
 from canteen.core.errors import InvalidRequest
+from canteen.factors.hardware import Device
 from canteen.factors.instances import USUAL_REGION
 from canteen.planning import fleet, hosts, memory, money, roofline, saas
 from canteen.planning.fleet import Colocation, Fleet, Load, Machine, Unfit
@@ -30,7 +31,7 @@ def predicted(
 def full_batch(made: Plan) -> int:
     """How many requests of these lengths the place holds; one where its memory is not known."""
     available = made.place.memory_bytes
-    return 1 if available is None else max(1, _most_sequences(made, available))
+    return 1 if available is None else max(1, _most_sequences(made, made.place.device, available))
 
 
 def fleets(made: Plan, steps: Reading) -> tuple[tuple[Fleet, ...], tuple[Unfit, ...]]:
@@ -95,19 +96,21 @@ def _served(made: Plan) -> hosts.Served:
     return hosts.Served(
         made.form.compute,
         any(layer.experts for layer in made.subject.spec.layers),
-        lambda available: _most_sequences(made, available),
+        lambda kind, available: _most_sequences(made, kind, available),
     )
 
 
-def _most_sequences(made: Plan, available: int) -> int:
-    """Sequences of the load's lengths beside the model in so many bytes."""
+def _most_sequences(made: Plan, kind: Device, available: int) -> int:
+    """Sequences of the load's lengths beside the model in so many bytes of devices of a kind, by
+    the same memory as the plan's own."""
     request, spec = made.request, made.subject.spec
     context = min(request.prompt_tokens + request.completion_tokens, spec.context_length)
     held = memory.plan_memory(
         spec,
         made.subject.weights_in(request.quantization),
         Sequences(context, 1, request.kv_cache),
-        available_bytes=available,
+        memory.engine_for(kind.kind, spec, made.form),
+        available,
     )
     return held.max_sequences or 0
 

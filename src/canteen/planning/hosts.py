@@ -16,11 +16,11 @@ from canteen.planning.roofline import Constants, Host, peak_of, prior
 @dataclass(frozen=True, slots=True)
 class Served:
     """What of a model decides where it can be served: the type it is computed in, whether it has
-    experts, and how many sequences a memory of so many bytes holds beside it."""
+    experts, and how many sequences so many bytes of devices of a kind hold beside it."""
 
     dtype: str
     has_experts: bool
-    max_sequences: Callable[[int], int]
+    max_sequences: Callable[[Device, int], int]
 
 
 def host(kind: Device, num: int, dtype: str, constants: Constants) -> Host:
@@ -53,7 +53,7 @@ def _machine(served: Served, instance: Instance, paid: Quantity) -> Machine:
     kind = instance.hardware
     memory_bytes = instance.model_memory.to("B").central / instance.num_devices
     num = 1
-    while num < instance.num_devices and not served.max_sequences(int(num * memory_bytes)):
+    while num < instance.num_devices and not served.max_sequences(kind, int(num * memory_bytes)):
         num *= 2
     constants = prior(kind.name, has_experts=served.has_experts)
     return Machine(
@@ -62,5 +62,5 @@ def _machine(served: Served, instance: Instance, paid: Quantity) -> Machine:
         instance.num_devices,
         num,
         host(kind, num, served.dtype, constants),
-        served.max_sequences(int(num * memory_bytes)),
+        served.max_sequences(kind, int(num * memory_bytes)),
     )

@@ -157,6 +157,18 @@ class MemoryPlan:
         return max(0, (self.available_bytes - self.without_kv_bytes) // self.kv_bytes_per_sequence)
 
 
+def engine_for(kind: str, spec: ModelSpec, form: quantization.Format) -> EngineMemory:
+    """The engine that would run a model in a format on a device of that kind."""
+    is_ggml = form.name.upper() == form.name
+    if is_ggml:
+        return ENGINES["llamacpp"]
+    if kind != "cpu":
+        return ENGINES["vllm"]
+    if form.name not in ("int8", "bf16"):
+        return ENGINES["unknown"]
+    return ENGINES["openvino" if spec.has_cache else "openvino-embedder"]
+
+
 def weights_of(spec: ModelSpec, form: quantization.Format) -> Weights:
     """The weights of a shape in a format."""
     low = quantization.weights_bytes(spec, form, is_tied=spec.is_tied is not False)

@@ -119,8 +119,8 @@ class Prediction:
     """How a host serves requests alike, `batch` of them at once.
 
     `ttft` and `tpot` in s, without a queue; speeds in token/s, decoding of the whole batch;
-    `device_time` is of all devices together for one request, in s; `energy` is of one request, in J,
-    of the whole server: prefill and decode share their power, so it is not a sum of two estimates.
+    `device_time` is of all devices together for one request, in s. `energy` of one, in J, is the
+    whole server's; prefill and decode share their power, so it is no sum of two estimates.
     """
 
     batch: int

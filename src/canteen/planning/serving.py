@@ -4,7 +4,7 @@ from canteen.core.errors import InvalidRequest
 from canteen.core.units import Quantity, exact
 from canteen.planning import alternatives, hosts, memory, money, roofline
 from canteen.planning.alternatives import full_batch, predicted
-from canteen.planning.memory import ENGINES, EngineMemory, Sequences
+from canteen.planning.memory import Sequences
 from canteen.planning.quantization import Format
 from canteen.planning.reading import reading
 from canteen.planning.request import PlanRequest
@@ -25,7 +25,7 @@ def serve(made: Plan) -> Serving:
     request, subject, form = made.request, made.subject, made.form
     weights = subject.weights_in(request.quantization)
     sequences = _sequences(request, subject)
-    engine = _engine(made.place, form)
+    engine = memory.engine_for(made.place.device.kind, subject.spec, form)
     available = made.place.memory_bytes
     held = memory.plan_memory(subject.spec, weights, sequences, engine, available)
     runs = _host(made.place, form, subject, made.notes)
@@ -96,13 +96,6 @@ def _batches(made: Plan, steps: Reading, runs: Host) -> tuple[Batch, ...]:
     return tuple(Batch(one, _cost(made.request, made.place.price, one)) for one in predictions)
 
 
-def _engine(place: Place, form: Format) -> EngineMemory:
-    """The engine that would run it there."""
-    if place.device.kind == "cpu" and form.name in ("int8", "bf16"):
-        return ENGINES["openvino"]
-    return ENGINES["llamacpp" if form.name.upper() == form.name else "vllm"]
-
-
 def _host(place: Place, form: Format, subject: Subject, notes: list[str]) -> Host | None:
     has_experts = any(layer.experts for layer in subject.spec.layers)
     constants = place.constants or roofline.prior(place.device.name, has_experts=has_experts)
@@ -131,7 +124,7 @@ def _choices(made: Plan, sequences: Sequences) -> tuple[Choice, ...]:
     for name in (name for name in COMPARED if not (is_cpu and name == "fp8")):
         form = made.subject.format(name)
         weights = made.subject.weights_in(name)
-        engine = _engine(made.place, form)
+        engine = memory.engine_for(made.place.device.kind, made.subject.spec, form)
         held = memory.plan_memory(
             made.subject.spec, weights, sequences, engine, made.place.memory_bytes
         )
