@@ -1,6 +1,7 @@
 """A counter that ticks slowly, freezes, goes back and comes to life again."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,8 +9,9 @@ from hypothesis import strategies as st
 from canteen.metering.meter import Reading
 from canteen.metering.probes.counter import Unavailable
 from canteen.metering.probes.modelled import Modelled
+from canteen.metering.probes.rapl import Rapl
 from canteen.metering.probes.watched import Watched
-from tests.metering.probes.hardware import JOULE, Time
+from tests.metering.probes.hardware import JOULE, RANGE_UJ, Time, zone
 
 WATT_S = 1_000_000
 
@@ -109,6 +111,46 @@ def test_a_counter_that_goes_back_is_left_at_once() -> None:
 
     assert watch.meter.name == "modelled"
     assert reading == Reading(80 * WATT_S, 40 * WATT_S)
+
+
+def test_a_counter_that_jumps_by_a_power_it_cannot_have_is_left_at_once() -> None:
+    watch = Watch()
+    watch.after(1.0, 40 * WATT_S)
+
+    reading = watch.after(1.0, 1200 * WATT_S, cpu_s=0.5)
+
+    assert watch.meter.name == "modelled"
+    assert reading == Reading(80 * WATT_S, 40 * WATT_S)
+
+
+def test_much_after_a_long_time_is_no_jump() -> None:
+    watch = Watch()
+
+    assert watch.after(50.0, 40_000 * WATT_S) == Reading(40_000 * WATT_S)
+
+
+def test_a_package_that_was_set_back_is_no_wrap_and_books_nothing_of_it(tmp_path: Path) -> None:
+    clock = Time()
+    path = zone(tmp_path, "intel-rapl:0", "package-0", 200_000 * WATT_S)
+    meter = Watched(Rapl(JOULE, tmp_path), Modelled(10.0, 70.0, 1, JOULE, clock), clock)
+
+    clock.now_s += 1.0
+    path.write_text(str(10 * WATT_S))
+
+    assert meter.read(0.0) == Reading(10 * WATT_S, 10 * WATT_S)
+    assert meter.name == "modelled"
+
+
+def test_a_package_that_wraps_goes_on(tmp_path: Path) -> None:
+    clock = Time()
+    path = zone(tmp_path, "intel-rapl:0", "package-0", RANGE_UJ - 30 * WATT_S)
+    meter = Watched(Rapl(JOULE, tmp_path), Modelled(10.0, 70.0, 1, JOULE, clock), clock)
+
+    clock.now_s += 1.0
+    path.write_text(str(20 * WATT_S))
+
+    assert meter.read(0.0) == Reading(50 * WATT_S)
+    assert meter.name == "rapl"
 
 
 def test_a_counter_that_cannot_be_read_is_one_that_stands_still() -> None:

@@ -27,9 +27,9 @@ class Watched:
     """Counts by the counter while it is alive, by the model while it is not.
 
     Between two ticks of a slow counter it goes on at the power of the last, for one tick at
-    most, and never back. A counter that stands still for a minute of work, or goes back, is
-    dead: what the model says of that time fills the gap. It is believed again after a minute of
-    work in which it moved by a credible power.
+    most, and never back. A counter that stands still for a minute of work, goes back, or moves
+    by a power that it cannot have is dead: what the model says of that time fills the gap. It is
+    believed again after a minute of work in which it moved by a credible power.
     """
 
     def __init__(
@@ -39,11 +39,11 @@ class Watched:
         self._model = model
         self._clock = clock
         self._is_alive = True
+        # When the counter last moved, or was last judged.
+        self._since = self._before = _Moment(clock(), 0.0, model.read(0.0).energy_uj)
         self._last_uj = counter.read_uj()
         self._shown_uj = self._counted_uj = self._gap_uj = self._regained_uj = 0
         self._power_w = 0.0
-        # When the counter last moved, or was last judged.
-        self._since = self._before = _Moment(clock(), 0.0, model.read(0.0).energy_uj)
 
     @property
     def name(self) -> str:
@@ -86,8 +86,16 @@ class Watched:
             and now.cpu_s - self._since.cpu_s >= WORKED_S
         )
 
+    def _is_credible(self, moved_uj: int) -> bool:
+        """Whether it can have used so much since it last moved. A counter that was set back looks
+        as if it had wrapped, and so as if it had moved by the rest of its range."""
+        # Asked for anew: this thread may have waited between the last look and the counter.
+        longest_s = self._clock() - self._since.time_s + self._counter.tick_s
+        return 0 <= moved_uj <= 1e6 * self._counter.most_w * longest_s
+
     def _count(self, moved_uj: int, now: _Moment) -> None:
-        if moved_uj < 0 or (not moved_uj and self._is_judged(now)):
+        is_frozen = not moved_uj and self._is_judged(now)
+        if is_frozen or not self._is_credible(moved_uj):
             self._give_up(now)
             return
         tick_s = self._counter.tick_s
