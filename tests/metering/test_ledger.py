@@ -22,6 +22,7 @@ from canteen.metering.ledger import Ledger
 from canteen.metering.store import NewerDatabase, connect
 from tests.metering.books import RATES, Books
 
+DAY_S = 24 * 3600.0
 BIN = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
 
 
@@ -206,6 +207,50 @@ def test_a_database_of_a_later_release_is_refused(url: str) -> None:
         opened(url, Books())
 
 
+def test_adjacent_days_count_each_hour_of_the_accounts_once(url: str) -> None:
+    books = Books()
+    books.now_s = DAY_S - 5.0
+    ledger = opened(url, books)
+    ledger.add(books.receipt(1, 0, 7))
+    ledger.flush()
+    books.now_s = DAY_S + 5.0
+    ledger.add(books.receipt(2, 0, 20))
+    ledger.close()
+
+    before = sums.sums(connect(url), "account", sums.Span(0.0, DAY_S))
+    after = sums.sums(connect(url), "account", sums.Span(DAY_S, 2 * DAY_S))
+    phases = sums.sums(connect(url), "phase", sums.Span(0.0, DAY_S))["sums"]
+
+    assert (before["requests_uj"], before["meter_uj"]) == (7, 7)
+    assert (after["requests_uj"], after["meter_uj"]) == (20, 20)
+    assert sum(one["energy_uj"] for one in phases) == 7
+
+
+def test_an_hour_that_a_span_touches_is_counted_whole(url: str) -> None:
+    books = Books()
+    books.now_s = DAY_S + 1800.0
+    ledger = opened(url, books)
+    ledger.add(books.receipt(1, 0, 7))
+    ledger.close()
+
+    told = sums.sums(connect(url), "account", sums.Span(DAY_S + 10, DAY_S + 20))
+
+    assert told["meter_uj"] == 7
+
+
+def test_receipts_without_a_conversation_are_no_group(url: str) -> None:
+    books = Books()
+    ledger = opened(url, books)
+    ledger.add(books.receipt(1))
+    ledger.add(books.receipt(2, conversation_id="talk"))
+    ledger.close()
+
+    groups = asked(url, "conversation")["sums"]
+
+    assert isinstance(groups, list)
+    assert [(one["conversation"], one["requests"]) for one in groups] == [("talk", 1)]
+
+
 def test_an_unknown_grouping_names_the_nearest() -> None:
     with pytest.raises(InvalidRequest, match="did you mean 'model'"):
         sums.sums(connect("sqlite:///unused"), "modle", sums.Span())
@@ -245,7 +290,7 @@ def test_all_sums_agree_with_each_other_and_with_the_accounts(
             books.now_s += 3600 * hours
             ledger.add(books.receipt(number, 7, decode_uj, model=model, caller_id=key))
         ledger.close()
-        groupings = [asked(url, by)["sums"] for by in ("model", "key", "hour", "conversation")]
+        groupings = [asked(url, by)["sums"] for by in ("model", "key", "hour", "day")]
         booked = asked(url, "account")
 
     whole = sum(7 + decode_uj for _, _, decode_uj, _ in made)

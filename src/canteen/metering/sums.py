@@ -1,6 +1,7 @@
 """Questions to the ledger: one receipt with its rates, and sums by what they are asked for."""
 
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -25,6 +26,8 @@ _COLUMNS = {
     "hour": "hour",
     "day": "hour / 24",
 }
+# What belongs to no conversation is no conversation.
+_RESTRICTED = {"conversation": "AND conversation_id <> '' "}
 BY = (*_COLUMNS, "phase", "account")
 _HOUR_S = 3600
 
@@ -104,7 +107,8 @@ def _groups(database: Database, by: str, span: Span) -> list[dict[str, Any]]:
         "SUM(completion_tokens) AS completion_tokens, SUM(prefill_uj) AS prefill_uj, "
         "SUM(decode_uj) AS decode_uj, SUM(prefill_us) AS prefill_us, "
         "SUM(decode_us) AS decode_us FROM receipts "
-        "WHERE ended_s >= :since AND ended_s < :until GROUP BY 1, 2 ORDER BY 1"
+        f"WHERE ended_s >= :since AND ended_s < :until {_RESTRICTED.get(by, '')}"
+        "GROUP BY 1, 2 ORDER BY 1"
     )
     with database.reading() as connection:
         rows = connection.execute(asked, _bounds(span))
@@ -160,10 +164,10 @@ def _accounts(database: Database, span: Span) -> dict[str, Any]:
     """Integers that add up to `meter_uj`, by whole hours that the span touches."""
     names = (*ACCOUNTS, "meter")
     columns = ", ".join(f"COALESCE(SUM({name}), 0) AS {name}_uj" for name in names)
-    asked = f"SELECT {columns} FROM accounts WHERE hour >= :since AND hour <= :until"  # noqa: S608 - own names
+    asked = f"SELECT {columns} FROM accounts WHERE hour >= :since AND hour < :until"  # noqa: S608 - own names
     hours = {
         "since": int(span.since_s // _HOUR_S),
-        "until": min(int(span.until_s // _HOUR_S), 2**31 - 1),
+        "until": min(math.ceil(span.until_s / _HOUR_S), 2**31 - 1),
     }
     with database.reading() as connection:
         (row,) = connection.execute(asked, hours)
