@@ -131,6 +131,9 @@ BASELINES: Mapping[Task, Mapping[str, Baseline]] = {
     "embed": {"shared words": shared_words},
 }
 
+# What somebody would really use instead; the others are trivial.
+PEERS = frozenset({"tfidf + svc", "tfidf"})
+
 
 def baselines_for(dataset: Dataset) -> Mapping[str, Baseline]:
     """Those of its task; what is taught is left out where there is nothing to learn from."""

@@ -159,7 +159,7 @@ ENTRIES: tuple[Entry, ...] = (
         PRESIDIO, _IDENTITIES, filling.all_types, _ENTITIES,
     ),
     Entry(
-        "typed-fields", "extract", "the same templates, and ours with dates and order numbers",
+        "typed-fields", "extract", "the same texts: e-mail, phone, date, card, order number",
         PRESIDIO, _IDENTITIES, filling.typed_fields, _TYPED,
     ),
     Entry(

@@ -20,15 +20,13 @@ _LEAST_PROBABILITY = 1e-12
 @dataclass(frozen=True, slots=True)
 class Record:
     """An answer against its gold. `confidence` is the probability of the class it named,
-    `gold_probability` that of the right one; `last_probability` that of the last label, which
-    is what `grade` grades."""
+    `gold_probability` that of the right one; the sign of `grade` says which of two it is."""
 
     id: str
     gold: str
     predicted: str
     confidence: float | None = None
     gold_probability: float | None = None
-    last_probability: float | None = None
     grade: float | None = None
 
     @property
@@ -38,7 +36,7 @@ class Record:
 
 
 def record(example: Classified, outcome: Prediction) -> Record:
-    """Judge one answer; the labels' order is that of the probabilities."""
+    """Judge one answer."""
     given = outcome.probabilities
     if not given:
         return Record(example.id, example.label, outcome.label, grade=example.grade)
@@ -48,7 +46,6 @@ def record(example: Classified, outcome: Prediction) -> Record:
         outcome.label,
         given.get(outcome.label, 0.0),
         given.get(example.label, 0.0),
-        list(given.values())[-1],
         example.grade,
     )
 
@@ -126,8 +123,11 @@ def nll(records: Sequence[Record]) -> Metric:
 
 
 def _graded(records: Sequence[Record]) -> Metric:
-    probabilities = [one.last_probability or 0.0 for one in records]
-    return spearman("spearman", probabilities, [one.grade or 0.0 for one in records])
+    """Rank correlation of grades with the probability of the class of grades above 0."""
+    grades = [one.grade or 0.0 for one in records]
+    of_gold = [one.gold_probability or 0.0 for one in records]
+    above = [p if grade > 0 else 1 - p for p, grade in zip(of_gold, grades, strict=True)]
+    return spearman("spearman", above, grades)
 
 
 def _one_hot(chosen: Sequence[str], labels: Sequence[str]) -> Array:

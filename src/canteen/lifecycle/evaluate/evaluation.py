@@ -1,5 +1,6 @@
 """Evaluating: a data set put to whoever answers, judged, and set beside its baselines."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -55,7 +56,7 @@ async def evaluate(
         records=records,
         outcomes=tuple(outcomes),
         metrics=intervals(dataset, records),
-        baselines=beside(dataset),
+        baselines=await asyncio.to_thread(beside, dataset),
         failed=_failed(dataset, answers),
         worst=_worst(dataset, records, outcomes),
     )

@@ -74,7 +74,7 @@ def all_types(archive: Archive) -> Parts:
 
 
 def typed_fields(archive: Archive) -> Parts:
-    """The same templates; of what they are filled with only the typed fields are gold."""
+    """The same texts; of what they are filled with only the typed fields are gold."""
     return Parts(_filled(archive, _templates(archive), TYPED_FIELDS))
 
 
@@ -90,7 +90,7 @@ def _filled(archive: Archive, templates: Sequence[str], types: Sequence[str]) ->
         return list(csv.DictReader(io.StringIO(archive.text(_RAW + name, "utf-8-sig"))))
 
     pool = Pool(
-        [row for row in rows("FakeNameGenerator.com_3000.csv") if row["GivenName"].isascii()],
+        rows("FakeNameGenerator.com_3000.csv"),
         [row["organization"] for row in rows("companies_and_organizations.csv")],
         rows("nationalities.csv"),
     )

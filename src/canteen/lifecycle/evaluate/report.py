@@ -1,14 +1,20 @@
 """A run told to people: the same report as Markdown and as one page of HTML."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+import msgspec
+
 from canteen.lifecycle.evaluate import plots
+from canteen.lifecycle.evaluate.baselines import PEERS
 from canteen.lifecycle.evaluate.runs import Run
 from canteen.lifecycle.evaluate.statistics import Comparison, Interval
 
 _MOST_COLUMNS = 12
+# What means something in Markdown; not so an underscore inside a word.
+_MARK = re.compile(r"[\\`*\[\]<>|#~$]|(?<!\w)_|_(?!\w)")
 _SHORT_TEXT = 300
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
@@ -53,16 +59,24 @@ def html(run: Run, comparisons: Sequence[Comparison] = ()) -> str:
 
 
 def verdict(run: Run) -> str:
-    """Whether the first metric is above every baseline's, with intervals that do not overlap."""
-    if not run.baselines:
-        return "No baseline was asked."
+    """Whether it beats each trivial baseline, then each peer, by the first of its metrics.
+
+    Beating is having an interval wholly above.
+    """
     name, ours = next(iter(run.metrics.items()))
-    others = {title: found[name] for title, found in run.baselines.items() if name in found}
-    beaten = [title for title, one in others.items() if ours.low > one.high]
-    left = [title for title in others if title not in beaten]
-    if not left:
-        return f"By {name} it beats every baseline ({', '.join(beaten)})."
-    return f"By {name} it does not beat {', '.join(left)} with intervals that do not overlap."
+    sentences = []
+    for which in ("baseline", "peer"):
+        others = {
+            title: found[name]
+            for title, found in run.baselines.items()
+            if (title in PEERS) == (which == "peer")
+        }
+        left = [title for title, one in others.items() if ours.low <= one.high]
+        if left:
+            sentences.append(f"By {name} it does not beat the {which} {', '.join(left)}.")
+        elif others:
+            sentences.append(f"By {name} it beats every {which}: {', '.join(others)}.")
+    return " ".join(sentences) or "No baseline was asked."
 
 
 def _title(run: Run) -> str:
@@ -74,21 +88,28 @@ def _facts(run: Run) -> list[str]:
     facts = [
         f"run {run.id}, {run.num_items} items in {run.wall_s:.1f} s",
         f"model {subject.model} {subject.digest}".strip(),
-        f"data {run.dataset} {run.dataset_digest}" + _listed(run.source),
+        f"data {run.dataset} {run.dataset_digest}",
+        f"prompt {subject.prompt_version}" if subject.prompt_version else "",
+        *(
+            f"{title}: {_listed(values)}" if values else ""
+            for title, values in (
+                ("source", run.source),
+                ("settings", subject.settings),
+                ("receipt", run.receipt),
+            )
+        ),
     ]
-    if subject.prompt_version:
-        facts.append(f"prompt {subject.prompt_version}")
-    if subject.settings:
-        facts.append("settings" + _listed(subject.settings))
-    if run.receipt:
-        facts.append("receipt" + _listed(run.receipt))
     if run.failed:
         facts.append(f"{len(run.failed)} items failed and count as empty answers")
-    return facts
+    return [fact for fact in facts if fact]
 
 
 def _listed(values: Mapping[str, object]) -> str:
-    return "".join(f", {key} {value}" for key, value in values.items())
+    return ", ".join(f"{key} {_value(value)}" for key, value in values.items())
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _tables(run: Run, comparisons: Sequence[Comparison]) -> list[Table]:
@@ -154,7 +175,7 @@ def _row(cells: Sequence[str]) -> str:
 def _md(text: str) -> str:
     """A text of anybody's as a line of Markdown that is only text."""
     plain = " ".join(text.split())
-    return "".join(f"\\{one}" if one in "\\`*_[]<>|#~" else one for one in plain)
+    return _MARK.sub(r"\\\g<0>", plain)
 
 
 def _html_table(table: Table) -> str:

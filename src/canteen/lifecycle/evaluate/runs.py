@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from canteen.core.errors import InvalidRequest
 from canteen.lifecycle.evaluate import statistics
@@ -90,7 +91,7 @@ def save(run: Run, home: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path, fresh = folder / f"{run.id}.json", folder / f".fresh-{os.getpid()}-{run.id}"
     try:
-        fresh.write_bytes(msgspec.json.encode(run))
+        fresh.write_bytes(msgspec.json.encode(run, enc_hook=_plain))
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
@@ -129,3 +130,10 @@ def compare(one: Run, other: Run) -> tuple[Comparison, ...]:
     return tuple(
         statistics.compare(metric, second[metric.name]) for metric in first if metric.name in second
     )
+
+
+def _plain(value: Any) -> Any:
+    """A number or word of numpy's as Python's own."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a run cannot hold a {type(value).__name__}")
