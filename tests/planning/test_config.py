@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canteen.core.errors import InvalidRequest
-from canteen.planning.config import from_config, from_count, from_gguf
+from canteen.planning.assumed import from_count
+from canteen.planning.config import from_config, from_gguf
 from canteen.planning.tensors import num_active_parameters, num_parameters
 from tests.planning.shapes import DEEPSEEK_V3, GEMMA_3_4B, GPT2, LLAMA_3_8B, MIXTRAL, QWEN3_30B
 
@@ -147,6 +148,58 @@ def test_an_assumed_shape_has_the_heads_of_its_kind() -> None:
 def test_an_impossible_count_is_refused(count: float) -> None:
     with pytest.raises(InvalidRequest, match="million"):
         from_count(count)
+
+
+JAMBA = LLAMA_3_8B | {
+    "model_type": "jamba",
+    "attn_layer_period": 8,
+    "attn_layer_offset": 4,
+    "expert_layer_period": 2,
+    "num_experts": 16,
+    "num_experts_per_tok": 2,
+    "mamba_d_state": 16,
+}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        JAMBA,
+        LLAMA_3_8B | {"model_type": "qwen3_next", "layer_types": ["linear_attention"]},
+        LLAMA_3_8B | {"model_type": "nemotron_h", "hybrid_override_pattern": "M-M*"},
+        LLAMA_3_8B | {"model_type": "gemma3n", "num_kv_shared_layers": 10},
+        LLAMA_3_8B | {"model_type": "t5gemma", "is_encoder_decoder": True},
+        LLAMA_3_8B | {"model_type": "llama4_text", "layer_types": ["chunked_attention"]},
+        LLAMA_3_8B | {"model_type": "ernie4_5_moe", "moe_num_experts": 64},
+        LLAMA_3_8B | {"model_type": "falcon", "multi_query": True},
+    ],
+)
+def test_a_model_with_layers_of_other_kinds_is_refused(config: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest, match="by its number of parameters"):
+        from_config(config)
+
+
+def test_a_header_of_a_hybrid_is_refused() -> None:
+    header = {
+        "general.architecture": "granitehybrid",
+        "granitehybrid.block_count": 40,
+        "granitehybrid.ssm.state_size": 128,
+    }
+
+    with pytest.raises(InvalidRequest, match=r"ssm\.state_size"):
+        from_gguf(header, 100_352)
+
+
+def test_an_unknown_dense_model_is_planned_and_said_to_be_assumed() -> None:
+    known, unknown = from_config(LLAMA_3_8B), from_config(LLAMA_3_8B | {"model_type": "newllama"})
+
+    assert not known.assumed
+    assert "'newllama' is not known" in unknown.assumed
+    assert unknown.layers == known.layers
+
+
+def test_a_model_with_eyes_is_planned_as_far_as_it_writes() -> None:
+    assert "text model" in from_config(GEMMA_3_4B | {"vision_config": {"depth": 27}}).assumed
 
 
 @given(

@@ -5,7 +5,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canteen.planning.config import from_config, from_count
+from canteen.planning.assumed import from_count
+from canteen.planning.config import from_config
 from canteen.planning.memory import ENGINES, MARGIN, MemoryPlan, Sequences, plan_memory, weights_of
 from canteen.planning.quantization import weights_format
 from tests.planning.shapes import LLAMA_3_8B

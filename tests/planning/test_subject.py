@@ -49,7 +49,7 @@ def test_a_count_is_a_model_of_an_assumed_shape() -> None:
     subject = of_name("7B", {})
 
     assert num_parameters(subject.spec) == pytest.approx(7e9, rel=0.01)
-    assert "assumed" in subject.source
+    assert "assumed" in subject.spec.assumed
 
 
 def test_near_names_come_from_the_store_too() -> None:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canteen.core.errors import InvalidRequest
-from canteen.planning.config import from_config, from_count
+from canteen.planning.assumed import from_count
+from canteen.planning.config import from_config
 from canteen.planning.tensors import num_parameters
 from canteen.planning.training_memory import Recompute, Setup, activations_bytes, training_memory
 from tests.planning.shapes import LLAMA_3_8B

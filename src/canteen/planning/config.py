@@ -1,22 +1,23 @@
-"""The shape of a model from a config.json, a GGUF's header or a bare count of parameters."""
+"""The shape of a model from a config.json, or from a GGUF's header."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
+from canteen.planning import architectures
+from canteen.planning.published_format import published_format
 from canteen.planning.spec import Experts, Latent, Layer, ModelSpec, impossible
-from canteen.planning.tensors import num_parameters
 
 
 def from_config(config: Mapping[str, Any], name: str = "") -> ModelSpec:
     """The shape that a Hugging Face config.json tells.
 
-    Raises InvalidRequest for one that lacks a size, or whose sizes do not go together.
+    Raises InvalidRequest for one that lacks a size, whose sizes do not go together, or whose layers
+    are of a kind that is not known.
     """
     inner = config.get("text_config")
     config = {**config, **(inner if isinstance(inner, Mapping) else {})}
     kind = config["model_type"] = str(config.get("model_type", "llama"))
+    architectures.check(config)
     sizes = _Sizes(config)
     hidden = sizes.need("hidden_size", "n_embd", "d_model")
     num_layers = sizes.need("num_hidden_layers", "n_layer")
@@ -29,41 +30,20 @@ def from_config(config: Mapping[str, Any], name: str = "") -> ModelSpec:
         layers=tuple(_layer(config, sizes, hidden, index) for index in range(num_layers)),
         context_length=sizes.need("max_position_embeddings", "n_positions", "n_ctx"),
         is_tied=_is_tied(config, kind),
-        is_gated=kind not in _UNGATED,
-        has_attention_bias=bool(config.get("attention_bias", kind in _BIASED_ATTENTION)),
-        has_bias=kind in _UNGATED,
-        has_qk_norm=kind in _QK_NORMED,
+        is_gated=kind not in architectures.UNGATED,
+        has_attention_bias=bool(
+            config.get("attention_bias", kind in architectures.BIASED_ATTENTION)
+        ),
+        has_bias=kind in architectures.UNGATED,
+        has_qk_norm=kind in architectures.QK_NORMED,
         num_positions=sizes.need("max_position_embeddings", "n_positions")
-        if kind in _UNGATED
+        if kind in architectures.POSITIONED
         else 0,
         num_norms=4 if kind.startswith("gemma") and kind != "gemma" else 2,
-        has_cache=kind not in _ENCODERS,
-        dtype=_dtype(config),
+        has_cache=kind not in architectures.ENCODERS,
+        dtype=published_format(config),
+        assumed=architectures.assumption(config),
     )
-
-
-def from_count(count: float) -> ModelSpec:
-    """A shape for a bare count of parameters: that of dense models since 2024.
-
-    Layers of 128 times as many columns, heads of 128, eight of them for keys and values, a
-    vocabulary of 128,000; sizes are then scaled to the count.
-    """
-    if not 1e6 <= count <= 1e15:
-        raise impossible("a model has a million to 10^15 parameters, such as 135M or 7B", "model")
-    wanted = (128 * count / 12) ** (1 / 3) / 128
-    num_heads = 8 * round(wanted / 8) if wanted >= 8 else max(1, round(wanted))
-    hidden = 128 * num_heads
-    layer = Layer(num_heads, min(num_heads, 8), 128, 128, ff=math.ceil(3.5 * hidden))
-    spec = ModelSpec(
-        name=f"{_short(count)} parameters",
-        hidden_size=hidden,
-        vocab_size=min(128_000, max(1_000, int(count / 10 / hidden))),
-        layers=(layer,) * max(1, round(hidden / 128)),
-        context_length=131_072,
-        is_tied=None,
-        assumed="the shape is assumed, that of dense models since 2024; a config.json tells it",
-    )
-    return replace(spec, scale=count / num_parameters(spec))
 
 
 def from_gguf(
@@ -76,39 +56,23 @@ def from_gguf(
     kind = str(metadata.get("general.architecture", ""))
     if not kind:
         raise impossible("the header does not tell general.architecture", "model")
-    config: dict[str, Any] = {"model_type": kind, "vocab_size": vocab_size or None}
+    own = {
+        key.removeprefix(f"{kind}."): value
+        for key, value in metadata.items()
+        if key.startswith(f"{kind}.")
+    }
+    # What is left of the header's own keys tells whether its layers are of a known kind.
+    config: dict[str, Any] = {key: value for key, value in own.items() if key not in _GGUF_KEYS}
+    config |= {"model_type": kind, "vocab_size": vocab_size or None}
     for key, ours in _GGUF_KEYS.items():
-        if (value := metadata.get(f"{kind}.{key}")) is not None:
+        if (value := own.get(key)) is not None:
             config[ours] = value
     config["tie_word_embeddings"] = is_tied
     named = str(metadata.get("general.name", kind))
     return from_config({key: value for key, value in config.items() if value is not None}, named)
 
 
-def _short(count: float) -> str:
-    """`7B`, as models are called."""
-    for scale, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M")):
-        if count >= scale:
-            return f"{count / scale:.4g}{letter}"
-    return f"{count:.4g}"
-
-
 _MOST_LAYERS = 10_000
-_UNGATED = frozenset({"gpt2", "bert", "opt", "gpt_neox", "gpt3"})
-_ENCODERS = frozenset({"bert", "nomic-bert", "roberta", "xlm-roberta"})
-_BIASED_ATTENTION = frozenset({"qwen2", "qwen2_moe"})
-_QK_NORMED = frozenset({"qwen3", "qwen3_moe", "gemma3", "gemma3_text"})
-_TIED = frozenset({"gpt2", "gpt3", "gemma", "gemma2", "gemma3", "gemma3_text", "bert", "opt"})
-# Each so many layers one sees everything, the others a window; headers do not say it.
-_SEES_ALL_EVERY = {
-    "gemma2": 2,
-    "gemma3": 6,
-    "gemma3_text": 6,
-    "gpt_oss": 2,
-    "gpt-oss": 2,
-    "cohere2": 4,
-}
-_DTYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 _GGUF_KEYS = {
     "block_count": "num_hidden_layers",
     "context_length": "max_position_embeddings",
@@ -169,7 +133,7 @@ def _layer(config: Mapping[str, Any], sizes: _Sizes, hidden: int, index: int) ->
     latent = _latent(sizes)
     head_dim = sizes.get("head_dim")
     # GPT-2's own configurations leave it out.
-    usual_ff = 4 * hidden if config["model_type"] in _UNGATED else None
+    usual_ff = 4 * hidden if config["model_type"] in architectures.UNGATED else None
     if latent is not None:
         key_dim = latent.nope_dim + latent.rope_dim
     elif head_dim is None and hidden % num_heads:
@@ -239,7 +203,7 @@ def _window(config: Mapping[str, Any], sizes: _Sizes, index: int) -> int | None:
     if kinds := _list(config, "layer_types"):
         return window if kinds[index % len(kinds)] == "sliding_attention" else None
     kind = config["model_type"]
-    usual = _SEES_ALL_EVERY.get(kind)
+    usual = architectures.SEES_ALL_EVERY.get(kind)
     every = sizes.get("sliding_window_pattern") or usual
     return None if every and (index + 1) % every == 0 else window
 
@@ -255,9 +219,4 @@ def _is_tied(config: Mapping[str, Any], kind: str) -> bool | None:
     told = config.get("tie_word_embeddings")
     if told is not None:
         return bool(told)
-    return True if kind in _TIED else None
-
-
-def _dtype(config: Mapping[str, Any]) -> str:
-    told = str(config.get("torch_dtype", config.get("dtype", "bfloat16")))
-    return _DTYPES.get(told.removeprefix("torch."), "bf16")
+    return True if kind in architectures.TIED else None

@@ -17,7 +17,7 @@ from canteen.planning.subject import Subject
 def plan(request: PlanRequest, subject: Subject, here: Here, today: datetime.date) -> Plan:
     """Plan. Raises InvalidRequest for what cannot be planned, with what to do."""
     day = request.day(today)
-    notes: list[str] = []
+    notes = [subject.spec.assumed] if subject.spec.assumed else []
     place = _place(request, here, day, notes)
     made = Plan(
         request,

@@ -218,11 +218,18 @@ _SIMPLE = _formats(
     (
         Format("bf16", "bf16", lambda one: 2.0 * one.num_parameters),
         Format("f32", "fp32", lambda one: 4.0 * one.num_parameters),
-        Format("fp8", "fp8", _sixteen(8.0)),
+        # Scales are of tensors, channels or blocks, by tool: at most a hundredth more.
+        Format("fp8", "fp8", _sixteen(8.0), is_exact=False),
         Format("int8", "int8", _per_channel),
         Format("gptq", "bf16", _sixteen(4.15), is_exact=False),
         Format("awq", "bf16", _sixteen(4.25), is_exact=False),
         Format("int4", "bf16", _sixteen(4.25), is_exact=False),
+        # Groups of 128 have a scale of 16 bits and a zero of their own.
+        *(
+            Format(f"gptq_{bits}bit", "bf16", _sixteen(bits + (16 + bits) / 128), is_exact=False)
+            for bits in (2, 3, 8)
+        ),
+        Format("bnb_8bit", "int8", _sixteen(8.0), is_exact=False),
         Format("nf4", "bf16", _sixteen(4.5)),
         Format("nf4_dq", "bf16", _sixteen(4.127)),
         Format("mxfp4_moe", "bf16", _experts_only),

@@ -10,7 +10,7 @@ from canteen.core.errors import InvalidRequest
 from canteen.core.model import ModelCard
 from canteen.factors import models
 from canteen.factors.table import find
-from canteen.planning import config, gguf_table, memory, quantization
+from canteen.planning import assumed, config, gguf_table, memory, quantization
 from canteen.planning.memory import Weights
 from canteen.planning.quantization import Format
 from canteen.planning.request import count
@@ -93,8 +93,7 @@ def of_name(name: str, cards: Mapping[str, ModelCard]) -> Subject:
         raise InvalidRequest(f"no model has {name} parameters", param="model")
     number = count(name)
     if number is not None:
-        spec = config.from_count(number)
-        return Subject(spec, spec.assumed)
+        return Subject(assumed.from_count(number), "a count of parameters")
     planned = {key: card for key, card in cards.items() if has_shape(card)}
     if name in planned or f"{name}:latest" in planned:
         return of_card(planned.get(name) or planned[f"{name}:latest"])

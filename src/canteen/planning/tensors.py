@@ -39,7 +39,8 @@ def tensors(spec: ModelSpec, *, is_tied: bool) -> list[Tensor]:
     hidden = spec.hidden_size
     has_output = spec.has_cache and not is_tied
     embedding = Tensor("token_embd", spec.vocab_size, hidden, is_output=not has_output)
-    made = [embedding, Tensor("vector", 1, hidden)]
+    # The last norm, with a bias where there are any.
+    made = [embedding, Tensor("vector", 2 if spec.has_bias else 1, hidden)]
     if has_output:
         made.append(Tensor("output", spec.vocab_size, hidden, is_output=True))
     if spec.num_positions:
