@@ -1,6 +1,7 @@
 """Evaluating, from the answers to a run that is kept, compared and told."""
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -246,6 +247,25 @@ async def test_plots_are_drawings_that_can_be_read_and_the_same_each_time() -> N
     for svg in drawn.values():
         ElementTree.fromstring(svg)
     assert drawn == plots.of(run)
+
+
+async def test_without_matplotlib_a_page_has_its_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = await of_pets(90)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+
+    page = report.html(run)
+
+    assert "<svg" not in page
+    assert "Worst errors" in page
+
+
+async def test_labels_of_any_script_are_plotted() -> None:
+    examples = (Classified("1", "x", "日本$a$"), Classified("2", "y", "_b"))
+    dataset = Dataset("any", "classify", examples, labels=("日本$a$", "_b"))
+
+    run = await evaluated(dataset, [Prediction("日本$a$"), Prediction("")])
+
+    assert "日本" in plots.of(run)["Confusion matrix"]
 
 
 async def test_a_report_says_whether_the_baselines_are_beaten() -> None:

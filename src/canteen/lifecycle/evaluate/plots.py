@@ -2,8 +2,8 @@
 
 import io
 import re
+import warnings
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from canteen.lifecycle.evaluate.classification import NUM_BINS, Record, bin_of
@@ -18,7 +18,11 @@ _MOST_LABELS = 60
 
 def is_available() -> bool:
     """Whether plots can be drawn here."""
-    return find_spec("matplotlib") is not None
+    try:
+        import matplotlib  # noqa: F401 - asked for only
+    except ImportError:
+        return False
+    return True
 
 
 def of(run: Run) -> dict[str, str]:
@@ -53,9 +57,9 @@ def metrics(run: Run) -> str:
             ],
             fmt="o",
             capsize=2,
-            label=title,
+            label=_title(title),
         )
-    panel.set_yticks(range(len(names)), names)
+    panel.set_yticks(range(len(names)), [_title(name) for name in names])
     panel.set(xlim=(-0.02, 1.02))
     panel.invert_yaxis()
     panel.grid(alpha=0.3, axis="x")
@@ -135,7 +139,12 @@ def _svg(figure: "Figure", name: str) -> str:
     from matplotlib import rc_context
 
     written = io.StringIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+    with (
+        rc_context({"svg.fonttype": "none", "svg.hashsalt": name}),
+        warnings.catch_warnings(),
+    ):
+        # Letters that the font lacks are still written as text.
+        warnings.simplefilter("ignore", UserWarning)
         figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None})
     drawing = written.getvalue()
     return _REFERENCE.sub(rf"\g<1>{name}-", drawing[drawing.index("<svg") :])
