@@ -233,6 +233,18 @@ def test_sequences_add_cache_and_no_weights(num: int, prompt: int) -> None:
     assert more.kv_total_bytes == num * one.kv_total_bytes
 
 
+def test_prices_of_a_day_to_come_are_said_to_be_todays() -> None:
+    made = planned(MODEL, instance="p5.48xlarge", as_of="2030-01-01")
+
+    assert any("no price after 2026-11-23" in note for note in made.notes)
+
+
+def test_a_price_elsewhere_of_a_day_that_nobody_dated_is_noted() -> None:
+    made = planned(MODEL, instance="p5.48xlarge", as_of="2023-10-15", saas="openai/gpt-5")
+
+    assert any("on 2023-10-15 is not known" in note for note in made.notes)
+
+
 def test_today_is_told_and_not_looked_up() -> None:
     assert planned(MODEL).day == datetime.date(2026, 11, 23)
     assert math.isclose(planned(MODEL).site.pue.central, 1.7)

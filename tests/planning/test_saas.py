@@ -29,11 +29,40 @@ def test_a_typical_request_is_priced_from_the_list() -> None:
     assert found.cost.central == pytest.approx((512 * 2.5 + 256 * 10) / 1e6)
 
 
-def test_a_price_names_its_list_and_its_day() -> None:
-    (told,) = saas.offer("openai/gpt-4o", 512, 256, DAY).cost.inputs
+@pytest.mark.parametrize("day", [DAY, datetime.date(2020, 1, 1), datetime.date(2030, 1, 1)])
+def test_a_price_names_its_list_and_the_day_of_the_list(day: datetime.date) -> None:
+    found = saas.offer("openai/gpt-4o", 512, 256, day)
+    (told,) = found.cost.inputs
 
     assert "openai.com" in told.source
-    assert told.as_of == "2026-11-01"
+    assert told.as_of not in ("2020-01-01", "2030-01-01")
+    assert datetime.date.fromisoformat(told.as_of).year >= 2026
+    assert f"on {day} is not known" in found.note
+    assert told.as_of in found.note
+
+
+@pytest.mark.parametrize(
+    ("day", "usd", "since"),
+    [
+        (datetime.date(2025, 6, 10), (512 * 2 + 256 * 8) / 1e6, "2025-06-10"),
+        (datetime.date(2026, 1, 1), (512 * 2 + 256 * 8) / 1e6, "2025-06-10"),
+    ],
+)
+def test_a_price_that_the_list_dates_is_that_of_the_day(
+    day: datetime.date, usd: float, since: str
+) -> None:
+    found = saas.offer("openai/o3", 512, 256, day)
+
+    assert found.cost.central == pytest.approx(usd)
+    assert found.cost.inputs[0].as_of == since
+    assert not found.note
+
+
+def test_a_day_before_all_dated_prices_is_told_until_when_the_price_held() -> None:
+    found = saas.offer("openai/o3", 512, 256, datetime.date(2025, 6, 9))
+
+    assert found.cost.central == pytest.approx((512 * 10 + 256 * 40) / 1e6)
+    assert "held until 2025-06-10" in found.note
 
 
 def test_cached_tokens_cost_less() -> None:

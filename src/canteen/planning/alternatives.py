@@ -69,7 +69,10 @@ def offer(made: Plan) -> Offer | None:
     request = made.request
     if request.saas is None:
         return None
-    return saas.offer(request.saas, request.prompt_tokens, request.completion_tokens, made.day)
+    found = saas.offer(request.saas, request.prompt_tokens, request.completion_tokens, made.day)
+    if found.note:
+        made.notes.append(found.note)
+    return found
 
 
 def break_even(made: Plan, steps: Reading, runs: Host, there: Offer | None) -> BreakEven | None:

@@ -18,6 +18,8 @@ def plan(request: PlanRequest, subject: Subject, here: Here, today: datetime.dat
     """Plan. Raises InvalidRequest for what cannot be planned, with what to do."""
     day = request.day(today)
     notes = [subject.spec.assumed] if subject.spec.assumed else []
+    if day > today:
+        notes.append(f"no price after {today} is known; those of today are taken for {day}")
     place = _place(request, here, day, notes)
     made = Plan(
         request,

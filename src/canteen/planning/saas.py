@@ -5,19 +5,26 @@ Prices come from genai-prices' list, which is part of that package: nothing is f
 
 import datetime
 import difflib
+import re
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 from canteen.core.errors import InvalidRequest
 from canteen.core.units import Input, Quantity, sourced
 
+_CHECKED = re.compile(r"(?:verified|checked)[^.]{0,20}?(20\d\d-\d\d-\d\d)")
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A model for rent by the token; `cost` is of one request, in USD."""
+    """A model for rent by the token; `cost` is of one request, in USD. `note` says which day it is
+    of, where it is not known that it held on the day that was asked for."""
 
     provider: str
     model: str
     cost: Quantity
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +40,9 @@ def offer(name: str, prompt: int, completion: int, on: datetime.date, cached: in
     """One request of these lengths to `provider/model` or `model`, at noon UTC of a day.
 
     A typical request is priced as a whole, since long prompts, cached ones and hours of the day
-    may have prices of their own. Raises InvalidRequest for a name that the list has not, and for
-    one that it has without a price.
+    may have prices of their own. The list dates few prices; another is of the day that the list
+    was checked, whatever day is asked for. Raises InvalidRequest for a name that the list has not,
+    and for one that it has without a price.
     """
     import genai_prices
 
@@ -51,19 +59,21 @@ def offer(name: str, prompt: int, completion: int, on: datetime.date, cached: in
         raise _unknown(name, provider, model) from None
     if not found.total_price:
         raise InvalidRequest(f"no price of '{name}' is known; name another model", param="saas")
-    usd = float(found.total_price)
+    usd, named = float(found.total_price), f"{found.provider.id}/{found.model.id}"
+    since = _since(found.model.prices, on)
     told = Input(
-        name=f"{found.provider.id}/{found.model.id}, {prompt}+{completion} tokens",
+        name=f"{named}, {prompt}+{completion} tokens",
         value=usd,
         low=usd,
         high=usd,
         unit="USD",
         source=", ".join(found.provider.pricing_urls or ())
         + f" as in genai-prices {genai_prices.__version__}",
-        as_of=on.isoformat(),
-        method="price list; history only as far as the list keeps it",
+        as_of=since.isoformat() if since else _checked(),
+        method="price list",
     )
-    return Offer(found.provider.id, found.model.id, sourced(told, "D"))
+    note = "" if since else _undated(named, found.model.prices, on)
+    return Offer(found.provider.id, found.model.id, sourced(told, "D"), note)
 
 
 def break_even(own_request: Quantity, there: Offer) -> BreakEven:
@@ -73,6 +83,45 @@ def break_even(own_request: Quantity, there: Offer) -> BreakEven:
     """
     utilization = own_request.ratio(there.cost)
     return BreakEven(utilization, _verdict(utilization, f"{there.provider}/{there.model}"))
+
+
+def _since(prices: Any, on: datetime.date) -> datetime.date | None:
+    """The day from which the price of a day holds; None where the list does not tell it."""
+    return max((day for day in _starts(prices) if day <= on), default=None)
+
+
+def _undated(named: str, prices: Any, on: datetime.date) -> str:
+    """That it is not known whether a price held on a day, in words."""
+    if starts := _starts(prices):
+        return (
+            f"what {named} cost on {on} is not known, nor whether it was offered; the price is its "
+            f"first in the list, which held until {starts[0]}"
+        )
+    return (
+        f"what {named} cost on {on} is not known; the price is that of the list, last checked on "
+        f"{_checked()}"
+    )
+
+
+def _starts(prices: Any) -> list[datetime.date]:
+    """The days from which prices of a model hold, those that have one."""
+    told = prices if isinstance(prices, list) else []
+    starts = (getattr(one.constraint, "start_date", None) for one in told)
+    return sorted(day for day in starts if day is not None)
+
+
+@cache
+def _checked() -> str:
+    """The last day on which somebody checked a price of the list, by its own comments."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    comments = (
+        comment
+        for provider in get_snapshot().providers
+        for comment in (provider.price_comments, *(one.price_comments for one in provider.models))
+    )
+    days = (day for told in comments for day in _CHECKED.findall(told or ""))
+    return max(days, default="a day that it does not tell")
 
 
 def _verdict(utilization: Quantity, there: str) -> str:
