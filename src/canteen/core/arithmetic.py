@@ -2,6 +2,14 @@
 
 from collections.abc import Collection
 
+# Scores are to be the same whoever is scored beside them, so every token is computed by itself
+# and exactly: in bfloat16 a logarithm moves by a tenth with the shape of its batch.
+SCORING = {
+    "INFERENCE_PRECISION_HINT": "f32",
+    "KV_CACHE_PRECISION": "f32",
+    "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
+}
+
 
 def served_arithmetic(capabilities: Collection[str]) -> dict[str, str]:
     """Properties for a processor of these `OPTIMIZATION_CAPABILITIES`.

@@ -25,7 +25,7 @@ from canteen.core.generation import (
     Tool,
     Usage,
 )
-from canteen.engines import sampling_limits
+from canteen.engines import sampling_limits, scoring_limits
 
 CONTEXT_LENGTH = 8192
 DIMENSIONS = 64
@@ -82,7 +82,7 @@ class EchoEngine:
     def add(self, request: GenerationRequest | ScoreRequest) -> None:
         """Take a request; raises ContextTooLong and InvalidRequest."""
         if isinstance(request, ScoreRequest):
-            self._scoring[request.id] = request
+            self._take(request)
             return
         if request.top_logprobs:
             raise InvalidRequest(
@@ -100,6 +100,13 @@ class EchoEngine:
             _Sequence(request, index, pieces, len(words), truncated, finish_reason, now)
             for index in range(request.n)
         ]
+
+    def _take(self, request: ScoreRequest) -> None:
+        scoring_limits.check(request)
+        most = max(len(_words(prompt.messages[-1].content)) for prompt in request.prompts)
+        if most >= self.context_length:
+            raise ContextTooLong(most, self.context_length)
+        self._scoring[request.id] = request
 
     def cancel(self, request_id: str) -> None:
         """Forget a request."""

@@ -9,11 +9,12 @@ from typing import Any
 from canteen.core.arithmetic import served_arithmetic
 from canteen.core.engine import Capabilities, Delta, EngineStats, Work
 from canteen.core.errors import EngineError, InvalidRequest
-from canteen.core.generation import Chunk, FinishReason, GenerationRequest, Usage
+from canteen.core.generation import Chunk, FinishReason, GenerationRequest, ScoreRequest, Usage
 from canteen.engines import sampling_limits
 from canteen.engines.openvino_config import NUM_SEEDS, generation_config, guess_ahead
 from canteen.engines.openvino_grammar import GrammarTrial
 from canteen.engines.openvino_prompts import Prompts
+from canteen.engines.openvino_scoring import Scoring
 from canteen.engines.prefixes import PrefixMirror
 from canteen.engines.schedule import Progress, work_of_step
 from canteen.engines.writing import Writing
@@ -93,6 +94,7 @@ class OpenVinoEngine:
         tokenizer = self._pipeline.get_tokenizer()
         self._prompts = Prompts(tokenizer, folder)
         self._grammars = GrammarTrial(tokenizer, len(self._prompts.vocabulary))
+        self._scoring = Scoring(folder, self._prompts, max_batched_tokens, num_threads)
         self._running: dict[str, _Running] = {}
         self._work: Sequence[Work] = ()
         self._num_added = 0
@@ -104,6 +106,7 @@ class OpenVinoEngine:
             context_length=min(self._prompts.context_length, (num_blocks - 1) * BLOCK_SIZE),
             max_num_seqs=max_num_seqs,
             grammar=True,
+            scores=True,
             tools_in_template=self._prompts.has_tools,
             chat_template=bool(self._prompts.template),
         )
@@ -113,8 +116,11 @@ class OpenVinoEngine:
         """What this engine can do with this model."""
         return self._capabilities
 
-    def add(self, request: GenerationRequest) -> None:
+    def add(self, request: GenerationRequest | ScoreRequest) -> None:
         """Take a request; raises ContextTooLong and InvalidRequest, and then nothing is kept."""
+        if isinstance(request, ScoreRequest):
+            self._scoring.add(request)
+            return
         self._check(request)
         limit = min(
             request.context_length or self._capabilities.context_length,
@@ -138,6 +144,7 @@ class OpenVinoEngine:
 
     def cancel(self, request_id: str) -> None:
         """Stop a request and free what it holds; an unknown one is ignored."""
+        self._scoring.cancel(request_id)
         running = self._running.pop(request_id, None)
         for sequence in running.sequences if running else ():
             if sequence.handle is not None and not sequence.is_ended:
@@ -146,10 +153,11 @@ class OpenVinoEngine:
 
     def has_work(self) -> bool:
         """Whether a step would do anything; one is needed to sweep up cancelled requests."""
-        return bool(self._running) or self._has_cancelled
+        return bool(self._running) or self._has_cancelled or self._scoring.has_work()
 
     def step(self) -> Sequence[Delta]:
         """Compute one batch step and tell what it gave."""
+        is_alone = not self._running and not self._has_cancelled
         self._has_cancelled = False
         before_s = time.monotonic()
         if self._pipeline.has_non_finished_requests():
@@ -161,7 +169,9 @@ class OpenVinoEngine:
             if running.started_s is None:
                 running.started_s = before_s
             deltas += self._progress(request_id, running, now_s)
-        self._work = work_of_step(stepped, self._max_batched_tokens)
+        deltas += self._scoring.step(may_wait=is_alone)
+        work = work_of_step(stepped, self._max_batched_tokens)
+        self._work = [*work, *self._scoring.work()]
         return deltas
 
     def work(self) -> Sequence[Work]:

@@ -40,7 +40,7 @@ class Prompts:
             self.eos_ids.union(about["control_token_ids"]),
             tokenizer.decode,
         )
-        self.vocabulary.check(self._encoded(SAMPLE))
+        self.vocabulary.check(self.encoded(SAMPLE))
 
     def fitted(self, request: GenerationRequest, context_length: int) -> tuple[list[int], int]:
         """A request's token ids, and how many were cut off the beginning.
@@ -76,7 +76,7 @@ class Prompts:
         return list(tokens)
 
     def _of_text(self, text: str, context_length: int, truncate: bool) -> list[int]:
-        tokens = self._encoded(self._bounded(text, context_length, truncate))
+        tokens = self.encoded(self._bounded(text, context_length, truncate))
         if self._adds_bos and tokens[:1] != [self._bos_id]:
             return [self._bos_id, *tokens]
         return tokens
@@ -86,7 +86,7 @@ class Prompts:
     ) -> list[int]:
         # The template brings its own special tokens.
         text = self._templated(request, messages)
-        return self._encoded(self._bounded(text, context_length, request.truncate))
+        return self.encoded(self._bounded(text, context_length, request.truncate))
 
     def _bounded(self, text: str, context_length: int, truncate: bool) -> str:
         """The text, or its newest part where it is so long that even tokenizing it would stall
@@ -99,7 +99,8 @@ class Prompts:
         least = len(text) // self.vocabulary.longest
         raise ContextTooLong(least, context_length, is_at_least=True)
 
-    def _encoded(self, text: str) -> list[int]:
+    def encoded(self, text: str) -> list[int]:
+        """The token ids of a text by itself; raises InvalidRequest."""
         try:
             text.encode()
         except UnicodeEncodeError as exc:

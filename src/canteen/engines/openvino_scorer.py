@@ -1,0 +1,193 @@
+"""Scores through OpenVINO: prompts read in batches, and what they begin with alike read once."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from canteen.core.batching import by_length
+from canteen.core.engine import Work
+from canteen.core.generation import Scores, Usage
+from canteen.engines.beginnings import Beginnings, Tokens, shared_length
+from canteen.engines.openvino_forward import Forward, State
+
+# So many prompts that wait are looked at for what they share.
+WINDOW = 64
+# A continuation of several tokens is a row with the keys and values of all its prompt: so many
+# tokens may stand in all rows at a time.
+MOST_ROW_TOKENS = 2048
+
+
+@dataclass(slots=True)
+class _Prompt:
+    """A prompt under way, of which `num_read` tokens were not found but read."""
+
+    request_id: str
+    index: int
+    tokens: Tokens
+    continuations: Sequence[Sequence[int]]
+    num_read: int = 0
+
+
+@dataclass(slots=True)
+class _Request:
+    """A request under way; its start in seconds of the monotonic clock."""
+
+    logprobs: list[tuple[float, ...]]
+    num_left: int
+    usage: Usage = field(default_factory=Usage)
+    started_s: float = 0.0
+
+
+class OpenVinoScorer:
+    """Requests for scores, worked on a step at a time; a step reads `max_batched_tokens` of
+    prompts at most, and what continues them."""
+
+    def __init__(self, forward: Forward, max_batched_tokens: int) -> None:
+        self._forward = forward
+        self._max_batched_tokens = max_batched_tokens
+        self._waiting: list[_Prompt] = []
+        self._requests: dict[str, _Request] = {}
+        self._beginnings: Beginnings[State] = Beginnings()
+        self._last: Tokens = ()
+        self._work: list[Work] = []
+
+    def add(
+        self, request_id: str, prompts: Sequence[tuple[Tokens, Sequence[Sequence[int]]]]
+    ) -> None:
+        """Take a request: prompts, each with its continuations; nothing is empty."""
+        self._requests[request_id] = _Request([()] * len(prompts), len(prompts))
+        self._waiting += [
+            _Prompt(request_id, index, tokens, continuations)
+            for index, (tokens, continuations) in enumerate(prompts)
+        ]
+
+    def cancel(self, request_id: str) -> None:
+        """Forget a request."""
+        if self._requests.pop(request_id, None) is not None:
+            self._waiting = [one for one in self._waiting if one.request_id != request_id]
+
+    def has_work(self) -> bool:
+        """Whether a step would do anything."""
+        return bool(self._waiting)
+
+    def work(self) -> Sequence[Work]:
+        """What the last step read, a row a prompt."""
+        return self._work
+
+    def step(self) -> Iterator[tuple[str, Scores]]:
+        """Read some, and give the scores of the requests that have all of theirs."""
+        self._work = []
+        if not self._waiting:
+            return
+        began_s = time.monotonic()
+        head = self._waiting[0]
+        num_known, state = self._beginnings.find(head.tokens)
+        until = self._keep_until(head, num_known)
+        batch = [head] if until > num_known else self._batch(head, num_known)
+        for one in batch:
+            request = self._requests[one.request_id]
+            request.started_s = request.started_s or began_s
+        if until > num_known:
+            self._read_beginning(head, num_known, until, state)
+            return
+        self._read(batch, num_known, state)
+        self._last = head.tokens
+        self._beginnings.shorten()
+        yield from self._ended(batch)
+
+    def _keep_until(self, head: _Prompt, num_known: int) -> int:
+        """How many tokens of the beginning are to be read by themselves and kept: what others
+        share, or have shared, and what is too much for one step."""
+        others = [one.tokens for one in self._waiting[1:WINDOW]]
+        shared = shared_length(head.tokens, [*others, self._last], num_known)
+        rest = len(head.tokens) - self._max_batched_tokens
+        until = max(shared, num_known, rest)
+        return min(until, num_known + self._max_batched_tokens)
+
+    def _read_beginning(
+        self, head: _Prompt, num_known: int, until: int, state: State | None
+    ) -> None:
+        self._forward.start(state)
+        self._forward.read([head.tokens[num_known:until]], [0], [(0, 0, 0)])
+        self._beginnings.keep(head.tokens[:until], self._forward.state())
+        self._note(head, until - num_known, num_known)
+
+    def _batch(self, head: _Prompt, num_known: int) -> list[_Prompt]:
+        """The head, and those that wait with the same beginning and fit beside it."""
+        most = self._max_batched_tokens
+        alike = [
+            one
+            for one in self._waiting[:WINDOW]
+            if num_known < len(one.tokens) <= num_known + most
+            and one.tokens[:num_known] == head.tokens[:num_known]
+        ]
+        lengths = [len(one.tokens) - num_known for one in alike]
+        batches = [[alike[index] for index in batch] for batch in by_length(lengths, most)]
+        return next(batch for batch in batches if any(one is head for one in batch))
+
+    def _read(self, batch: Sequence[_Prompt], num_known: int, state: State | None) -> None:
+        """Read the rest of the prompts, and then what may continue them."""
+        self._forward.start(state)
+        rests = [one.tokens[num_known:] for one in batch]
+        picks = [
+            (row, len(rest) - 1, text[0])
+            for row, (one, rest) in enumerate(zip(batch, rests, strict=True))
+            for text in one.continuations
+        ]
+        first = iter(self._forward.read(rests, [0] * len(batch), picks))
+        scores = [[next(first) for _ in one.continuations] for one in batch]
+        self._read_continuations(batch, scores)
+        for one, score in zip(batch, scores, strict=True):
+            self._requests[one.request_id].logprobs[one.index] = tuple(score)
+            more = sum(len(text) - 1 for text in one.continuations)
+            self._note(one, len(one.tokens) - num_known, num_known, more)
+
+    def _read_continuations(self, batch: Sequence[_Prompt], scores: list[list[float]]) -> None:
+        """Add to each score what the tokens after the first have."""
+        rows = [
+            (parent, index, text)
+            for parent, one in enumerate(batch)
+            for index, text in enumerate(one.continuations)
+            if len(text) > 1
+        ]
+        if not rows:
+            return
+        longest = max(len(one.tokens) for one in batch) + max(len(text) for *_, text in rows)
+        size = max(1, MOST_ROW_TOKENS // longest)
+        state = self._forward.state() if len(rows) > size else None
+        for start in range(0, len(rows), size):
+            if start:
+                self._forward.start(state)
+            some = rows[start : start + size]
+            for (parent, index, _), more in zip(some, self._continued(some), strict=True):
+                scores[parent][index] += more
+
+    def _continued(self, rows: Sequence[tuple[int, int, Sequence[int]]]) -> Iterator[float]:
+        picks = [
+            (row, place, token)
+            for row, (*_, text) in enumerate(rows)
+            for place, token in enumerate(text[1:])
+        ]
+        parents = [parent for parent, *_ in rows]
+        found = iter(self._forward.read([text[:-1] for *_, text in rows], parents, picks))
+        return (sum(next(found) for _ in text[1:]) for *_, text in rows)
+
+    def _note(self, one: _Prompt, num_read: int, num_known: int, more: int = 0) -> None:
+        one.num_read += num_read
+        self._work.append(Work(one.request_id, num_read + more, 0, num_known))
+
+    def _ended(self, batch: Sequence[_Prompt]) -> Iterator[tuple[str, Scores]]:
+        """Scores of the requests of which this was the last part."""
+        done = {id(one) for one in batch}
+        self._waiting = [one for one in self._waiting if id(one) not in done]
+        for one in batch:
+            request = self._requests[one.request_id]
+            num_tokens = len(one.tokens)
+            cached = num_tokens - one.num_read
+            request.usage += Usage(prompt_tokens=num_tokens, cached_tokens=cached)
+            request.num_left -= 1
+            if not request.num_left:
+                del self._requests[one.request_id]
+                took_s = time.monotonic() - request.started_s
+                usage = replace(request.usage, prefill_s=took_s)
+                yield one.request_id, Scores(tuple(request.logprobs), usage)

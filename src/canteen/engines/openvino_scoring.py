@@ -1,0 +1,96 @@
+"""Scores beside an engine's generations: a second form of its model, made when first asked."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
+
+from canteen.core.arithmetic import SCORING
+from canteen.core.engine import Delta, Work
+from canteen.core.errors import CanteenError, EngineError, InvalidRequest
+from canteen.core.generation import GenerationRequest, ScorePrompt, ScoreRequest
+from canteen.engines import scoring_limits
+from canteen.engines.openvino_prompts import Prompts
+from canteen.engines.openvino_scorer import OpenVinoScorer
+
+# How long a step waits for the model where it has nothing else to do.
+WAIT_S = 0.05
+
+Read = tuple[tuple[int, ...], Sequence[Sequence[int]]]
+
+
+class Scoring:
+    """Takes requests at once; they wait while the model is made, which takes seconds and a second
+    copy of its weights, in a thread of its own, so that generations go on."""
+
+    def __init__(
+        self, folder: Path, prompts: Prompts, max_batched_tokens: int, num_threads: int
+    ) -> None:
+        self._folder = folder
+        self._prompts = prompts
+        self._max_batched_tokens = max_batched_tokens
+        self._num_threads = num_threads
+        self._making: Future[OpenVinoScorer] | None = None
+        self._early: dict[str, list[Read]] = {}
+        self._scorer: OpenVinoScorer | None = None
+
+    def add(self, request: ScoreRequest) -> None:
+        """Take a request; raises ContextTooLong and InvalidRequest."""
+        scoring_limits.check(request)
+        self._early[request.id] = [self._tokens(request, prompt) for prompt in request.prompts]
+        if self._making is None:
+            maker = ThreadPoolExecutor(1, "scorer")
+            self._making = maker.submit(self._make)
+            maker.shutdown(wait=False)
+
+    def cancel(self, request_id: str) -> None:
+        """Forget a request."""
+        self._early.pop(request_id, None)
+        if self._scorer is not None:
+            self._scorer.cancel(request_id)
+
+    def has_work(self) -> bool:
+        """Whether a step would do anything, were it to wait for the model."""
+        return bool(self._early) or (self._scorer is not None and self._scorer.has_work())
+
+    def work(self) -> Sequence[Work]:
+        """What the last step read."""
+        return self._scorer.work() if self._scorer is not None else ()
+
+    def step(self, *, may_wait: bool) -> Iterator[Delta]:
+        """Score some; where that is all there is to do, wait a little for the model."""
+        if self._early and self._making is not None:
+            wait([self._making], WAIT_S if may_wait else 0)
+            if self._making.done():
+                yield from self._pass_on(self._making)
+        if self._scorer is not None:
+            for request_id, scores in self._scorer.step():
+                yield Delta(request_id, scores=scores)
+
+    def _pass_on(self, making: "Future[OpenVinoScorer]") -> Iterator[Delta]:
+        early, self._early = self._early, {}
+        try:
+            self._scorer = making.result()
+        except Exception as exc:  # noqa: BLE001 - told to each that waits; the next ones try again
+            self._making = None
+            error = exc if isinstance(exc, CanteenError) else EngineError("no scorer can be made")
+            yield from (Delta(request_id, error=error) for request_id in early)
+            return
+        for request_id, prompts in early.items():
+            self._scorer.add(request_id, prompts)
+
+    def _make(self) -> OpenVinoScorer:
+        from canteen.engines.openvino_forward import Forward
+
+        properties = dict(SCORING)
+        if self._num_threads:
+            properties["INFERENCE_NUM_THREADS"] = str(self._num_threads)
+        return OpenVinoScorer(Forward(self._folder, properties), self._max_batched_tokens)
+
+    def _tokens(self, request: ScoreRequest, prompt: ScorePrompt) -> Read:
+        continuations = [self._prompts.encoded(text) for text in prompt.continuations]
+        room = self._prompts.context_length - max(map(len, continuations))
+        if room < 1:
+            raise InvalidRequest("a label is longer than the model's context", param="labels")
+        asked = GenerationRequest(request.id, request.model, messages=prompt.messages)
+        tokens, _ = self._prompts.fitted(asked, room + 1)
+        return tuple(tokens), continuations
