@@ -286,9 +286,9 @@ def build(settings: Settings) -> Services:
 def _accounting(settings: Settings, host: Device) -> Accounting:
     place = places.site(settings.region, settings.provider)
     meter = _meter(settings, host)
-    slopes = rates(meter.joule, place, _price(settings, host))
+    price = _price(settings, host)
     url = settings.database or f"sqlite:///{settings.home / 'canteen.db'}"
-    return Accounting(meter, slopes, url)
+    return Accounting(meter, lambda joule: rates(joule, place, price), url)
 
 
 def _meter(settings: Settings, host: Device) -> Meter:

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from canteen.cli.footprint import sparkline
 from canteen.cli.main import main
 from canteen.metering.ledger import Ledger
-from tests.metering.books import RATES, Books
+from tests.metering.books import TERMS, Books
 
 
 @pytest.fixture
@@ -19,9 +19,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     books = Books()
     books.now_s = time.time()
     url = f"sqlite:///{tmp_path / 'canteen.db'}"
-    ledger = Ledger(url, RATES, "modelled", books.accounts, books.clock)
+    ledger = Ledger(url, "it", books.accounts, books.clock)
     ledger.start()
-    ledger.add(books.receipt(1, caller_id="a-key"))
+    ledger.add(books.receipt(1, caller_id="a-key", conversation_id="talk"), TERMS)
     ledger.close()
     monkeypatch.setenv("CANTEEN_HOME", str(tmp_path))
     return tmp_path
@@ -70,9 +70,9 @@ def test_a_home_without_a_ledger_has_eaten_nothing_and_stays_as_it_is(
 def test_a_ledger_can_be_read_while_a_service_writes_it(home: Path) -> None:
     books = Books()
     books.now_s = time.time()
-    ledger = Ledger(f"sqlite:///{home / 'canteen.db'}", RATES, "m", books.accounts, books.clock)
+    ledger = Ledger(f"sqlite:///{home / 'canteen.db'}", "it", books.accounts, books.clock)
     ledger.start()
-    ledger.add(books.receipt(2))
+    ledger.add(books.receipt(2), TERMS)
     ledger.flush()
 
     answer = CliRunner().invoke(main, ["footprint", "--json"])

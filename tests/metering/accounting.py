@@ -1,7 +1,7 @@
 """A node whose clock, meter and processor a test turns by hand."""
 
-from canteen.core.footprint import Charge
-from canteen.core.units import exact
+from canteen.core.footprint import Charge, Counted
+from canteen.core.units import Grade, exact
 from canteen.metering.attribution import StepCost
 from canteen.metering.meter import Reading
 from canteen.metering.node import Accounts, Node
@@ -12,6 +12,8 @@ class CountingMeter:
 
     name = "counting"
     source = "a test"
+    boundary: Counted = "it"
+    grade: Grade = "A"
     joule = exact(1, "J")
 
     def __init__(self) -> None:

@@ -6,6 +6,7 @@ from canteen.core.units import Boundary, Quantity, exact
 from canteen.factors.places import Site
 from canteen.metering.node import ACCOUNTS, Accounts
 from canteen.metering.rates import Price, Rates, rates
+from canteen.metering.terms import Terms
 
 JOULE = Quantity(1, 0.9, 1.1, "J", "B", Boundary(energy="it", time="active"))
 PLACE = Site(
@@ -16,6 +17,8 @@ PLACE = Site(
     exact(400, "g/kWh"),
 )
 RATES: Rates = rates(JOULE, PLACE, Price(instance=exact(3.6, "USD/h")))
+TERMS = Terms(RATES, "modelled", "it", "B")
+COUNTED = Terms(RATES, "RAPL counters: package-0", "cpu", "A")
 
 
 class Books:

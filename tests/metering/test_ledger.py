@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +21,7 @@ from canteen.core.footprint import Charge
 from canteen.metering import sums
 from canteen.metering.ledger import Ledger
 from canteen.metering.store import NewerDatabase, connect
-from tests.metering.books import RATES, Books
+from tests.metering.books import COUNTED, TERMS, Books
 
 DAY_S = 24 * 3600.0
 BIN = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
@@ -65,12 +66,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def opened(url: str, books: Books) -> Ledger:
-    ledger = Ledger(url, RATES, "modelled", books.accounts, books.clock)
+    ledger = Ledger(url, "it", books.accounts, books.clock)
     ledger.start()
     return ledger
 
 
-def asked(url: str, by: str) -> dict[str, object]:
+def asked(url: str, by: str) -> dict[str, Any]:
     return sums.sums(connect(url), by, sums.Span())
 
 
@@ -78,7 +79,7 @@ def test_what_is_kept_at_the_end_is_there_at_the_next_start(url: str) -> None:
     books = Books()
     ledger = opened(url, books)
     receipt = books.receipt(1, conversation_id="talk")
-    ledger.add(receipt)
+    ledger.add(receipt, TERMS)
     ledger.close()
 
     kept = sums.receipt(connect(url), receipt.id)
@@ -92,7 +93,7 @@ def test_what_is_kept_at_the_end_is_there_at_the_next_start(url: str) -> None:
 def test_what_a_killed_run_measured_without_a_receipt_is_unattributed(url: str) -> None:
     books = Books()
     killed = opened(url, books)
-    killed.add(books.receipt(1, 5, 5))
+    killed.add(books.receipt(1, 5, 5), TERMS)
     books.energy_uj["requests"] += 90
     killed.tick()
     killed.flush()
@@ -110,14 +111,14 @@ def test_what_a_killed_run_measured_without_a_receipt_is_unattributed(url: str) 
 def test_a_gateway_held_for_dead_goes_on_and_keeps_its_sums(url: str) -> None:
     books = Books()
     slow = opened(url, books)
-    slow.add(books.receipt(1, 5, 5))
+    slow.add(books.receipt(1, 5, 5), TERMS)
     books.energy_uj["requests"] += 90
     slow.tick()
     slow.flush()
     other = opened(url, Books())
     # What was under way when the other ended the run comes to its end.
-    slow.add(books.receipt(2, 0, 20))
-    slow.add(replace(books.receipt(3, 0, 0), charge=Charge(0, 90)))
+    slow.add(books.receipt(2, 0, 20), TERMS)
+    slow.add(replace(books.receipt(3, 0, 0), charge=Charge(0, 90)), TERMS)
     slow.close()
     other.close()
 
@@ -134,8 +135,8 @@ def test_a_receipt_that_is_added_again_counts_once(url: str) -> None:
     killed = opened(url, books)
     receipt = books.receipt(1, 5, 5)
     for _ in range(2):
-        killed.add(receipt)
-        killed.add(receipt)
+        killed.add(receipt, TERMS)
+        killed.add(receipt, TERMS)
         killed.flush()
     books.energy_uj["requests"] += 90
     killed.tick()
@@ -153,10 +154,16 @@ def test_a_database_of_an_earlier_release_keeps_its_receipts(url: str) -> None:
     books = Books()
     ledger = opened(url, books)
     receipt = books.receipt(1)
-    ledger.add(receipt)
+    ledger.add(receipt, TERMS)
     ledger.close()
     with connect(url).begin() as connection:
         connection.execute("ALTER TABLE runs DROP COLUMN receipted_uj")
+        connection.execute("ALTER TABLE runs DROP COLUMN boundary")
+        connection.execute("ALTER TABLE receipts DROP COLUMN prompt_version")
+        connection.execute("ALTER TABLE receipts DROP COLUMN run_id")
+        connection.execute("ALTER TABLE rates DROP COLUMN boundary")
+        connection.execute("ALTER TABLE rates DROP COLUMN grade")
+        connection.execute("UPDATE rates SET meter = 'RAPL counters: package-0'")
         connection.execute("UPDATE schema_version SET version = 1")
 
     opened(url, Books()).close()
@@ -164,6 +171,9 @@ def test_a_database_of_an_earlier_release_keeps_its_receipts(url: str) -> None:
     kept = sums.receipt(connect(url), receipt.id)
     assert kept is not None
     assert kept.charge == receipt.charge
+    assert (kept.boundary, kept.grade) == ("cpu", "A")
+    assert kept.hour_idle_share_uj is None
+    assert asked(url, "account")["boundary"] == "unknown"
 
 
 def test_a_locked_database_loses_nothing(tmp_path: Path) -> None:
@@ -172,7 +182,7 @@ def test_a_locked_database_loses_nothing(tmp_path: Path) -> None:
     ledger = opened(f"sqlite:///{path}", books)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        ledger.add(books.receipt(1, 5, 5))
+        ledger.add(books.receipt(1, 5, 5), TERMS)
         ledger.flush()
         assert "locked" in ledger.trouble
     ledger.flush()
@@ -187,7 +197,7 @@ def test_receipts_beyond_what_can_be_kept_are_unattributed(tmp_path: Path) -> No
     books = Books()
     ledger = opened(f"sqlite:///{path}", books)
     for number in range(20_003):
-        ledger.add(books.receipt(number, 1, 1))
+        ledger.add(books.receipt(number, 1, 1), TERMS)
     ledger.flush()
     path.parent.mkdir()
     ledger.close()
@@ -211,10 +221,10 @@ def test_adjacent_days_count_each_hour_of_the_accounts_once(url: str) -> None:
     books = Books()
     books.now_s = DAY_S - 5.0
     ledger = opened(url, books)
-    ledger.add(books.receipt(1, 0, 7))
+    ledger.add(books.receipt(1, 0, 7), TERMS)
     ledger.flush()
     books.now_s = DAY_S + 5.0
-    ledger.add(books.receipt(2, 0, 20))
+    ledger.add(books.receipt(2, 0, 20), TERMS)
     ledger.close()
 
     before = sums.sums(connect(url), "account", sums.Span(0.0, DAY_S))
@@ -230,7 +240,7 @@ def test_an_hour_that_a_span_touches_is_counted_whole(url: str) -> None:
     books = Books()
     books.now_s = DAY_S + 1800.0
     ledger = opened(url, books)
-    ledger.add(books.receipt(1, 0, 7))
+    ledger.add(books.receipt(1, 0, 7), TERMS)
     ledger.close()
 
     told = sums.sums(connect(url), "account", sums.Span(DAY_S + 10, DAY_S + 20))
@@ -241,14 +251,64 @@ def test_an_hour_that_a_span_touches_is_counted_whole(url: str) -> None:
 def test_receipts_without_a_conversation_are_no_group(url: str) -> None:
     books = Books()
     ledger = opened(url, books)
-    ledger.add(books.receipt(1))
-    ledger.add(books.receipt(2, conversation_id="talk"))
+    ledger.add(books.receipt(1), TERMS)
+    ledger.add(books.receipt(2, conversation_id="talk"), TERMS)
     ledger.close()
 
     groups = asked(url, "conversation")["sums"]
 
     assert isinstance(groups, list)
     assert [(one["conversation"], one["requests"]) for one in groups] == [("talk", 1)]
+
+
+def test_idle_energy_of_an_hour_is_shared_by_energy_in_whatever_order_they_ended(url: str) -> None:
+    books = Books()
+    ledger = opened(url, books)
+    books.energy_uj["idle"] = 900
+    made = [books.receipt(number, 0, energy_uj) for number, energy_uj in enumerate((30, 10, 20))]
+    for receipt in made:
+        ledger.add(receipt, TERMS)
+    ledger.close()
+    other = opened(url, Books())
+    other.close()
+
+    kept = [sums.receipt(connect(url), receipt.id) for receipt in made]
+
+    assert [one and one.hour_idle_share_uj for one in kept] == [450, 150, 300]
+
+
+def test_a_counter_that_died_is_told_by_each_receipt_as_it_was(url: str) -> None:
+    books = Books()
+    ledger = Ledger(url, "cpu", books.accounts, books.clock)
+    ledger.start()
+    estimated = replace(COUNTED, source="modelled", grade="C")
+    for number, terms in enumerate((COUNTED, estimated)):
+        ledger.add(books.receipt(number), terms)
+    ledger.close()
+
+    kept = [sums.receipt(connect(url), books.receipt(number).id) for number in (0, 1)]
+
+    assert [(one.boundary, one.grade) for one in kept if one] == [("cpu", "A"), ("cpu", "C")]
+    assert [one.provenance[0] for one in kept if one] == [
+        "energy: RAPL counters: package-0",
+        "energy: modelled",
+    ]
+    assert asked(url, "account")["boundary"] == "cpu"
+    (group,) = asked(url, "model")["sums"]
+    assert group["meter"] == {"boundary": "cpu", "grade": "C"}
+
+
+def test_counts_of_several_kinds_are_said_to_be_mixed(url: str) -> None:
+    for number, terms in enumerate((COUNTED, TERMS)):
+        books = Books()
+        ledger = Ledger(url, terms.boundary, books.accounts, books.clock)
+        ledger.start()
+        ledger.add(books.receipt(number), terms)
+        ledger.close()
+
+    assert asked(url, "account")["boundary"] == "mixed"
+    (group,) = asked(url, "model")["sums"]
+    assert group["meter"] == {"boundary": "mixed", "grade": "B"}
 
 
 def test_an_unknown_grouping_names_the_nearest() -> None:
@@ -259,7 +319,7 @@ def test_an_unknown_grouping_names_the_nearest() -> None:
 def test_where_nothing_can_be_written_the_service_goes_on_and_says_so(tmp_path: Path) -> None:
     books = Books()
     ledger = opened(f"sqlite:///{tmp_path / 'missing' / 'canteen.db'}", books)
-    ledger.add(books.receipt(1))
+    ledger.add(books.receipt(1), TERMS)
     ledger.flush()
 
     assert "unable to open" in ledger.trouble
@@ -288,7 +348,7 @@ def test_all_sums_agree_with_each_other_and_with_the_accounts(
         ledger = opened(url, books)
         for number, (model, key, decode_uj, hours) in enumerate(made):
             books.now_s += 3600 * hours
-            ledger.add(books.receipt(number, 7, decode_uj, model=model, caller_id=key))
+            ledger.add(books.receipt(number, 7, decode_uj, model=model, caller_id=key), TERMS)
         ledger.close()
         groupings = [asked(url, by)["sums"] for by in ("model", "key", "hour", "day")]
         booked = asked(url, "account")

@@ -40,12 +40,15 @@ class Times(Shown):
 
 class Microjoules(Shown):
     """This request's part of what the node's meter counted, in integers that add up to it.
-    `idle_share` is no part of them and only informs."""
+    `idle_share` is no part of them and only informs. `boundary` is what the meter counts (`cpu`
+    packages and their memory, a `platform`, `gpu` boards, or `it`, a server at its plug) and
+    `grade` how: A by a counter, B or C by a model, D as declared."""
 
     prefill: int
     decode: int
     idle_share: int
-    boundary: str
+    boundary: Literal["cpu", "platform", "gpu", "it"]
+    grade: Literal["A", "B", "C", "D"]
 
 
 class Water(Shown):

@@ -105,7 +105,7 @@ def _show(summed: dict[str, Any]) -> None:
 def _rows(summed: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     by = summed["by"]
     if by == "account":
-        return ["account", "uj"], [[key, str(uj)] for key, uj in summed.items() if key != "by"]
+        return ["account", "uj"], [[key, str(uj)] for key, uj in summed.items() if key in _ACCOUNTS]
     if by == "phase":
         rows = [[one["phase"], str(one["energy_uj"])] for one in summed["sums"]]
         return ["phase", "energy_uj"], rows

@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from canteen.core.generation import Usage
-from canteen.core.units import Quantity
+from canteen.core.units import Grade, Quantity
 
 Phase = Literal["inference", "train", "load"]
+# What a meter's count is of: a processor's packages and their memory, a platform as its firmware
+# sees it, accelerator boards, or the whole server at its plug.
+Counted = Literal["cpu", "platform", "gpu", "it"]
 # The accounts of a node. They add up to its meter, to the microjoule.
 Account = Literal["requests", "train", "load", "idle", "unattributed"]
 
@@ -59,7 +62,9 @@ class Footprint:
 class Receipt:
     """What one response ate and drank; `ended_s` is seconds since 1970.
 
-    `idle_share_uj` only informs: a part of the hour's idle energy, which receipts share.
+    `boundary` and `grade` are of the charge: what its meter counts, and how well. The idle shares
+    only inform: `idle_share_uj` of what the hour had idled when it was told, `hour_idle_share_uj`
+    of the hour as the ledger has it, None where nobody asked the ledger.
     """
 
     id: str
@@ -75,7 +80,10 @@ class Receipt:
     operation: str = ""
     conversation_id: str = ""
     prompt_version: str = ""
+    boundary: Counted = "it"
+    grade: Grade = "C"
     idle_share_uj: int = 0
+    hour_idle_share_uj: int | None = None
     provenance: tuple[str, ...] = field(default=())
 
 

@@ -2,27 +2,43 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 from canteen.core.engine import Embedder, Engine
+from canteen.core.units import Quantity
 from canteen.metering.ledger import Ledger
 from canteen.metering.meter import Meter
 from canteen.metering.metered import Metered, MeteredEmbedder
 from canteen.metering.node import Node
 from canteen.metering.rates import Rates
+from canteen.metering.terms import Terms, terms
 from canteen.metering.till import Till
 
 TICK_S = 1.0
 
 
 class Accounting:
-    """What a service needs to charge for what it does."""
+    """What a service needs to charge for what it does. `rates` are those of a meter's joule."""
 
-    def __init__(self, meter: Meter, rates: Rates, database_url: str) -> None:
-        self.rates = rates
+    def __init__(self, meter: Meter, rates: Callable[[Quantity], Rates], database_url: str) -> None:
+        self._rates = rates
+        self._terms: dict[str, Terms] = {}
         self.node = Node(meter)
-        self.ledger = Ledger(database_url, rates, meter.source, self.node.accounts)
-        self.till = Till(rates, meter.source, accounts=self.node.accounts, book=self.ledger)
+        self.ledger = Ledger(database_url, meter.boundary, self.node.accounts)
+        self.till = Till(self.terms, accounts=self.node.accounts, book=self.ledger)
         self._ticking: asyncio.Task[None] | None = None
+
+    @property
+    def rates(self) -> Rates:
+        """What a joule that is counted now means."""
+        return self.terms().rates
+
+    def terms(self) -> Terms:
+        """What counts now: where a counter has died, a model goes on in its place."""
+        meter = self.node.meter
+        if meter.source not in self._terms:
+            self._terms[meter.source] = terms(meter, self._rates(meter.joule))
+        return self._terms[meter.source]
 
     def metered(self, engine: Engine) -> Engine:
         """The engine, its requests charged."""
@@ -53,6 +69,7 @@ class Accounting:
     def book(self) -> None:
         """Book what was counted until now."""
         self.node.tick()
+        self.till.look()
         self.ledger.tick()
 
     async def _tick(self) -> None:

@@ -18,7 +18,7 @@ class Consumption:
         def counter(name: str, meaning: str, *more: str) -> Counter:
             return Counter(f"llm_{name}", meaning, ("model", "phase", *more), registry=registry)
 
-        self._energy = counter("energy_joules", "Energy at the server's plug, of a node's meter")
+        self._energy = counter("energy_joules", "Energy as the node's meter counts it")
         self._water = counter("water_ml", "Water consumed, modelled", "scope", "provenance")
         self._carbon = counter("carbon_g", "Operational carbon dioxide equivalent, modelled")
         self._cost = counter("cost_usd", "What it cost")

@@ -9,15 +9,16 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import msgspec
 
-from canteen.core.footprint import Receipt
+from canteen.core.footprint import Counted, Receipt
 from canteen.metering import sums
 from canteen.metering.node import ACCOUNTS, Accounts
-from canteen.metering.rates import Rates
 from canteen.metering.store import Connection, NewerDatabase, Row, Trouble, connect, upsert
+from canteen.metering.terms import Terms
 
 logger = logging.getLogger(__name__)
 
@@ -36,16 +37,17 @@ _BOOKED = (*ACCOUNTS, "meter")
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """What is to be written: receipts, the accounts as they stood with them, and the energy of
-    the receipts that were not kept."""
+    """What is to be written: receipts and their terms, the accounts as they stood with them, and
+    the energy of the receipts that were not kept."""
 
-    receipts: list[Receipt]
+    receipts: list[tuple[Receipt, Terms]]
     accounts: Accounts
     lost_uj: int
 
 
 class Ledger:
-    """Till's book. `add` and `tick` cost microseconds; the writing is a thread's.
+    """Till's book, of a meter that counts `boundary`. `add` and `tick` cost microseconds; the
+    writing is a thread's.
 
     Where the database is full, locked or read-only, the service goes on: receipts wait, and those
     beyond what can be kept are accounted as unattributed. `trouble` says what is wrong.
@@ -54,16 +56,13 @@ class Ledger:
     def __init__(
         self,
         url: str,
-        rates: Rates,
-        meter: str,
+        boundary: Counted,
         accounts: Callable[[], Accounts],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.trouble = ""
         self._database = connect(url)
-        self._told = msgspec.json.encode(rates).decode()
-        self._meter = meter
-        self._rates_id = hashlib.sha256((meter + self._told).encode()).hexdigest()
+        self._boundary = boundary
         self._accounts = accounts
         self._clock = clock
         self._run_id = uuid.uuid4().hex
@@ -73,7 +72,7 @@ class Ledger:
         self._wake = threading.Event()
         self._is_closing = False
         self._is_begun = False
-        self._pending: list[Receipt] = []
+        self._pending: list[tuple[Receipt, Terms]] = []
         self._latest = accounts()
         # Energy of receipts that were not kept; what is booked in earlier hours and runs.
         self._lost_uj = 0
@@ -90,10 +89,10 @@ class Ledger:
         self._try_to_write()
         self._thread.start()
 
-    def add(self, receipt: Receipt) -> None:
+    def add(self, receipt: Receipt, terms: Terms) -> None:
         """Keep a receipt."""
         with self._lock:
-            self._pending.append(receipt)
+            self._pending.append((receipt, terms))
             self._latest = self._accounts()
             self._forget()
 
@@ -155,7 +154,7 @@ class Ledger:
     def _forget(self) -> None:
         """The oldest, of more receipts than can be kept."""
         over = max(0, len(self._pending) - _MOST_PENDING)
-        self._lost_uj += sum(receipt.charge.energy_uj for receipt in self._pending[:over])
+        self._lost_uj += sum(receipt.charge.energy_uj for receipt, _ in self._pending[:over])
         del self._pending[:over]
 
     def _take(self) -> _Batch | None:
@@ -184,7 +183,9 @@ class Ledger:
             booked = {name: energy_uj[name] - before[name] for name in _BOOKED}
             row = {"run_id": self._run_id, "hour": hour, **booked}
             upsert(connection, "accounts", ("run_id", "hour"), [row], _BOOKED)
-            rows = [_row(one, self._rates_id) for one in batch.receipts]
+            rates = {terms: _rates_row(terms) for _, terms in batch.receipts}
+            upsert(connection, "rates", ("id",), list(rates.values()))
+            rows = [_row(one, rates[terms]["id"], self._run_id) for one, terms in batch.receipts]
             # One that is there already counts once.
             new = upsert(connection, "receipts", ("id",), rows)
             receipted_uj = run["receipted_uj"] + sum(
@@ -222,6 +223,7 @@ class Ledger:
             "is_over": 0,
             "open_uj": 0,
             "receipted_uj": 0,
+            "boundary": self._boundary,
         }
         return upsert(connection, "runs", ("id",), [run], ("seen_s",))[0]
 
@@ -231,8 +233,6 @@ class Ledger:
             return
         self._database.migrate()
         with self._database.begin() as connection:
-            rates = {"id": self._rates_id, "rates": self._told, "meter": self._meter}
-            upsert(connection, "rates", ("id",), [rates])
             for run_id in _dead_runs(connection, self._clock()):
                 _end_run(connection, run_id)
         self._is_begun = True
@@ -245,11 +245,23 @@ class Ledger:
         self.trouble = reason
 
 
-def _row(receipt: Receipt, rates_id: str) -> dict[str, Any]:
+@cache
+def _rates_row(terms: Terms) -> dict[str, Any]:
+    told = {
+        "rates": msgspec.json.encode(terms.rates).decode(),
+        "meter": terms.source,
+        "boundary": terms.boundary,
+        "grade": terms.grade,
+    }
+    return {"id": hashlib.sha256("\n".join(told.values()).encode()).hexdigest(), **told}
+
+
+def _row(receipt: Receipt, rates_id: str, run_id: str) -> dict[str, Any]:
     usage, charge = receipt.usage, receipt.charge
     return {
         "id": receipt.id,
         "rates_id": rates_id,
+        "run_id": run_id,
         "ended_s": receipt.ended_s,
         "hour": int(receipt.ended_s // _HOUR_S),
         "model": receipt.model,

@@ -2,7 +2,8 @@
 
 from typing import NamedTuple, Protocol
 
-from canteen.core.units import Quantity
+from canteen.core.footprint import Counted
+from canteen.core.units import Grade, Quantity
 
 
 class Reading(NamedTuple):
@@ -16,8 +17,10 @@ class Reading(NamedTuple):
 class Meter(Protocol):
     """Counts the energy of this machine, or of the part that it can see.
 
-    `source` says in a few words where the count comes from. `joule` is what one counted joule
-    is at the server's plug, with uncertainty, grade and provenance.
+    `source` says in a few words where the count comes from, `boundary` what it is of, and `grade`
+    how good it is in itself: A where a counter is read. `joule` is what one counted joule is at
+    the server's plug, with uncertainty, grade and provenance. All may change while it counts but
+    the boundary, so that counts always add up.
     """
 
     @property
@@ -25,6 +28,12 @@ class Meter(Protocol):
 
     @property
     def source(self) -> str: ...
+
+    @property
+    def boundary(self) -> Counted: ...
+
+    @property
+    def grade(self) -> Grade: ...
 
     @property
     def joule(self) -> Quantity: ...

@@ -30,7 +30,8 @@ def as_json(receipt: Receipt) -> dict[str, Any]:
             "prefill": charge.prefill_uj,
             "decode": charge.decode_uj,
             "idle_share": receipt.idle_share_uj,
-            "boundary": "it",
+            "boundary": receipt.boundary,
+            "grade": receipt.grade,
         },
         **footprint_json(receipt.footprint),
         "provenance": list(receipt.provenance),
@@ -67,6 +68,7 @@ def derivation(receipt: Receipt) -> dict[str, Any]:
         "conversation_id": receipt.conversation_id or None,
         "operation": receipt.operation,
         "ended_s": receipt.ended_s,
+        "hour_idle_share_uj": receipt.hour_idle_share_uj,
         "device_us": {"prefill": receipt.charge.prefill_us, "decode": receipt.charge.decode_us},
         "inputs": [
             {

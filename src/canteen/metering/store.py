@@ -152,7 +152,9 @@ class _Postgresql:
         self._connection = connection
 
     def execute(self, sql: str, values: Mapping[str, Any] = {}) -> list[Row]:
-        cursor = self._connection.execute(_NAMED.sub(r"%(\1)s", sql), values)
+        # Its own sign for a value is one of SQL's too.
+        told = _NAMED.sub(r"%(\1)s", sql.replace("%", "%%"))
+        cursor = self._connection.execute(told, values)
         return cursor.fetchall() if cursor.description else []
 
     def version(self) -> int:

@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -17,7 +17,7 @@ from canteen.core.units import Quantity
 from canteen.metering.node import ACCOUNTS
 from canteen.metering.rates import Rates
 from canteen.metering.receipt import footprint_json, provenance
-from canteen.metering.store import Database
+from canteen.metering.store import Connection, Database, Row
 
 _COLUMNS = {
     "model": "model",
@@ -55,14 +55,15 @@ class Span:
 def receipt(database: Database, receipt_id: str) -> Receipt | None:
     """The receipt of an id, None where there is none."""
     asked = (
-        "SELECT receipts.*, rates.rates AS slopes, rates.meter AS meter FROM receipts "
-        "JOIN rates ON rates.id = receipts.rates_id WHERE receipts.id = :id"
+        "SELECT receipts.*, rates.rates AS slopes, rates.meter, rates.boundary, rates.grade "
+        "FROM receipts JOIN rates ON rates.id = receipts.rates_id WHERE receipts.id = :id"
     )
     with database.reading() as connection:
         rows = connection.execute(asked, {"id": receipt_id})
-    if not rows:
-        return None
-    row = rows[0]
+        if not rows:
+            return None
+        row = rows[0]
+        hour_idle_share_uj = _hour_idle_share_uj(connection, row)
     charge = _charge(row)
     footprint = _rates(row["slopes"]).footprint(charge)
     return Receipt(
@@ -82,9 +83,30 @@ def receipt(database: Database, receipt_id: str) -> Receipt | None:
         operation=row["operation"],
         conversation_id=row["conversation_id"],
         prompt_version=row["prompt_version"],
+        boundary=row["boundary"],
+        grade=row["grade"],
         idle_share_uj=row["idle_share_uj"],
+        hour_idle_share_uj=hour_idle_share_uj,
         provenance=provenance(footprint, row["meter"]),
     )
+
+
+def _hour_idle_share_uj(connection: Connection, row: Row) -> int | None:
+    """Of what its node idled in the hour that it ended in: by its energy over that of all that
+    ended in it. None for a receipt of an earlier release, whose node is not known."""
+    asked = (
+        "SELECT idle, (SELECT SUM(prefill_uj + decode_uj) FROM receipts WHERE ended_s >= :since "
+        "AND ended_s < :until AND run_id = :run) AS ended_uj "
+        "FROM accounts WHERE run_id = :run AND hour = :hour"
+    )
+    since_s = row["hour"] * _HOUR_S
+    values = {"run": row["run_id"], "hour": row["hour"]}
+    span = {"since": since_s, "until": since_s + _HOUR_S}
+    found = connection.execute(asked, values | span)
+    if not row["run_id"] or not found:
+        return None
+    ended_uj = int(found[0]["ended_uj"])
+    return found[0]["idle"] * _charge(row).energy_uj // ended_uj if ended_uj else 0
 
 
 def sums(database: Database, by: str, span: Span) -> dict[str, Any]:
@@ -112,18 +134,21 @@ def _groups(database: Database, by: str, span: Span) -> list[dict[str, Any]]:
     )
     with database.reading() as connection:
         rows = connection.execute(asked, _bounds(span))
-        known = connection.execute("SELECT id, rates FROM rates")
-    slopes: dict[str, str] = {row["id"]: row["rates"] for row in known}
+        known = {row["id"]: row for row in connection.execute("SELECT * FROM rates")}
     groups: dict[Any, list[Mapping[str, Any]]] = {}
     for row in rows:
         groups.setdefault(row["label"], []).append(row)
-    return [_group(by, label, members, slopes) for label, members in groups.items()]
+    return [_group(by, label, members, known) for label, members in groups.items()]
 
 
 def _group(
-    by: str, label: Any, rows: list[Mapping[str, Any]], slopes: Mapping[str, str]
+    by: str, label: Any, rows: list[Mapping[str, Any]], known: Mapping[str, Row]
 ) -> dict[str, Any]:
-    told = [_rates(slopes[row["rates_id"]]).footprint(_charge(row)) for row in rows]
+    meters = [known[row["rates_id"]] for row in rows]
+    told = [
+        _rates(meter["rates"]).footprint(_charge(row))
+        for row, meter in zip(rows, meters, strict=True)
+    ]
 
     def summed(name: str) -> int:
         return sum(int(row[name]) for row in rows)
@@ -137,6 +162,10 @@ def _group(
             "completion": summed("completion_tokens"),
         },
         "energy_uj": {"prefill": summed("prefill_uj"), "decode": summed("decode_uj")},
+        "meter": {
+            "boundary": _boundary(meter["boundary"] for meter in meters),
+            "grade": max(meter["grade"] for meter in meters),
+        },
         **footprint_json(_joined(told)),
     }
 
@@ -161,17 +190,31 @@ def _phases(database: Database, span: Span) -> list[dict[str, Any]]:
 
 
 def _accounts(database: Database, span: Span) -> dict[str, Any]:
-    """Integers that add up to `meter_uj`, by whole hours that the span touches."""
+    """Integers that add up to `meter_uj`, by whole hours that the span touches, and what the
+    meters counted."""
     names = (*ACCOUNTS, "meter")
     columns = ", ".join(f"COALESCE(SUM({name}), 0) AS {name}_uj" for name in names)
-    asked = f"SELECT {columns} FROM accounts WHERE hour >= :since AND hour < :until"  # noqa: S608 - own names
+    touched = "FROM accounts WHERE hour >= :since AND hour < :until"
+    asked = f"SELECT {columns} {touched}"
+    those = f"SELECT run_id {touched} AND meter > 0"
+    whose = f"SELECT DISTINCT boundary FROM runs WHERE id IN ({those})"  # noqa: S608 - the same
     hours = {
         "since": int(span.since_s // _HOUR_S),
         "until": min(math.ceil(span.until_s / _HOUR_S), 2**31 - 1),
     }
     with database.reading() as connection:
         (row,) = connection.execute(asked, hours)
-    return {"by": "account", **{name: int(uj) for name, uj in row.items()}}
+        meters = connection.execute(whose, hours)
+    booked = {name: int(uj) for name, uj in row.items()}
+    return {"by": "account", **booked, "boundary": _boundary(one["boundary"] for one in meters)}
+
+
+def _boundary(told: Iterable[str]) -> str | None:
+    """What meters counted together: counts of several kinds add up as numbers only."""
+    kinds = sorted({one or "unknown" for one in told})
+    if not kinds:
+        return None
+    return kinds[0] if len(kinds) == 1 else "mixed"
 
 
 def _joined(told: list[Footprint]) -> Footprint:

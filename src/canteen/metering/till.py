@@ -9,8 +9,7 @@ from typing import Protocol
 from canteen.core.footprint import Charge, Receipt
 from canteen.core.generation import Usage
 from canteen.metering.node import Accounts
-from canteen.metering.rates import Rates
-from canteen.metering.receipt import provenance
+from canteen.metering.terms import Terms
 
 # Whoever settles again, as a handler and the door behind it do, does so at once.
 _REMEMBERED = 256
@@ -18,9 +17,9 @@ _HOUR_S = 3600
 
 
 class Book(Protocol):
-    """Where receipts are kept."""
+    """Where receipts are kept, and on what terms they were told."""
 
-    def add(self, receipt: Receipt) -> None: ...
+    def add(self, receipt: Receipt, terms: Terms) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,36 +38,46 @@ class Order:
 @dataclass(slots=True)
 class _Bill:
     order: Order
+    terms: Terms
     charge: Charge | None = None
     usage: Usage = field(default_factory=Usage)
 
 
 class Till:
-    """The bills of all requests under way. `meter` names what counts the energy."""
+    """The bills of all requests under way. `terms` says what counts the energy now."""
 
     def __init__(
         self,
-        rates: Rates,
-        meter: str,
+        terms: Callable[[], Terms],
         *,
         accounts: Callable[[], Accounts],
         book: Book,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._rates = rates
-        self._accounts = accounts
+        self._terms = terms
+        self._now = terms()
+        self._hour = _Hour(accounts, clock)
         self._book = book
         self._clock = clock
-        self._provenance = provenance(rates.footprint(Charge(1, 0, 1, 0)), meter)
         self._bills: dict[str, _Bill] = {}
         self._settled: OrderedDict[str, Receipt] = OrderedDict()
-        self._settled_s = clock()
-        self._idle_uj = self._untold_uj = 0
+
+    def look(self) -> None:
+        """See what counts the energy now, and what hour it is; to be called each second. A bill
+        has the worst terms of its time: of an energy that was modelled in part, none is counted."""
+        self._hour.look()
+        now = self._terms()
+        if now is self._now:
+            return
+        self._now = now
+        for bill in self._bills.values():
+            bill.terms = max(bill.terms, now, key=lambda one: one.grade)
 
     def open(self, receipt_id: str, order: Order) -> None:
         """A model is about to work for a request. Opening again, as a request of several parts
         does, changes nothing."""
-        self._bills.setdefault(receipt_id, _Bill(order))
+        self.look()
+        self._bills.setdefault(receipt_id, _Bill(order, self._now))
 
     def knows(self, receipt_id: str) -> bool:
         """Whether there is a bill, or a receipt not long ago."""
@@ -84,46 +93,58 @@ class Till:
     def settle(self, receipt_id: str, queue_s: float = 0.0) -> Receipt | None:
         """The receipt, the same one each time; None where no model worked. `queue_s` is what
         the request waited before any did."""
+        self.look()
         bill = self._bills.pop(receipt_id, None)
         if bill is None or bill.charge is None:
             return self._settled.get(receipt_id)
-        ended_s = self._clock()
         receipt = Receipt(
             id=receipt_id,
             model=bill.order.model,
             digest=bill.order.digest,
             engine=bill.order.engine,
             caller_id=bill.order.caller_id,
-            ended_s=ended_s,
+            ended_s=self._clock(),
             usage=replace(bill.usage, queue_s=queue_s),
             charge=bill.charge,
-            footprint=self._rates.footprint(bill.charge),
+            footprint=bill.terms.rates.footprint(bill.charge),
             operation=bill.order.operation,
             conversation_id=bill.order.conversation_id,
             prompt_version=bill.order.prompt_version,
-            idle_share_uj=self._idle_share_uj(bill.charge.energy_uj, ended_s),
-            provenance=self._provenance,
+            boundary=bill.terms.boundary,
+            grade=bill.terms.grade,
+            idle_share_uj=self._hour.share_uj(bill.charge.energy_uj),
+            provenance=bill.terms.provenance,
         )
         self._settled[receipt_id] = receipt
         if len(self._settled) > _REMEMBERED:
             self._settled.popitem(last=False)
-        self._book.add(receipt)
+        self._book.add(receipt, bill.terms)
         return receipt
 
-    def _idle_share_uj(self, energy_uj: int, now_s: float) -> int:
-        """A part of this hour's idle energy that no receipt has told yet, in proportion to the
-        energy of this request and of those under way."""
+
+class _Hour:
+    """How much of the accounting hour's energy was idle so far, and how much was for requests."""
+
+    def __init__(self, accounts: Callable[[], Accounts], clock: Callable[[], float]) -> None:
+        self._accounts = accounts
+        self._clock = clock
+        self._begin()
+
+    def look(self) -> None:
+        """Whether another hour has begun: what idled before is no request's any more."""
+        if int(self._clock() // _HOUR_S) != self._hour:
+            self._begin()
+
+    def share_uj(self, energy_uj: int) -> int:
+        """Of what has idled in this hour so far, the part of a request that ends now: by its
+        energy over that of all that ended in the hour, and of those under way."""
         accounts = self._accounts()
-        grown_uj = accounts.energy_uj["idle"] - self._idle_uj
-        self._idle_uj += grown_uj
-        since_hour_s = now_s % _HOUR_S
-        if now_s - self._settled_s > since_hour_s:
-            # The rest was before the hour began, and is no request's any more.
-            self._untold_uj = 0
-            grown_uj = int(grown_uj * since_hour_s / (now_s - self._settled_s))
-        self._settled_s = now_s
-        self._untold_uj += grown_uj
-        whole_uj = energy_uj + accounts.open_uj
-        share_uj = self._untold_uj * energy_uj // whole_uj if whole_uj else 0
-        self._untold_uj -= share_uj
-        return share_uj
+        self._ended_uj += energy_uj
+        idle_uj = accounts.energy_uj["idle"] - self._idle_uj
+        whole_uj = self._ended_uj + accounts.open_uj
+        return idle_uj * energy_uj // whole_uj if whole_uj else 0
+
+    def _begin(self) -> None:
+        self._hour = int(self._clock() // _HOUR_S)
+        self._idle_uj = self._accounts().energy_uj["idle"]
+        self._ended_uj = 0

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from canteen.core.footprint import Counted
 from canteen.core.units import Quantity
 from canteen.metering.probes.auto import choose, examine
 from canteen.metering.probes.counter import Counter
@@ -17,6 +18,7 @@ class Steady:
 
     name = "steady"
     source = "a steady counter"
+    boundary: Counted = "cpu"
     joule = JOULE
     most_w = 100.0
     tick_s = 0.001

@@ -6,6 +6,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from canteen.core.footprint import Counted
+from canteen.core.units import Quantity
 from canteen.metering.meter import Reading
 from canteen.metering.probes.counter import Unavailable
 from canteen.metering.probes.modelled import Modelled
@@ -22,7 +24,8 @@ class Hand:
 
     name: str = "hand"
     source: str = "a hand"
-    joule = JOULE
+    boundary: Counted = "cpu"
+    joule: Quantity = JOULE
     most_w: float = 1000.0
     tick_s: float = 0.1
     energy_uj: int = 5000
@@ -179,6 +182,23 @@ def test_a_counter_that_comes_back_with_an_incredible_power_is_not_believed() ->
     watch.after_a_minute_of_work(power_w=5000)
 
     assert watch.meter.name == "modelled"
+
+
+def test_the_model_counts_as_the_dead_counter_would_have() -> None:
+    clock = Time()
+    counter = Hand(joule=Quantity(1.25, 1.2, 1.3, "J", "C"))
+    model = Modelled(10.0, 70.0, 1, Quantity(1, 0.5, 2, "J", "C"), clock)
+    meter = Watched(counter, model, clock)
+    assert (meter.boundary, meter.grade, meter.joule) == ("cpu", "A", counter.joule)
+
+    counter.energy_uj -= 1
+    meter.read(0.0)
+    clock.now_s += 5.0
+
+    assert meter.read(0.0) == Reading(40 * WATT_S)
+    assert (meter.boundary, meter.grade) == ("cpu", "C")
+    # Of one that is told, at the plug, as uncertain as the model.
+    assert meter.joule == Quantity(1.25, 0.625, 2.5, "J", "C")
 
 
 STEPS = st.lists(

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Literal, Protocol
 
+from canteen.core.footprint import Counted
 from canteen.core.units import Quantity
 
 State = Literal["alive", "absent", "forbidden", "frozen", "implausible"]
@@ -26,10 +27,11 @@ class Unavailable(Exception):
 
 class Counter(Protocol):
     """Counts energy in hardware. `most_w` is a power it cannot imply, `tick_s` the longest time
-    between two of its updates; `source` and `joule` are as a Meter's."""
+    between two of its updates; `source`, `boundary` and `joule` are as a Meter's."""
 
     name: str
     source: str
+    boundary: Counted
     joule: Quantity
     most_w: float
     tick_s: float

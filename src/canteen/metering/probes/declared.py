@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from canteen.core.footprint import Counted
 from canteen.core.units import Quantity
 from canteen.metering.meter import Reading
 
@@ -11,6 +12,7 @@ class Declared:
     """The same power in watts all the time, busy or not. `joule` should be of grade D."""
 
     name = "declared"
+    boundary: Counted = "it"
 
     def __init__(
         self, power_w: float, joule: Quantity, clock: Callable[[], float] = time.monotonic
@@ -19,6 +21,7 @@ class Declared:
         self._clock = clock
         self._began_s = clock()
         self.joule = joule
+        self.grade = joule.grade
         self.source = f"declared: {power_w:.3g} W"
 
     def read(self, cpu_s: float) -> Reading:

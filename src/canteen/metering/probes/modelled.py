@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from canteen.core.footprint import Counted
 from canteen.core.units import Quantity
 from canteen.metering.meter import Reading
 
@@ -15,6 +16,7 @@ class Modelled:
     """
 
     name = "modelled"
+    boundary: Counted = "it"
 
     def __init__(
         self,
@@ -29,6 +31,7 @@ class Modelled:
         self._clock = clock
         self._began_s = clock()
         self.joule = joule
+        self.grade = joule.grade
         self.source = f"modelled: {idle_w:.3g} W idle, {max_w:.3g} W busy, from processor time"
 
     def read(self, cpu_s: float) -> Reading:

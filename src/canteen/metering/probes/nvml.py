@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from canteen.core.footprint import Counted
 from canteen.core.units import Quantity
 from canteen.metering.probes.counter import Unavailable
 
@@ -17,6 +18,7 @@ class Nvml:
     """
 
     name = "nvml"
+    boundary: Counted = "gpu"
     tick_s = TICK_S
 
     def __init__(self, joule: Quantity, library: Any = None) -> None:

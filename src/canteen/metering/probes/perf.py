@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from canteen.core.footprint import Counted
 from canteen.core.units import Quantity
 from canteen.metering.probes.counter import MOST_W, Unavailable
 
@@ -46,6 +47,7 @@ class Perf:
         except OSError as exc:
             raise _unavailable(exc) from None
         self.most_w = MOST_W * len(self._events)
+        self.boundary: Counted = "cpu" if "energy-pkg" in names else "platform"
         self.source = f"perf energy events: {', '.join(names)}"
 
     def read_uj(self) -> int:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from canteen.core.footprint import Counted
 from canteen.core.units import Quantity
 from canteen.metering.probes.counter import MOST_W, Unavailable
 
@@ -27,6 +28,7 @@ class Rapl:
             raise Unavailable("absent", "the kernel shows no RAPL domain")
         self._domains = [_Domain(path) for path in counted]
         self.most_w = MOST_W * len(self._domains)
+        self.boundary: Counted = "platform" if zones[counted[0]] == "psys" else "cpu"
         self.source = f"RAPL counters: {', '.join(zones[path] for path in counted)}"
 
     def read_uj(self) -> int:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
-from canteen.core.units import Quantity
+from canteen.core.footprint import Counted
+from canteen.core.units import Grade, Quantity
 from canteen.metering.meter import Meter, Reading
 from canteen.metering.probes.counter import LEAST_W, Counter, Unavailable
 
@@ -30,6 +31,9 @@ class Watched:
     most, and never back. A counter that stands still for a minute of work, goes back, or moves
     by a power that it cannot have is dead: what the model says of that time fills the gap. It is
     believed again after a minute of work in which it moved by a credible power.
+
+    The count stays the counter's, so that all of it adds up: the model's joules, which are at the
+    plug, are told as those that the counter would have counted for them.
     """
 
     def __init__(
@@ -39,8 +43,10 @@ class Watched:
         self._model = model
         self._clock = clock
         self._is_alive = True
+        # Joules at the plug of the model over those of the counter.
+        self._ratio = counter.joule.central / model.joule.central
         # When the counter last moved, or was last judged.
-        self._since = self._before = _Moment(clock(), 0.0, model.read(0.0).energy_uj)
+        self._since = self._before = self._look(0.0)
         self._last_uj = counter.read_uj()
         self._shown_uj = self._counted_uj = self._gap_uj = self._regained_uj = 0
         self._power_w = 0.0
@@ -56,13 +62,23 @@ class Watched:
         return self._now.source
 
     @property
+    def boundary(self) -> Counted:
+        """The counter's, always."""
+        return self._counter.boundary
+
+    @property
+    def grade(self) -> Grade:
+        """A where it is counted, the model's where it is not."""
+        return "A" if self._is_alive else self._model.grade
+
+    @property
     def joule(self) -> Quantity:
-        """Of what counts now."""
-        return self._now.joule
+        """Of what counts now: at the plug, for one that is told."""
+        return self._counter.joule if self._is_alive else self._model.joule * self._ratio
 
     def read(self, cpu_s: float) -> Reading:
         """What was counted and estimated so far."""
-        now = _Moment(self._clock(), cpu_s, self._model.read(cpu_s).energy_uj)
+        now = self._look(cpu_s)
         moved_uj = self._moved_uj()
         if self._is_alive:
             self._count(moved_uj, now)
@@ -73,6 +89,10 @@ class Watched:
     @property
     def _now(self) -> Counter | Meter:
         return self._counter if self._is_alive else self._model
+
+    def _look(self, cpu_s: float) -> _Moment:
+        modelled_uj = self._model.read(cpu_s).energy_uj
+        return _Moment(self._clock(), cpu_s, int(modelled_uj / self._ratio))
 
     def _moved_uj(self) -> int:
         last_uj = self._last_uj
