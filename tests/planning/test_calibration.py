@@ -1,5 +1,6 @@
 """Calibration: what steps of a known host took gives that host back."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canteen.core.errors import InvalidRequest
-from canteen.planning import calibration
+from canteen.core.units import Quantity
+from canteen.planning import calibration, roofline
 from canteen.planning.calibration import Calibration, Point, applied, fit
+from canteen.planning.explain import explained
+from canteen.planning.result import Here
 from canteen.planning.roofline import prior
 from canteen.planning.this_host import processor, this_host
+from tests.planning.plans import planned
 
 # Of a small model: decode steps of 1, 8 and 32 sequences, and a prompt of 512 tokens in 2 steps.
 WORK = [
@@ -74,6 +79,56 @@ def test_it_narrows_the_intervals_and_names_itself() -> None:
     assert share.high / share.low < assumed.high / assumed.low
     assert share.grade == "B"
     assert share.inputs[0].method == "calibrated"
+
+
+def served(power_w: float | None) -> Quantity:
+    """The energy of a request on the calibrated host."""
+    told = replace(calibrated(), power_w=power_w)
+    device, constants = applied(HOST, told)
+    made = planned("smollm2:135m", Here(device, constants=constants)).serving
+    assert made is not None
+    assert made.prediction is not None
+    return made.prediction.energy
+
+
+def test_a_measured_hosts_energy_has_no_bias_of_hosts_that_nobody_measured() -> None:
+    _, constants = applied(HOST, calibrated())
+
+    assert constants is not None
+    assert constants.energy_bias.central == 1
+    assert constants.energy_bias.high < 1.1
+
+
+def test_a_counters_power_is_that_of_the_package_and_goes_to_the_plug() -> None:
+    energy = served(power_w=30.0)
+
+    plugs = [one for one in energy.inputs if one.name == "plug over component meters"]
+    assert len(plugs) == 1
+    assert energy.central == pytest.approx(served(power_w=15.0).central * 2)
+
+
+def test_measured_power_narrows_the_energy_to_about_what_the_fit_is_off() -> None:
+    measured, modelled = served(power_w=30.0), served(power_w=None)
+
+    assert measured.high / measured.low < 1.3
+    assert modelled.high / modelled.low > 1.5
+
+
+def test_experts_keep_the_bias_of_experts_on_a_calibrated_host() -> None:
+    _, constants = applied(HOST, calibrated())
+
+    experts = roofline.fitting(HOST.name, constants, has_experts=True)
+
+    assert experts.energy_bias == prior(HOST.name, has_experts=True).energy_bias
+    assert constants is not None
+    assert experts.flops_share == constants.flops_share
+
+
+def test_the_seconds_of_a_step_are_in_the_arithmetic() -> None:
+    device, constants = applied(HOST, calibrated())
+    lines = explained(planned("smollm2:135m", Here(device, constants=constants)))
+
+    assert any(line.startswith("decode step") and "+ 1 step x 0.001 s = " in line for line in lines)
 
 
 def test_a_poor_fit_is_not_sure_of_itself() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from canteen.core.errors import InvalidRequest
 from canteen.core.units import Input, Quantity, exact, sourced
 from canteen.factors.hardware import Device
+from canteen.factors.site import meter_to_plug
 from canteen.planning.roofline import Constants, Demand, prior
 
 # In CANTEEN_HOME.
@@ -106,13 +107,20 @@ def as_bytes(calibration: Calibration) -> bytes:
 
 
 def applied(device: Device, told: Calibration | None) -> tuple[Device, Constants | None]:
-    """A host as it was measured; as it is assumed where it was not, or another one was."""
+    """A host as it was measured; as it is assumed where it was not, or another one was.
+
+    Its energy is no more biased than the fit is off: the prior's bias is of hosts that nobody
+    measured. A counter counts the processor's package, so what it told goes to the plug.
+    """
     if told is None or told.host != device.name:
         return device, None
     bandwidth = _measured(told, "memory bandwidth, triad", told.copied_bytes_per_s, "B/s")
     peaks = {name: exact(one.central, one.unit) for name, one in device.peak.items()}
     peak = next(iter(peaks.values())).to("FLOP/s").central
-    constants = prior(device.name, has_experts=False)
+    constants = replace(
+        prior(device.name, has_experts=False),
+        energy_bias=_measured(told, "energy over what is predicted", 1.0, "1"),
+    )
     if told.bytes_per_s is not None:
         share = _measured(told, "share of bandwidth", told.bytes_per_s / bandwidth.central, "1")
         constants = replace(constants, bandwidth_share=share)
@@ -123,10 +131,8 @@ def applied(device: Device, told: Calibration | None) -> tuple[Device, Constants
     if told.step_s > 0:
         constants = replace(constants, step_s=_measured(told, "seconds a step", told.step_s, "s"))
     if told.power_w is not None:
-        power = _measured(
-            told, "share of power", told.power_w / device.power_max.to("W").central, "1"
-        )
-        constants = replace(constants, power_share=power)
+        power = _measured(told, "power at work", told.power_w, "W") * meter_to_plug()
+        constants = replace(constants, power=power)
     return replace(device, bandwidth=bandwidth, peak=peaks), constants
 
 

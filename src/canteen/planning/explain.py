@@ -92,8 +92,7 @@ def _serving(plan: Plan, serving: Serving) -> Iterator[str]:
         )
     told, energy = runs.constants, prediction.energy
     yield (
-        f"energy: {_short(runs.power_max, 'W')} x {_short(told.power_share, '1')} of it x "
-        f"{_short(told.energy_bias, '1')} measured over predicted x "
+        f"energy: {_power(runs)} x {_short(told.energy_bias, '1')} measured over predicted x "
         f"{_short(runs.plug_factor, '1')} server over devices x "
         f"{_short(prediction.device_time, 's')} = {_short(energy, 'Wh')} at the plug"
     )
@@ -149,6 +148,14 @@ def _learning(plan: Plan, learning: Learning) -> Iterator[str]:
     yield from _footprint(plan, done.energy, "MWh", "L", "t")
 
 
+def _power(runs: Host) -> str:
+    """What the devices draw at work."""
+    told = runs.constants
+    if told.power is not None:
+        return f"{_short(told.power, 'W')} measured at work"
+    return f"{_short(runs.power_max, 'W')} x {_short(told.power_share, '1')} of it"
+
+
 def _time(demand: Demand, runs: Host) -> str:
     """A demand over what the host does, in numbers."""
     told, parts = runs.constants, []
@@ -162,6 +169,8 @@ def _time(demand: Demand, runs: Host) -> str:
             f"{demand.flops / 1e12:.3g} TFLOP / ({_short(runs.peak, 'TFLOP/s')} x "
             f"{_short(told.flops_share, '1')} MFU)"
         )
+    if told.step_s.central:
+        parts.append(f"{demand.num_steps:g} step x {_short(told.step_s, 's')}")
     return " + ".join(parts)
 
 

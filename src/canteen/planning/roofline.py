@@ -70,7 +70,8 @@ class Constants:
     """What ties a roofline to real devices: a prior, or what `canteen calibrate` fitted to a host.
 
     Shares of the bandwidth, of the peak and of the maximal power that are reached, the seconds
-    that a step takes whatever it does, and what the energy so predicted is multiplied by.
+    that a step takes whatever it does, and what the energy so predicted is multiplied by. `power`
+    is what the devices draw at work, where that was measured.
     """
 
     bandwidth_share: Quantity
@@ -78,6 +79,7 @@ class Constants:
     power_share: Quantity
     step_s: Quantity
     energy_bias: Quantity
+    power: Quantity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,12 @@ class Host:
     power_max: Quantity
     plug_factor: Quantity
     constants: Constants
+
+    @property
+    def power(self) -> Quantity:
+        """What the devices draw at work: as it was measured, else a share of the most."""
+        measured = self.constants.power
+        return self.power_max * self.constants.power_share if measured is None else measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +153,16 @@ def prior(device_name: str, *, has_experts: bool) -> Constants:
     )
 
 
+def fitting(device_name: str, calibrated: Constants | None, *, has_experts: bool) -> Constants:
+    """The constants of devices for a model: those of a calibration, else the prior ones. Hosts are
+    calibrated with dense models, so experts keep the bias that was measured of experts."""
+    assumed = prior(device_name, has_experts=has_experts)
+    if calibrated is None:
+        return assumed
+    bias = assumed.energy_bias if has_experts else calibrated.energy_bias
+    return replace(calibrated, energy_bias=bias)
+
+
 def peak_of(peaks: Mapping[str, Quantity], dtype: str) -> Quantity:
     """The peak in the type that weights of `dtype` are computed in: its own where the device has
     one, else 16 bits, else 32. Raises InvalidRequest for a device that has none of them."""
@@ -188,8 +206,7 @@ def energy(demand: Demand, host: Host) -> Quantity:
     The bias was measured against predictions from the medians, so the width of the time is in it
     and not counted again.
     """
-    constants = host.constants
-    power = host.power_max * constants.power_share * constants.energy_bias * host.plug_factor
+    power = host.power * host.constants.energy_bias * host.plug_factor
     joules = (power * _median(duration(demand, host))).to("J")
     return joules.bounded(Boundary(energy="it", time="active"))
 

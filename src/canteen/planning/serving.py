@@ -98,7 +98,7 @@ def _batches(made: Plan, steps: Reading, runs: Host) -> tuple[Batch, ...]:
 
 def _host(place: Place, form: Format, subject: Subject, notes: list[str]) -> Host | None:
     has_experts = any(layer.experts for layer in subject.spec.layers)
-    constants = place.constants or roofline.prior(place.device.name, has_experts=has_experts)
+    constants = roofline.fitting(place.device.name, place.constants, has_experts=has_experts)
     try:
         return hosts.host(place.device, place.num, form.compute, constants)
     except InvalidRequest as error:
