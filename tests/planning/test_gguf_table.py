@@ -12,10 +12,16 @@ from hypothesis import strategies as st
 
 from canteen.core.errors import InvalidRequest
 from canteen.planning import gguf_table
+from canteen.planning.subject import of_file
 from canteen.planning.tensors import num_parameters
 
 
-def write(path: Path, *, is_tied: bool = True) -> Path:
+def write(
+    path: Path,
+    *,
+    is_tied: bool = True,
+    attn_v: GGMLQuantizationType = GGMLQuantizationType.Q8_0,
+) -> Path:
     writer: Any = GGUFWriter(path, "llama")
     writer.add_block_count(1)
     writer.add_context_length(512)
@@ -36,8 +42,9 @@ def write(path: Path, *, is_tied: bool = True) -> Path:
         "blk.0.ffn_down": (64, 128),
     } | ({} if is_tied else {"output": (96, 64)})
     for name, shape in names.items():
-        data = quants.quantize(np.ones(shape, np.float32), GGMLQuantizationType.Q8_0)
-        writer.add_tensor(f"{name}.weight", data, raw_dtype=GGMLQuantizationType.Q8_0)
+        kind = attn_v if name.endswith("attn_v") else GGMLQuantizationType.Q8_0
+        data = quants.quantize(np.ones(shape, np.float32), kind)
+        writer.add_tensor(f"{name}.weight", data, raw_dtype=kind)
     for name in ("output_norm", "blk.0.attn_norm", "blk.0.ffn_norm"):
         writer.add_tensor(f"{name}.weight", np.ones(64, np.float32))
     writer.write_header_to_file()
@@ -60,6 +67,28 @@ def test_the_bytes_are_those_of_the_tensors(tmp_path: Path) -> None:
 @pytest.mark.parametrize("is_tied", [True, False])
 def test_the_tensors_tell_whether_the_output_is_tied(tmp_path: Path, is_tied: bool) -> None:
     assert gguf_table.read(write(tmp_path / "small.gguf", is_tied=is_tied)).spec.is_tied is is_tied
+
+
+@pytest.mark.parametrize("is_tied", [True, False])
+def test_a_step_reads_the_files_own_tensors(tmp_path: Path, is_tied: bool) -> None:
+    path = write(tmp_path / "small.gguf", is_tied=is_tied, attn_v=GGMLQuantizationType.F16)
+
+    subject = of_file(path)
+
+    embedding = 96 * 64 * 34 // 32
+    assert subject.usual == "Q8_0"
+    assert subject.weights is not None
+    assert subject.reading(None, "f16").shared_bytes == (
+        subject.weights.num_bytes - (0 if is_tied else embedding)
+    )
+    assert subject.reading(None, "f16").shared_bytes > subject.reading("Q8_0", "f16").shared_bytes
+
+
+def test_experts_are_told_apart_in_new_files_and_in_old_ones() -> None:
+    assert gguf_table.kind("blk.3.ffn_up_exps.weight") == "ffn_up_exps"
+    assert gguf_table.kind("blk.12.ffn_up.7.weight") == "ffn_up_exps"
+    assert gguf_table.kind("blk.0.attn_v.weight") == "attn_v"
+    assert gguf_table.kind("token_embd.weight") == "token_embd"
 
 
 def test_a_missing_file_is_a_clear_error(tmp_path: Path) -> None:

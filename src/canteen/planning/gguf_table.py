@@ -4,8 +4,9 @@ The header is read here, not by the `gguf` library, which takes seconds for a la
 The layout is in ggml's docs/gguf.md.
 """
 
+import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -37,11 +38,13 @@ _MOST = 1 << 24
 
 @dataclass(frozen=True, slots=True)
 class GgufTable:
-    """A file's shape, the exact bytes of its tensors, and the type that most of them are of."""
+    """A file's shape, the exact bytes of its tensors, the type that most of them are of, and they
+    themselves by the kinds that a shape's have."""
 
     spec: ModelSpec
     weights: Weights
     type: str
+    tensors: tuple[Tensor, ...]
 
 
 def read(path: Path) -> GgufTable:
@@ -70,7 +73,17 @@ def read(path: Path) -> GgufTable:
             num_bytes, num_bytes, f"the file's {len(tensors)} tensors, in {', '.join(by_size)}"
         ),
         by_size[0],
+        tuple(replace(one, kind=kind(name)) for name, one in tensors.items()),
     )
+
+
+def kind(name: str) -> str:
+    """`ffn_up_exps` of `blk.3.ffn_up_exps.weight`, and of `blk.3.ffn_up.7.weight` as older files
+    have each expert."""
+    plain = name.removesuffix(".weight")
+    if found := re.fullmatch(r"blk\.\d+\.(\w+?)(\.\d+)?", plain):
+        return f"{found[1]}_exps" if found[2] else found[1]
+    return plain
 
 
 class _Header:

@@ -65,6 +65,11 @@ def weights_format(name: str, spec: ModelSpec) -> Format:
     )
 
 
+def as_stored(name: str) -> Format:
+    """That of a file, by the types that its own tensors are of."""
+    return Format(name, "bf16", lambda one: ggml_bytes(one.type, one))
+
+
 def weights_bytes(spec: ModelSpec, form: Format, *, is_tied: bool) -> int:
     """Bytes of all weights in a format, without a file's metadata."""
     counted = sum(form.num_bytes(one) for one in tensors(spec, is_tied=is_tied))

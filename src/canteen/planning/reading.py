@@ -16,9 +16,7 @@ from canteen.planning.tensors import (
 )
 
 
-def reading(
-    spec: ModelSpec, form: Format, kv_type: str, weights: Sequence[Tensor] | None = None
-) -> Reading:
+def reading(spec: ModelSpec, form: Format, kv_type: str, weights: Sequence[Tensor] = ()) -> Reading:
     """What each step reads of a model with weights in a format. `weights` are the tensors of a
     real file; else the shape tells them, with an output of its own unless it is known to be tied.
 

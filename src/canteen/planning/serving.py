@@ -29,7 +29,7 @@ def serve(made: Plan) -> Serving:
     available = made.place.memory_bytes
     held = memory.plan_memory(subject.spec, weights, sequences, engine, available)
     runs = _host(made.place, form, subject, made.notes)
-    steps = reading(subject.spec, form, request.kv_cache)
+    steps = subject.reading(request.quantization, request.kv_cache)
     choices = _choices(made, sequences)
     if not subject.spec.has_cache:
         made.notes.append("it embeds and does not generate, so only its memory is planned")

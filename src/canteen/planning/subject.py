@@ -13,25 +13,31 @@ from canteen.factors.table import find
 from canteen.planning import assumed, config, gguf_table, memory, quantization
 from canteen.planning.memory import Weights
 from canteen.planning.quantization import Format
+from canteen.planning.reading import reading
 from canteen.planning.request import count
+from canteen.planning.roofline import Reading
 from canteen.planning.spec import ModelSpec
-from canteen.planning.tensors import num_parameters
+from canteen.planning.tensors import Tensor, num_parameters
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
     """A model: its shape, where that is from, and its weights if they are there already.
 
-    `usual` is the format that is planned with unless another one is asked for.
+    `usual` is the format that is planned with unless another one is asked for; `tensors` are those
+    of a real file.
     """
 
     spec: ModelSpec
     source: str
     usual: str = "bf16"
     weights: Weights | None = None
+    tensors: tuple[Tensor, ...] = ()
 
     def format(self, asked: str | None) -> Format:
         """The format of the weights. Raises InvalidRequest for an unknown one."""
+        if self.tensors and asked is None:
+            return quantization.as_stored(self.usual)
         return quantization.weights_format(asked or self.usual, self.spec)
 
     def weights_in(self, asked: str | None) -> Weights:
@@ -40,12 +46,17 @@ class Subject:
             return self.weights
         return memory.weights_of(self.spec, self.format(asked))
 
+    def reading(self, asked: str | None, kv_type: str) -> Reading:
+        """What a step reads with the weights in it: of a file its own tensors."""
+        tensors = self.tensors if asked is None else ()
+        return reading(self.spec, self.format(asked), kv_type, tensors)
+
 
 def of_file(path: Path) -> Subject:
     """A GGUF file or a config.json. Raises InvalidRequest for any other."""
     if path.suffix == ".gguf":
         read = gguf_table.read(path)
-        return Subject(read.spec, f"{path.name}, its header", read.type, read.weights)
+        return Subject(read.spec, f"{path.name}, its header", read.type, read.weights, read.tensors)
     try:
         told = json.loads(path.read_text())
     except (OSError, UnicodeDecodeError, ValueError) as exc:
