@@ -1,0 +1,312 @@
+"""The seam over LanceDB: the only module that knows it."""
+
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import reduce
+from operator import and_
+from pathlib import Path
+from typing import Any
+
+from canteen.core.errors import EngineError, InvalidRequest, NotSupported, StorageFull
+from canteen.tasks.indexes import filters
+from canteen.tasks.indexes.filters import Condition, Kind
+
+NAME = "passages"
+# Below this many passages all vectors are compared; above, those of the nearest partitions.
+FLAT_ROWS = 20_000
+# Vectors that train a partition. Their 8-bit form (scalar quantization) needs no training: for
+# 100,000 it is built in 6 s, where product quantization took 91 s and found less.
+SAMPLE_RATE = 64
+PARTITIONS_SEARCHED = 40
+# The best by the 8-bit form are ranked again by the vectors themselves.
+REFINE = 2
+VERSIONS_STAY = timedelta(minutes=10)
+LANGUAGES = (
+    *("Arabic", "Danish", "Dutch", "English", "Finnish", "French", "German", "Greek"),
+    *("Hungarian", "Italian", "Norwegian", "Portuguese", "Romanian", "Russian", "Spanish"),
+    *("Swedish", "Tamil", "Turkish"),
+)
+FOUND = ("document", "number", "title", "content", "offset", "start", "end", "page", "headings")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A passage as it is kept: `content`, whose words are indexed, is `offset` characters of
+    context and then the passage. `number` counts the passages of a document."""
+
+    document: str
+    number: int
+    digest: str
+    title: str
+    content: str
+    offset: int
+    start: int
+    end: int
+    page: int | None
+    headings: tuple[str, ...]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    score: float = 0.0
+
+
+class Table:
+    """The passages of one index. Every change is there wholly or not at all."""
+
+    def __init__(self, inner: Any, dimensions: int) -> None:
+        self._inner = inner
+        self._dimensions = dimensions
+
+    @classmethod
+    async def create(cls, folder: Path, dimensions: int, language: str) -> "Table":
+        """Make an empty table in a folder."""
+        lancedb, pyarrow = _libraries()
+        async with _mapped():
+            database = await lancedb.connect_async(str(folder))
+            inner = await database.create_table(NAME, schema=_schema(pyarrow, dimensions))
+            # LanceDB 0.40's "icu", meant for scripts without spaces, drops every other Latin word.
+            words = lancedb.index.FTS(base_tokenizer="simple", language=language)
+            await inner.create_index("content", config=words)
+            await inner.create_index("document", config=lancedb.index.BTree())
+        return cls(inner, dimensions)
+
+    @classmethod
+    async def open(cls, folder: Path, dimensions: int) -> "Table":
+        """The table in a folder; it sees at once what other processes write."""
+        lancedb, _ = _libraries()
+        async with _mapped():
+            path = str(folder)
+            database = await lancedb.connect_async(path, read_consistency_interval=timedelta(0))
+            return cls(await database.open_table(NAME), dimensions)
+
+    async def digests(self, documents: Sequence[str]) -> dict[str, str]:
+        """The digests of those of these documents that are here."""
+        from lancedb.expr import col, lit
+
+        if not documents:
+            return {}
+        asked = col("document").isin(documents) & (col("number") == lit(0))
+        async with _mapped():
+            query = self._inner.query().where(asked).select(["document", "digest"])
+            rows = await query.to_list()
+        return {row["document"]: row["digest"] for row in rows}
+
+    async def documents(self) -> list[str]:
+        """The id of every document, sorted."""
+        from lancedb.expr import col, lit
+
+        async with _mapped():
+            query = self._inner.query().where(col("number") == lit(0)).select(["document"])
+            return sorted(row["document"] for row in await query.to_list())
+
+    async def count(self) -> int:
+        """How many passages there are."""
+        async with _mapped():
+            return int(await self._inner.count_rows())
+
+    async def replace(self, rows: Sequence[Row], vectors: Any) -> None:
+        """Put the passages of documents in the place of those they had; vectors are (rows,
+        dimensions) in float32."""
+        from lancedb.expr import col
+
+        documents = sorted({row.document for row in rows})
+        await self._add_columns(rows)
+        async with _mapped():
+            data = _arrow(await self._inner.schema(), rows, vectors)
+            if not await self.digests(documents):
+                await self._inner.add(data)
+                return
+            merge = self._inner.merge_insert(["document", "number"])
+            merge = merge.when_matched_update_all().when_not_matched_insert_all()
+            merge = merge.when_not_matched_by_source_delete(col("document").isin(documents))
+            await merge.execute(data)
+
+    async def delete(self, documents: Sequence[str]) -> None:
+        """Take documents out; those that are not here are no error."""
+        from lancedb.expr import col
+
+        async with _mapped():
+            await self._inner.delete(col("document").isin(documents))
+
+    async def optimize(self) -> None:
+        """Bring the indexes up to date, and drop what old versions held."""
+        from lancedb.index import IvfSq
+
+        async with _mapped():
+            await self._inner.optimize(cleanup_older_than=VERSIONS_STAY)
+            rows = await self._inner.count_rows()
+            columns = [one.columns for one in await self._inner.list_indices()]
+            if rows > FLAT_ROWS and ["vector"] not in columns:
+                shape = IvfSq(
+                    distance_type="cosine",
+                    num_partitions=round(rows**0.5),
+                    sample_rate=SAMPLE_RATE,
+                )
+                await self._inner.create_index("vector", config=shape)
+
+    async def nearest(
+        self, vector: Sequence[float], limit: int, conditions: Sequence[Condition] = ()
+    ) -> list[Row]:
+        """The nearest passages by cosine, which is their score."""
+        query = self._inner.query().nearest_to(vector).distance_type("cosine")
+        query = query.nprobes(PARTITIONS_SEARCHED).maximum_nprobes(0).refine_factor(REFINE)
+        rows = await self._found(query, limit, conditions, "_distance")
+        return [_row(row, 1 - row["_distance"]) for row in rows]
+
+    async def matching(
+        self, words: str, limit: int, conditions: Sequence[Condition] = ()
+    ) -> list[Row]:
+        """The passages that match any of these words best, by BM25."""
+        from lancedb import query as queries
+
+        # Its types do not know that its fields have defaults.
+        match: Any = queries.MatchQuery
+        query = self._inner.query().nearest_to_text(match(words, "content"))
+        rows = await self._found(query, limit, conditions, "_score")
+        return [_row(row, row["_score"]) for row in rows]
+
+    async def _found(
+        self, query: Any, limit: int, conditions: Sequence[Condition], score: str
+    ) -> list[dict[str, Any]]:
+        if conditions:
+            query = query.where(reduce(and_, map(_expression, conditions)))
+        async with _mapped():
+            found: list[dict[str, Any]] = (
+                await query.select([*FOUND, "metadata", score]).limit(limit).to_list()
+            )
+        return found
+
+    async def check(self, conditions: Sequence[Condition]) -> None:
+        """Raises InvalidRequest for a condition on what no document has."""
+        fields = await self.fields() if conditions else {}
+        for condition in conditions:
+            if problem := filters.unknown(condition, fields):
+                raise problem
+
+    async def fields(self) -> dict[str, set[Kind]]:
+        """What can be filtered by, and the kinds of its values."""
+        fields: dict[str, set[Kind]] = {}
+        for name in (await self._inner.schema()).names:
+            if known := filters.field(name):
+                fields.setdefault(known[0], set()).add(known[1])
+        return fields
+
+    async def _add_columns(self, rows: Iterable[Row]) -> None:
+        """Have a column for every field that a new document can be filtered by."""
+        schema = await self._inner.schema()
+        wanted = {column for row in rows for column in _filterable(row)}
+        fresh = sorted(wanted - set(schema.names))
+        num_fields = len(fresh) + sum(filters.field(name) is not None for name in schema.names)
+        if num_fields > filters.MOST_FIELDS:
+            raise InvalidRequest(
+                f"the documents of an index have at most {filters.MOST_FIELDS} fields of metadata "
+                "to filter by",
+                param="metadata",
+            )
+        if fresh:
+            import pyarrow
+
+            async with _mapped():
+                added = [pyarrow.field(name, _type(pyarrow, name)) for name in fresh]
+                await self._inner.add_columns(pyarrow.schema(added))
+
+
+def _libraries() -> tuple[Any, Any]:
+    try:
+        import lancedb
+        import lancedb.index
+        import pyarrow
+    except ImportError as exc:
+        raise NotSupported(
+            "search needs LanceDB, which is not installed here: pip install lancedb",
+            param="index",
+        ) from exc
+    return lancedb, pyarrow
+
+
+def _schema(pyarrow: Any, dimensions: int) -> Any:
+    text, number = pyarrow.string(), pyarrow.int64()
+    return pyarrow.schema(
+        {
+            "document": text,
+            "number": number,
+            "digest": text,
+            "title": text,
+            "content": text,
+            "offset": number,
+            "start": number,
+            "end": number,
+            "page": number,
+            "headings": pyarrow.list_(text),
+            "metadata": text,
+            "vector": pyarrow.list_(pyarrow.float32(), dimensions),
+        }
+    )
+
+
+def _type(pyarrow: Any, column: str) -> Any:
+    kinds = {"text": pyarrow.string(), "number": pyarrow.float64(), "flag": pyarrow.bool_()}
+    return kinds[column.partition("_")[0]]
+
+
+def _filterable(row: Row) -> dict[str, Any]:
+    """The columns of a row that stand for its metadata."""
+    found = ((name, filters.kind_of(value), value) for name, value in row.metadata.items())
+    return {filters.column(name, kind): value for name, kind, value in found if kind}
+
+
+def _arrow(schema: Any, rows: Sequence[Row], vectors: Any) -> Any:
+    import pyarrow
+
+    columns = [_filterable(row) for row in rows]
+    arrays = []
+    for one in schema:
+        if one.name == "vector":
+            flat = pyarrow.array(vectors.ravel(), pyarrow.float32())
+            arrays.append(pyarrow.FixedSizeListArray.from_arrays(flat, one.type.list_size))
+        elif one.name == "metadata":
+            arrays.append(pyarrow.array([_json(row.metadata) for row in rows], one.type))
+        elif filters.field(one.name):
+            values = [held.get(one.name) for held in columns]
+            arrays.append(pyarrow.array(values, one.type))
+        else:
+            arrays.append(pyarrow.array([getattr(row, one.name) for row in rows], one.type))
+    return pyarrow.Table.from_arrays(arrays, schema=schema)
+
+
+def _json(metadata: Mapping[str, Any]) -> str:
+    return json.dumps(dict(metadata), ensure_ascii=False, separators=(",", ":"))
+
+
+def _row(found: Mapping[str, Any], score: float) -> Row:
+    values = {name: found[name] for name in FOUND}
+    values["headings"] = tuple(values["headings"] or ())
+    return Row(**values, digest="", metadata=json.loads(found["metadata"]), score=score)
+
+
+def _expression(condition: Condition) -> Any:
+    """A condition with its values bound; no text of a caller is ever read as SQL."""
+    from lancedb.expr import col, lit
+
+    column = col(filters.column(condition.field, condition.kind))
+    if condition.operator == "in":
+        return column.isin(_bound(condition))
+    return getattr(column, condition.operator)(lit(_bound(condition)[0]))
+
+
+def _bound(condition: Condition) -> list[Any]:
+    if condition.kind == "number":
+        return [float(value) for value in condition.values]
+    return list(condition.values)
+
+
+@asynccontextmanager
+async def _mapped() -> AsyncIterator[None]:
+    """LanceDB's errors as ours."""
+    try:
+        yield
+    except (RuntimeError, ValueError, OSError) as exc:
+        if "No space left" in str(exc):
+            raise StorageFull("the disk has no room for the index; nothing was changed") from exc
+        raise EngineError("the search index failed; see the log of the service") from exc
