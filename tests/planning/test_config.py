@@ -1,14 +1,17 @@
 """Shapes of models: from published configurations, headers and bare counts."""
 
+import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from canteen.core.errors import InvalidRequest
 from canteen.planning.assumed import from_count
 from canteen.planning.config import from_config, from_gguf
+from canteen.planning.memory import weights_of
+from canteen.planning.quantization import weights_format
 from canteen.planning.tensors import num_active_parameters, num_parameters
 from tests.planning.shapes import DEEPSEEK_V3, GEMMA_3_4B, GPT2, LLAMA_3_8B, MIXTRAL, QWEN3_30B
 
@@ -106,6 +109,7 @@ def test_a_header_with_latent_attention_tells_the_sizes_of_its_heads() -> None:
     assert num_parameters(spec) == num_parameters(from_config(DEEPSEEK_V3))
 
 
+@settings(deadline=None)
 @given(st.floats(2e6, 1e14))
 def test_a_bare_count_comes_out_again_and_is_said_to_be_assumed(count: float) -> None:
     spec = from_count(count)
@@ -129,6 +133,12 @@ def test_a_bare_count_comes_out_again_and_is_said_to_be_assumed(count: float) ->
         ({"num_hidden_layers": 10**9}, "num_hidden_layers is"),
         ({"vocab_size": None}, "does not tell vocab_size"),
         ({"intermediate_size": 0}, "one column"),
+        ({"head_dim": 0}, "head_dim is 0"),
+        ({"v_head_dim": 0}, "v_head_dim is 0"),
+        ({"hidden_size": 10**30}, "more than 1,000,000,000"),
+        ({"hidden_size": 10**200}, "more than 1,000,000,000"),
+        ({"num_hidden_layers": 9_999}, "num_hidden_layers is 9999"),
+        ({"vocab_size": 10**9, "hidden_size": 32 * 10**6}, "more than 10"),
         ({"num_experts": 4, "num_experts_per_tok": 5}, "1 to 4 experts, not 5"),
     ],
 )
@@ -202,10 +212,22 @@ def test_a_model_with_eyes_is_planned_as_far_as_it_writes() -> None:
     assert "text model" in from_config(GEMMA_3_4B | {"vision_config": {"depth": 27}}).assumed
 
 
+def test_the_deepest_model_is_planned_in_no_time() -> None:
+    spec = from_config(LLAMA_3_8B | {"num_hidden_layers": 1_000, "tie_word_embeddings": None})
+    began_s = time.process_time()
+
+    for name in ("bf16", "fp8", "int8", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q3_K_M", "Q2_K"):
+        weights_of(spec, weights_format(name, spec))
+
+    assert time.process_time() - began_s < 2
+
+
+# How long an example takes says more of the machine than of the shape.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(
         st.sampled_from([*LLAMA_3_8B, "layer_types", "mlp_only_layers", "text_config", "head_dim"]),
-        st.one_of(st.none(), st.integers(-5, 10**6), st.text(), st.lists(st.integers())),
+        st.one_of(st.none(), st.integers(-5, 1_500), st.text(), st.lists(st.integers())),
     )
 )
 def test_any_config_is_a_shape_or_refused(change: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from canteen.core.errors import InvalidRequest
 from canteen.planning import quantization
 from canteen.planning.config import from_config
-from canteen.planning.quantization import GGML, GGML_IDS, NAMES, Format, mixed, weights_format
+from canteen.planning.quantization import GGML, GGML_IDS, NAMES, Format, Mixture, weights_format
 from canteen.planning.spec import ModelSpec
 from canteen.planning.tensors import Tensor, num_parameters, tensors
 from tests.planning.shapes import DEEPSEEK_V3, GPT2, LLAMA_3_8B, MIXTRAL, SMOLLM2_135M
@@ -23,7 +23,7 @@ def num_bytes(spec: ModelSpec, name: str) -> int:
 
 def types(spec: ModelSpec, mixture: str) -> dict[tuple[str, int], str]:
     made = tensors(spec, is_tied=bool(spec.is_tied))
-    return {(one.kind, one.layer): mixed(mixture, one, spec) for one in made}
+    return {(one.kind, one.layer): Mixture(mixture, spec).type_of(one) for one in made}
 
 
 # llama.cpp, tools/quantize/README.md, Llama 3.1 8B.

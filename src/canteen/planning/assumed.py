@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 
-from canteen.planning.spec import Layer, ModelSpec, impossible
+from canteen.planning.spec import MOST_PARAMETERS, Layer, ModelSpec, impossible
 from canteen.planning.tensors import num_parameters
 
 
@@ -13,7 +13,7 @@ def from_count(count: float) -> ModelSpec:
     Layers of 128 times as many columns, heads of 128, eight of them for keys and values, a
     vocabulary of 128,000; sizes are then scaled to the count.
     """
-    if not 1e6 <= count <= 1e15:
+    if not 1e6 <= count <= MOST_PARAMETERS:
         raise impossible("a model has a million to 10^15 parameters, such as 135M or 7B", "model")
     wanted = (128 * count / 12) ** (1 / 3) / 128
     num_heads = 8 * round(wanted / 8) if wanted >= 8 else max(1, round(wanted))

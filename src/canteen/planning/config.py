@@ -5,7 +5,8 @@ from typing import Any
 
 from canteen.planning import architectures
 from canteen.planning.published_format import published_format
-from canteen.planning.spec import Experts, Latent, Layer, ModelSpec, impossible
+from canteen.planning.spec import MOST_PARAMETERS, Experts, Latent, Layer, ModelSpec, impossible
+from canteen.planning.tensors import num_parameters
 
 
 def from_config(config: Mapping[str, Any], name: str = "") -> ModelSpec:
@@ -23,7 +24,7 @@ def from_config(config: Mapping[str, Any], name: str = "") -> ModelSpec:
     num_layers = sizes.need("num_hidden_layers", "n_layer")
     if num_layers > _MOST_LAYERS:
         raise impossible(f"num_hidden_layers is {num_layers}", "num_hidden_layers")
-    return ModelSpec(
+    spec = ModelSpec(
         name=name or str(config.get("_name_or_path", "")) or kind,
         hidden_size=hidden,
         vocab_size=sizes.need("vocab_size"),
@@ -44,6 +45,9 @@ def from_config(config: Mapping[str, Any], name: str = "") -> ModelSpec:
         dtype=published_format(config),
         assumed=architectures.assumption(config),
     )
+    if num_parameters(spec) > MOST_PARAMETERS:
+        raise impossible("it would have more than 10^15 parameters", "hidden_size")
+    return spec
 
 
 def from_gguf(
@@ -72,7 +76,9 @@ def from_gguf(
     return from_config({key: value for key, value in config.items() if value is not None}, named)
 
 
-_MOST_LAYERS = 10_000
+# No model is as deep, and no size of one as large.
+_MOST_LAYERS = 1_000
+_MOST = 10**9
 _GGUF_KEYS = {
     "block_count": "num_hidden_layers",
     "context_length": "max_position_embeddings",
@@ -119,8 +125,17 @@ class _Sizes:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise impossible(f"{name} must be a whole number, not {value!r}", name)
+            if value > _MOST:
+                raise impossible(f"{name} is more than {_MOST:,}", name)
             return value
         return None
+
+    def columns(self, *names: str) -> int | None:
+        """The first of these that is given, of which 0 is none."""
+        found = self.get(*names)
+        if found == 0:
+            raise impossible(f"{names[0]} is 0; heads have one column at least", names[0])
+        return found
 
 
 def _layer(config: Mapping[str, Any], sizes: _Sizes, hidden: int, index: int) -> Layer:
@@ -131,7 +146,7 @@ def _layer(config: Mapping[str, Any], sizes: _Sizes, hidden: int, index: int) ->
     if num_heads < 1 or num_kv_heads < 1:
         raise impossible("a layer has one head at least", "num_attention_heads")
     latent = _latent(sizes)
-    head_dim = sizes.get("head_dim")
+    head_dim = sizes.columns("head_dim")
     # GPT-2's own configurations leave it out.
     usual_ff = 4 * hidden if config["model_type"] in architectures.UNGATED else None
     if latent is not None:
@@ -147,7 +162,7 @@ def _layer(config: Mapping[str, Any], sizes: _Sizes, hidden: int, index: int) ->
         num_heads,
         num_kv_heads,
         key_dim,
-        sizes.get("v_head_dim", "value_dim") or key_dim,
+        sizes.columns("v_head_dim", "value_dim") or key_dim,
         ff=_of_layer(config, sizes, index, "intermediate_size", "n_inner", usual=usual_ff),
         window=_window(config, sizes, index),
         latent=latent,

@@ -54,7 +54,8 @@ def weights_format(name: str, spec: ModelSpec) -> Format:
         return simple
     upper = plain.upper()
     if upper in _MIXTURES:
-        return Format(upper, "bf16", lambda one: ggml_bytes(mixed(upper, one, spec), one))
+        mix = Mixture(upper, spec)
+        return Format(upper, "bf16", lambda one: ggml_bytes(mix.type_of(one), one))
     if upper in GGML:
         # llama.cpp mixes these too, by rules of their own.
         return Format(upper, "bf16", lambda one: ggml_bytes(_single(upper, one), one), False)
@@ -83,21 +84,11 @@ def ggml_bytes(type_name: str, tensor: Tensor) -> int:
     return ceil(size / _ALIGNMENT) * _ALIGNMENT
 
 
-def mixed(mixture: str, tensor: Tensor, spec: ModelSpec) -> str:
-    """The type that llama.cpp's quantizer gives a tensor of a mixture such as Q4_K_M.
+class Mixture:
+    """The types that llama.cpp's quantizer gives the tensors of a model in a mixture like Q4_K_M.
 
     After src/llama-quant.cpp; not covered are `--pure`, overrides, and others' dynamic mixtures.
     """
-    if tensor.kind in PLAIN:
-        return "F32"
-    mix = _Mix(mixture, spec)
-    if tensor.is_output:
-        return mix.output(tensor)
-    return _fitting(mix.of(tensor.kind.removesuffix("_exps"), tensor), tensor)
-
-
-class _Mix:
-    """The choices of one mixture for one model."""
 
     def __init__(self, mixture: str, spec: ModelSpec) -> None:
         self.name = mixture
@@ -109,14 +100,22 @@ class _Mix:
         experts = spec.layers[-1].experts
         self._has_eight = experts is not None and experts.num == 8
 
-    def output(self, tensor: Tensor) -> str:
+    def type_of(self, tensor: Tensor) -> str:
+        """Of any tensor."""
+        if tensor.kind in PLAIN:
+            return "F32"
+        if tensor.is_output:
+            return self._output(tensor)
+        return _fitting(self._of(tensor.kind.removesuffix("_exps"), tensor), tensor)
+
+    def _output(self, tensor: Tensor) -> str:
         """Of the output, or of what is tied to it."""
         if self.base in ("F16", "BF16", "F32"):
             return self.base
         is_whole = tensor.cols % GGML[self.base][0] == 0
         return "Q6_K" if is_whole and self.base != "Q8_0" and tensor.cols % 256 == 0 else "Q8_0"
 
-    def of(self, kind: str, tensor: Tensor) -> str:
+    def _of(self, kind: str, tensor: Tensor) -> str:
         """Of a matrix of a block, before its columns are looked at."""
         if kind == "attn_v":
             return self._attn_v(tensor.layer)

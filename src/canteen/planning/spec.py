@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from canteen.core.errors import InvalidRequest
 
+MOST_PARAMETERS = 1e15
+
 
 @dataclass(frozen=True, slots=True)
 class Latent:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from canteen.planning.spec import Experts, Layer, ModelSpec
 
@@ -34,7 +35,8 @@ class Tensor:
         return self.rows * self.cols * self.copies
 
 
-def tensors(spec: ModelSpec, *, is_tied: bool) -> list[Tensor]:
+@lru_cache(maxsize=16)
+def tensors(spec: ModelSpec, *, is_tied: bool) -> tuple[Tensor, ...]:
     """All weights of a shape; tied, the output is the input embedding."""
     hidden = spec.hidden_size
     has_output = spec.has_cache and not is_tied
@@ -47,7 +49,7 @@ def tensors(spec: ModelSpec, *, is_tied: bool) -> list[Tensor]:
         made.append(Tensor("position_embd", spec.num_positions, hidden))
     for index, layer in enumerate(spec.layers):
         made += (replace(one, layer=index) for one in _layer(spec, layer))
-    return made
+    return tuple(made)
 
 
 def num_parameters(spec: ModelSpec) -> int:
