@@ -31,6 +31,7 @@ from canteen.core.generation import (
 )
 from canteen.tasks.batch import each
 from canteen.tasks.classify import Classified
+from canteen.tasks.doing import Item, do
 from canteen.tasks.model import DEFAULT_EMBEDDER, Model
 from canteen.tasks.table import TASKS, Task
 
@@ -149,15 +150,17 @@ class LLM:
         done: Classified = self._one("classify", text, labels=tuple(labels), **options)
         return done
 
-    def each(self, task: str, texts: Iterable[str], **options: Any) -> Generator[Any, None, None]:
+    def each(self, task: str, texts: Iterable[Item], **options: Any) -> Generator[Any, None, None]:
         """The result of a task (`classify`, …) for each text, in order and as they come; in place
         of one that fails, its error. Raises InvalidRequest for options that are wrong."""
         what = TASKS[task]
-        requests = [what.request(text, **options) for text in texts]
+        # Wrong options are wrong for every text.
+        what.request("", **options)
+        items = list(texts)
         outcomes: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        pouring = self._start(_pour(self._outcomes(what, requests), outcomes))
+        pouring = self._start(_pour(self._outcomes(what, items, options), outcomes))
         try:
-            for _ in requests:
+            for _ in items:
                 if (outcome := outcomes.get()) is None:
                     break
                 yield outcome
@@ -165,7 +168,7 @@ class LLM:
         finally:
             pouring.cancel()
 
-    def _one(self, task: str, text: str, **options: Any) -> Any:
+    def _one(self, task: str, text: Item, **options: Any) -> Any:
         (outcome,) = self.each(task, [text], **options)
         if isinstance(outcome, CanteenError):
             raise outcome
@@ -204,7 +207,9 @@ class LLM:
         finally:
             self._settle(request.receipt_id)
 
-    async def _outcomes(self, task: Task, requests: Sequence[Any]) -> AsyncGenerator[Any]:
+    async def _outcomes(
+        self, task: Task, items: Sequence[Item], options: Mapping[str, Any]
+    ) -> AsyncGenerator[Any]:
         receipt_id = new_receipt_id()
         services = _Charged(self._services, receipt_id, self._conversation_id, task.name)
         model = Model(
@@ -215,7 +220,7 @@ class LLM:
             prompt_version=task.prompt_version,
         )
         try:
-            async with aclosing(each(requests, partial(task.run, model))) as outcomes:
+            async with aclosing(each(items, partial(do, task, model, options))) as outcomes:
                 async for outcome in outcomes:
                     yield outcome
         finally:

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import click
 from canteen.cli import store
 from canteen.cli.options import options_of
 from canteen.core.errors import CanteenError, InvalidRequest
+from canteen.tasks.documents.reading import MOST_BYTES
+from canteen.tasks.doing import Item, Upload
 from canteen.tasks.table import TASKS
 
 
@@ -27,7 +30,7 @@ def task_command(name: str) -> click.Command:
         "files",
         multiple=True,
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="A document to take as a text; may be given again.",
+        help="A document (text, Markdown, HTML, PDF); may be given again.",
     )
     @click.option(
         "--jsonl",
@@ -44,20 +47,29 @@ def task_command(name: str) -> click.Command:
         is_json: bool,
         **options: Any,
     ) -> None:
-        given = list(_texts(texts, files, jsonl))
+        given = list(_items(texts, files, jsonl))
         _say(name, model, given, _given(options), is_json=is_json or jsonl is not None)
 
     return command
 
 
-def _texts(texts: tuple[str, ...], files: tuple[Path, ...], jsonl: Any) -> Iterator[str]:
+def _items(texts: tuple[str, ...], files: tuple[Path, ...], jsonl: Any) -> Iterator[Item]:
     yield from texts
     for file in files:
-        yield file.read_text("utf-8")
+        yield Upload(partial(_bytes, file), file.name, param=file.name)
     if jsonl is not None:
         yield from (_text(number, line) for number, line in enumerate(jsonl, 1) if line.strip())
     elif not texts and not files:
         yield store.piped()
+
+
+def _bytes(file: Path) -> bytes:
+    """What is larger than a document may be is not read to its end."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(MOST_BYTES + 1)
+    except OSError as exc:
+        raise InvalidRequest(f"it cannot be read: {exc.strerror}", param=file.name) from exc
 
 
 def _text(number: int, line: str) -> str:
@@ -75,7 +87,7 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _say(
-    name: str, model: str | None, texts: list[str], options: dict[str, Any], *, is_json: bool
+    name: str, model: str | None, texts: list[Item], options: dict[str, Any], *, is_json: bool
 ) -> None:
     """A line of JSON, or what a person reads, for each text; failures go to standard error."""
     from canteen.cli.function import LLM
@@ -93,7 +105,7 @@ def _say(
         raise InvalidRequest(f"{failed} of {len(texts)} texts failed")
 
 
-def _progress(texts: list[str]) -> Any:
+def _progress(texts: list[Item]) -> Any:
     is_hidden = len(texts) < 2 or not sys.stderr.isatty()
     return click.progressbar(texts, file=sys.stderr, show_pos=True, hidden=is_hidden)
 

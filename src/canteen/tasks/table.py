@@ -11,7 +11,8 @@ from canteen.tasks.model import Model
 @dataclass(frozen=True, slots=True)
 class Task:
     """A task. `request` is a dataclass whose first field is the text and whose others are made
-    with `asked`; `run` gives a dataclass, and what a person reads of it is `told`."""
+    with `asked`; `run` gives a dataclass, and what a person reads of it is `told`. In place of a
+    text one that `takes_documents` is given the document, where there is one."""
 
     name: str
     about: str
@@ -19,6 +20,7 @@ class Task:
     run: Callable[[Model, Any], Awaitable[Any]]
     told: Callable[[Any], str]
     prompt_version: str
+    takes_documents: bool = False
 
 
 TASKS = {

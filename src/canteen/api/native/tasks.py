@@ -1,10 +1,12 @@
 """`POST /v1/tasks/…`: one input or many, whole or as they are done."""
 
 import asyncio
+import binascii
+from base64 import b64decode
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -15,10 +17,11 @@ from canteen.api.fields import fields_of
 from canteen.api.receipts import ReceiptBody
 from canteen.api.routing import Route, Served
 from canteen.api.streaming import heartbeat, json_bytes, sse, stream
-from canteen.api.wire import Wire
+from canteen.api.wire import Wire, expecting
 from canteen.core.errors import CanteenError, InvalidRequest
 from canteen.core.generation import Usage
 from canteen.tasks.batch import each
+from canteen.tasks.doing import Item, Upload, do
 from canteen.tasks.model import DEFAULT_EMBEDDER, Model
 from canteen.tasks.table import TASKS, Task
 
@@ -27,14 +30,28 @@ DONE = b"[DONE]"
 SSE = "text/event-stream"
 
 
+class DocumentBody(Wire):
+    """A document: text, Markdown, HTML, PDF, or JSONL of one line."""
+
+    data: str = Field(description="Its bytes, in base64.")
+    media_type: str = Field("", description="What it is; else its name says, or its first bytes.")
+    name: str = Field("", description="The name of its file.")
+
+
+Input = Annotated[
+    str | DocumentBody,
+    expecting("a text, or a document with its bytes as base64 in data"),
+]
+
+
 class TaskBody(Wire):
     """What every task takes beside its own fields."""
 
     model: str = Field("", description="The model that works; or the service's default.")
     embedder: str = Field(DEFAULT_EMBEDDER, description="The model that embeds, where one does.")
-    input: str | None = Field(None, description="One text.")
-    inputs: list[str] | None = Field(
-        None, description="Many texts, answered in order; one that fails does not fail the others."
+    input: Input | None = Field(None, description="A text or a document.")
+    inputs: list[Input] | None = Field(
+        None, description="Many, answered in order; one that fails does not fail the others."
     )
     stream: bool = Field(False, description="Send text as it is written, and results as they come.")
     metadata: dict[str, Any] | None = None
@@ -55,14 +72,14 @@ class TaskAnswer(BaseModel):
 
 async def run(task: Task, body: Any, served: Served) -> Response:
     """Do a task for all inputs of a body."""
-    texts = _texts(body)
+    items = _items(body)
     options = {
         name: value
         for name, value in body
         if name not in TaskBody.model_fields and value is not None
     }
     # Wrong options are wrong for every input.
-    requests = [_request(task, text, options) for text in texts]
+    task.request("", **options)
     name = body.model or served.services.settings.default_model
     served.observe.model = name
     model = Model(
@@ -73,12 +90,14 @@ async def run(task: Task, body: Any, served: Served) -> Response:
         caller_id=served.caller_id,
         prompt_version=task.prompt_version,
     )
+    outcomes = each(items, partial(do, task, model, options))
     is_batch = body.inputs is not None
     if body.stream:
         beat = heartbeat(b": ping\n", served.observe)
-        frames = _frames(task, model, requests, served)
+        frames = _frames(task, model, outcomes, served, len(items))
         return await stream(frames, SSE, _last_words, beat)
-    results = await _results(task, model, requests)
+    async with aclosing(outcomes):
+        results = [outcome async for outcome in outcomes]
     if not is_batch and isinstance(results[0], CanteenError):
         raise results[0]
     said = [_told(one) for one in results]
@@ -89,34 +108,39 @@ async def run(task: Task, body: Any, served: Served) -> Response:
     )
 
 
-def _texts(body: Any) -> list[str]:
+def _items(body: Any) -> list[Item]:
     if (body.input is None) == (body.inputs is None):
         raise InvalidRequest("give input, or inputs for many, and not both", param="input")
-    texts: list[str] = [body.input] if body.inputs is None else body.inputs
-    if not 1 <= len(texts) <= MOST_INPUTS:
+    if body.inputs is None:
+        return [_item(body.input, "input")]
+    if not 1 <= len(body.inputs) <= MOST_INPUTS:
         raise InvalidRequest(f"inputs must be from 1 to {MOST_INPUTS:,} texts", param="inputs")
-    return texts
+    return [_item(one, f"inputs.{index}") for index, one in enumerate(body.inputs)]
 
 
-def _request(task: Task, text: str, options: dict[str, Any]) -> Any:
-    return task.request(text, **options)
+def _item(given: str | DocumentBody, param: str) -> Item:
+    if isinstance(given, str):
+        return given
+    load = partial(_bytes, given.data, f"{param}.data")
+    return Upload(load, given.name, given.media_type, param)
 
 
-async def _results(task: Task, model: Model, requests: list[Any]) -> list[Any]:
-    async with aclosing(each(requests, partial(task.run, model))) as outcomes:
-        return [outcome async for outcome in outcomes]
+def _bytes(data: str, param: str) -> bytes:
+    try:
+        return b64decode("".join(data.split()), validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise InvalidRequest("the document's data is not base64", param=param) from exc
 
 
 async def _frames(
-    task: Task, model: Model, requests: list[Any], served: Served
+    task: Task, model: Model, outcomes: AsyncGenerator[Any], served: Served, count: int
 ) -> AsyncGenerator[bytes]:
     """Of one input the pieces of its text, of each its result, at last what it took."""
     pieces: asyncio.Queue[str | None] = asyncio.Queue()
-    if len(requests) == 1:
+    if count == 1:
         model.on_text = pieces.put_nowait
-    outcomes = each(requests, partial(task.run, model))
     async with aclosing(outcomes):
-        for index in range(len(requests)):
+        for index in range(count):
             coming = asyncio.ensure_future(anext(outcomes))
             coming.add_done_callback(lambda _: pieces.put_nowait(None))
             try:
@@ -125,7 +149,7 @@ async def _frames(
                 outcome = await coming
             finally:
                 coming.cancel()
-            if isinstance(outcome, CanteenError) and len(requests) == 1:
+            if isinstance(outcome, CanteenError) and count == 1:
                 raise outcome
             yield sse(json_bytes({"index": index} | _told(outcome)))
     yield sse(json_bytes(_head(task, model) | _foot(model, served)))
