@@ -6,9 +6,10 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from canteen.core.errors import InvalidRequest
+from canteen.core.errors import InvalidRequest, StorageFull
 
 PIECE_BYTES = 1 << 22
 # What a full disk, a quota or a limit on a file's size is called.
@@ -45,6 +46,30 @@ def digest_of(path: Path) -> str:
             return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
     lines = (f"{_hex(file)}  {name}\n" for name, file in sorted(_files(path)))
     return "sha256:" + hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def digest_of_bytes(data: bytes) -> str:
+    """The digest of what is in memory."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+@contextmanager
+def full_disk_said(make_room: str) -> Iterator[None]:
+    """Raises StorageFull for what the system says of a full disk; `make_room` tells how to."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno in NO_ROOM:
+            raise no_room(make_room) from exc
+        raise
+
+
+def no_room(make_room: str) -> StorageFull:
+    """What a full disk is to a caller."""
+    return StorageFull(
+        "the disk has no room for this, and nothing of it was kept; "
+        f"make room ({make_room}), then send it again"
+    )
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from canteen.core.errors import EngineError, InvalidRequest, ModelNotFound, StorageFull
+from canteen.core.errors import EngineError, InvalidRequest, ModelNotFound
 from canteen.core.model import ModelCard, full_name
 from canteen.runtime import blobs, locks
 from canteen.runtime.threads import in_thread
@@ -28,6 +28,7 @@ SCHEMA = 1
 LOCK_NAME_LENGTH = len("sha256-") + 64
 ORPHANS_STAY_S = 24 * 3600
 STAGING_STAYS_S = 7 * 24 * 3600
+MAKE_ROOM = "canteen rm MODEL removes a model"
 
 
 class Catalog:
@@ -63,7 +64,7 @@ class Catalog:
         """
         card = replace(card, name=full_name(card.name))
         text = json.dumps({"schema": SCHEMA, **asdict(card)}, indent=1, ensure_ascii=False)
-        with self._lock(), _full_disk_said():
+        with self._lock(), blobs.full_disk_said(MAKE_ROOM):
             before = self._read(self._manifest(card.name))
             blobs.write_whole(self._manifest(card.name), text.encode())
             if before is not None:
@@ -123,7 +124,7 @@ class Catalog:
         Raises InvalidRequest if their digest is another, StorageFull if they do not fit.
         """
         destination = self.blob_path(digest)
-        with _full_disk_said():
+        with blobs.full_disk_said(MAKE_ROOM):
             await self._receive(digest, chunks, size_bytes, destination)
 
     async def _receive(
@@ -132,7 +133,7 @@ class Catalog:
         upload = Upload(self._models / "uploads")
         try:
             if size_bytes > shutil.disk_usage(self._models).free:
-                raise _no_room()
+                raise blobs.no_room(MAKE_ROOM)
             async for chunk in chunks:
                 await in_thread(upload.write, chunk)
             if upload.digest() != digest:
@@ -269,24 +270,6 @@ class Upload:
         with contextlib.suppress(OSError):
             # What it still holds may not fit on the disk, and nobody wants it any more.
             self._file.close()
-
-
-@contextmanager
-def _full_disk_said() -> Iterator[None]:
-    """Raises StorageFull for what the system says of a full disk."""
-    try:
-        yield
-    except OSError as exc:
-        if exc.errno in blobs.NO_ROOM:
-            raise _no_room() from exc
-        raise
-
-
-def _no_room() -> StorageFull:
-    return StorageFull(
-        "the disk has no room for this, and nothing of it was kept; "
-        "make room (canteen rm MODEL removes a model), then send it again"
-    )
 
 
 def staging_name(source: str) -> str:
