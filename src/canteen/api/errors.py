@@ -12,6 +12,7 @@ from canteen.core.errors import (
     ModelNotFound,
     NotSupported,
     Overloaded,
+    PromptNotFound,
     RateLimited,
     StorageFull,
 )
@@ -51,6 +52,7 @@ class Unexpected(CanteenError):
 
 _STATUSES: tuple[tuple[type[CanteenError], int], ...] = (
     (ModelNotFound, 404),
+    (PromptNotFound, 404),
     (Forbidden, 403),
     (NotSupported, 501),
     (InvalidRequest, 400),

@@ -4,6 +4,7 @@ CanteenError
 ├── InvalidRequest          change the request            400
 │   ├── ContextTooLong      a prompt that does not fit    400
 │   ├── ModelNotFound       no such name                  404
+│   ├── PromptNotFound      no such prompt or task        404
 │   ├── Forbidden           not allowed here              403
 │   ├── NotSupported        this model cannot do it       501
 │   └── ModelUnsuitable     files we cannot run           400
@@ -15,6 +16,9 @@ CanteenError
     ├── WorkerDied          the model's process ended     500
     └── InvalidOutput       the answer broke its promise  500
 """
+
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class CanteenError(Exception):
@@ -69,6 +73,17 @@ class ModelNotFound(InvalidRequest):
     def __init__(self, model: str) -> None:
         super().__init__(f"model '{model}' not found", param="model")
         self.model = model
+
+
+class PromptNotFound(InvalidRequest):
+    """No prompt, or no version of it, goes by this name; those near it are told."""
+
+    code = "prompt_not_found"
+
+    def __init__(self, name: str, known: Iterable[str] = ()) -> None:
+        near = get_close_matches(name, known)
+        hint = f"near it: {', '.join(near)}" if near else "`canteen prompt ls` shows what there is"
+        super().__init__(f"prompt '{name}' not found; {hint}", param="name")
 
 
 class Forbidden(InvalidRequest):
