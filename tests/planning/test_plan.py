@@ -205,9 +205,20 @@ def test_fine_tuning_without_tokens_is_planned_in_memory_alone() -> None:
     made = planned("7B", device="H100", finetune="qlora")
 
     assert made.learning is not None
-    assert made.learning.fits
+    assert made.learning.fits == "yes"
     assert made.learning.training is None
     assert any("train_tokens" in note for note in made.notes)
+
+
+def test_training_that_only_just_fits_is_said_to_be_within_the_margin() -> None:
+    asked: dict[str, Any] = {"train_tokens": 10**9, "device": "H100", "context_length": 1024}
+    tight, too_much = planned("4.6B", **asked), planned("7B", **asked)
+
+    assert tight.learning is not None
+    assert tight.learning.fits == "within margin"
+    assert too_much.learning is not None
+    assert too_much.learning.fits == "no"
+    assert any("as if it did" in note for note in too_much.notes)
 
 
 def test_recomputing_all_saves_memory_and_takes_a_third_more() -> None:

@@ -24,6 +24,15 @@ def test_zero_divides_as_published(stage: int, gb: float) -> None:
     assert round(made.states_bytes / 1e9, 1) == gb
 
 
+def test_devices_that_exchange_gradients_need_buffers_for_it() -> None:
+    alone, several = (training_memory(LLAMA, Setup(num_devices=num)) for num in (1, 8))
+
+    assert 0 < alone.overhead_bytes < several.overhead_bytes
+    assert alone.total_bytes == (
+        alone.states_bytes + alone.activations_bytes + alone.overhead_bytes
+    )
+
+
 def test_lora_trains_rank_times_inputs_and_outputs_of_each_matrix() -> None:
     made = training_memory(LLAMA, Setup("lora", lora_rank=8))
 

@@ -48,6 +48,7 @@ def _states(panel: Any, plan: Plan, learning: Learning) -> None:
         "gradients": [held.gradients_bytes],
         "optimizer": [held.optimizer_bytes],
         "activations": [held.activations_bytes],
+        "runtime": [held.overhead_bytes],
     }
     name = f"{learning.setup.method}, ZeRO {learning.setup.zero}"
     _stack(panel, [name], parts, None if available is None else available // plan.place.num)

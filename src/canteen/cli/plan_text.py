@@ -19,6 +19,7 @@ _SHOWN = 5
 _BAR = 36
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _IN_SHORT = {"yes": "yes", "within margin": "perhaps", "no": "no", None: ""}
+_VERDICTS = {"yes": "it fits", "within margin": "it may fit", "no": "it does not fit"}
 _WORDS = {
     "USD/Mtoken": "USD a million tokens",
     "USD/h": "USD an hour",
@@ -171,8 +172,7 @@ def _bar(share: float) -> str:
 def _of_available(held: MemoryPlan) -> str:
     if held.available_bytes is None:
         return ""
-    verdict = {"yes": "it fits", "within margin": "it may fit", "no": "it does not fit"}
-    return f"of {held.available_bytes / GB:.2f} GB: {verdict[held.fits or 'no']}"
+    return f"of {held.available_bytes / GB:.2f} GB: {_VERDICTS[held.fits or 'no']}"
 
 
 def _table(choices: Sequence[Choice]) -> Iterator[str]:
@@ -235,14 +235,14 @@ def _learning(plan: Plan, learning: Learning) -> Iterator[str]:
         "gradients": held.gradients_bytes,
         "optimizer": held.optimizer_bytes,
         "activations": held.activations_bytes,
+        "runtime": held.overhead_bytes,
     }
     there = plan.place.memory_bytes
     one_bytes = 0 if there is None else there // plan.place.num
     for name, size in parts.items():
         share = size / max(one_bytes, held.total_bytes)
         yield _row(name, f"{size / GB:9.2f} GB  {_bar(share)}")
-    fits = {True: "it fits", False: "it does not fit", None: ""}[learning.fits]
-    of = f"of {one_bytes / GB:.2f} GB: {fits}" if one_bytes else ""
+    of = f"of {one_bytes / GB:.2f} GB: {_VERDICTS[learning.fits]}" if learning.fits else ""
     yield _row("together", f"{held.total_bytes / GB:9.2f} GB  {of}").rstrip()
     yield ""
     if done is not None:

@@ -125,7 +125,8 @@ def _learning(plan: Plan, learning: Learning) -> Iterator[str]:
     yield (
         f"each device: weights {held.weights_bytes + held.frozen_bytes:,} B + gradients "
         f"{held.gradients_bytes:,} B + optimizer {held.optimizer_bytes:,} B + activations "
-        f"{held.activations_bytes:,} B = {held.total_bytes:,} B"
+        f"{held.activations_bytes:,} B + runtime {held.overhead_bytes:,} B (an assumption) = "
+        f"{held.total_bytes:,} B"
     )
     if done is None:
         return

@@ -2,6 +2,7 @@
 
 from canteen.core.units import exact
 from canteen.planning import roofline, training
+from canteen.planning.memory import Fits, fitting
 from canteen.planning.reading import reading
 from canteen.planning.result import Learning, Plan
 from canteen.planning.training_memory import Setup, TrainingMemory, training_memory
@@ -21,8 +22,10 @@ def learn(made: Plan) -> Learning:
     )
     held = training_memory(spec, setup)
     one_bytes = None if place.memory_bytes is None else place.memory_bytes // place.num
-    fits = None if one_bytes is None else held.total_bytes <= one_bytes
-    if fits is False and setup.recompute != "full":
+    fits = fitting(held.total_bytes, one_bytes)
+    if fits == "no":
+        made.notes.append("it does not fit a device; all else is told as if it did")
+    if fits == "no" and setup.recompute != "full":
         made.notes.append("recompute full keeps few activations, for a third more computing")
     if request.train_tokens is None:
         made.notes.append("give train_tokens for the time, money and energy of it")
@@ -30,7 +33,7 @@ def learn(made: Plan) -> Learning:
     return _run(made, setup, held, fits)
 
 
-def _run(made: Plan, setup: Setup, held: TrainingMemory, fits: bool | None) -> Learning:
+def _run(made: Plan, setup: Setup, held: TrainingMemory, fits: Fits | None) -> Learning:
     """The training itself: its time, and, where a price is known, its money."""
     place, tokens = made.place, made.request.train_tokens
     assert tokens is not None

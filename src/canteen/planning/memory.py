@@ -137,11 +137,7 @@ class MemoryPlan:
     @property
     def fits(self) -> Fits | None:
         """Whether it fits what there is."""
-        if self.available_bytes is None:
-            return None
-        if self.total_bytes > self.available_bytes:
-            return "no"
-        return "yes" if self.total_bytes * (1 + MARGIN) <= self.available_bytes else "within margin"
+        return fitting(self.total_bytes, self.available_bytes)
 
     @property
     def headroom_bytes(self) -> int | None:
@@ -155,6 +151,15 @@ class MemoryPlan:
         if self.available_bytes is None or not self.kv_bytes_per_sequence:
             return None
         return max(0, (self.available_bytes - self.without_kv_bytes) // self.kv_bytes_per_sequence)
+
+
+def fitting(total_bytes: int, available_bytes: int | None) -> Fits | None:
+    """Whether so much fits what there is; None where that is not known."""
+    if available_bytes is None:
+        return None
+    if total_bytes > available_bytes:
+        return "no"
+    return "yes" if total_bytes * (1 + MARGIN) <= available_bytes else "within margin"
 
 
 def engine_for(kind: str, spec: ModelSpec, form: quantization.Format) -> EngineMemory:

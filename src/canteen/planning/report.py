@@ -193,8 +193,9 @@ def _learning(plan: Plan, learning: Learning) -> Json:
         "gradients_bytes": held.gradients_bytes,
         "optimizer_bytes": held.optimizer_bytes,
         "activations_bytes": held.activations_bytes,
+        "overhead_bytes": held.overhead_bytes,
         "total_bytes": held.total_bytes,
-        "fits": None if learning.fits is None else ("yes" if learning.fits else "no"),
+        "fits": learning.fits,
     }
     if done is not None:
         body |= {

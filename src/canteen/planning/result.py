@@ -9,7 +9,7 @@ from canteen.factors import places, site
 from canteen.factors.hardware import Device
 from canteen.factors.instances import Instance
 from canteen.planning.fleet import Colocation, Fleet, Unfit
-from canteen.planning.memory import MemoryPlan
+from canteen.planning.memory import Fits, MemoryPlan
 from canteen.planning.quantization import Format
 from canteen.planning.request import PlanRequest
 from canteen.planning.roofline import Constants, Host, Prediction, Reading
@@ -104,7 +104,7 @@ class Learning:
 
     setup: Setup
     memory: TrainingMemory
-    fits: bool | None
+    fits: Fits | None
     training: Training | None
     footprint: Footprint | None
 
