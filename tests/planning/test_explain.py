@@ -22,7 +22,15 @@ def test_windows_and_latents_are_told_apart() -> None:
 
 @pytest.mark.parametrize(
     "step",
-    ["prefill of 512 tokens", "decode step of 1", "money", "building", "water on site", "carbon"],
+    [
+        "prefill of 512 tokens",
+        "decode step of 1",
+        "money",
+        "building",
+        "water on site",
+        "carbon: ",
+        "carbon of making",
+    ],
 )
 def test_serving_is_explained_from_its_tokens_to_its_carbon(step: str) -> None:
     lines = explained(planned("llama3.1:8b", instance="p5.48xlarge"))
@@ -33,8 +41,12 @@ def test_serving_is_explained_from_its_tokens_to_its_carbon(step: str) -> None:
 def test_training_is_explained_from_its_bytes_to_its_carbon() -> None:
     lines = explained(planned("7B", instance="p5.48xlarge", train_tokens=10**12, zero=3))
 
-    for step in ("each device", "calendar", "money", "energy", "building", "carbon"):
+    for step in ("each device", "calendar", "money", "energy", "building", "carbon of making"):
         assert any(line.startswith(step) and " = " in line for line in lines)
+    assert any("x 0.4 training MFU" in line for line in lines)
+    assert any("x 1.2 for restarts and evaluations" in line for line in lines)
+    assert any("x 0.73 of it x 1.3 server over devices" in line for line in lines)
+    assert any(line.startswith("calendar over computing time: 1.2 [1.1, 1.3]") for line in lines)
 
 
 def test_every_number_from_outside_has_a_source_and_a_day() -> None:

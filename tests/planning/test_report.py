@@ -51,6 +51,28 @@ def test_every_input_has_a_source_and_a_day() -> None:
 
 
 @pytest.mark.parametrize(
+    ("asked", "names"),
+    [
+        ({}, {"H100, embodied", "H100, life"}),
+        ({"train_tokens": 10**9}, {"H100, embodied", "calendar over computing time"}),
+    ],
+)
+def test_the_carbon_of_making_and_the_calendar_have_sources(
+    asked: dict[str, Any], names: set[str]
+) -> None:
+    body = told("llama3.1:8b", instance="p5.48xlarge", **asked)
+
+    assert names <= {one["name"] for one in body["provenance"]}
+
+
+def test_carbon_of_making_that_nobody_publishes_is_left_out_and_noted() -> None:
+    body = told("llama3.1:8b", instance="p5en.48xlarge")
+
+    assert "carbon_embodied_g_per_request" not in body
+    assert any("carbon of making H200 is not known" in note for note in body["notes"])
+
+
+@pytest.mark.parametrize(
     "asked",
     [
         {},

@@ -21,6 +21,7 @@ V100 = Devices(
     flops_share=exact(1),
     power_share=exact(1),
     plug_factor=exact(1),
+    restarts=exact(1.2),
 )
 H100 = training.devices(1024, exact(989e12, "FLOP/s"), exact(700, "W"), exact(98.32 / 8, "USD/h"))
 

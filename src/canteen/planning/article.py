@@ -178,6 +178,7 @@ def _as_lambda(facts: Facts) -> Training:
         flops_share=exact(1.0),
         power_share=exact(1.0),
         plug_factor=exact(1.0),
+        restarts=exact(1.0),
     )
     return training.train(facts["GPT-3, training FLOPs"], v100)
 

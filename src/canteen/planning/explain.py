@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from canteen.core.footprint import Footprint
 from canteen.core.units import Input, Quantity
 from canteen.planning import roofline
 from canteen.planning.kv import element_bytes
@@ -97,6 +98,7 @@ def _serving(plan: Plan, serving: Serving) -> Iterator[str]:
         f"{_short(prediction.device_time, 's')} = {_short(energy, 'Wh')} at the plug"
     )
     yield from _footprint(plan, energy, "Wh", "mL", "g")
+    yield from _making(plan, serving.footprint, prediction.device_time * plan.place.num, "g")
 
 
 def _footprint(plan: Plan, energy: Quantity, power: str, volume: str, mass: str) -> Iterator[str]:
@@ -120,6 +122,17 @@ def _footprint(plan: Plan, energy: Quantity, power: str, volume: str, mass: str)
     )
 
 
+def _making(plan: Plan, drunk: Footprint | None, took: Quantity, mass: str) -> Iterator[str]:
+    """The carbon of making a device, for the part of its life that is used."""
+    made, life = plan.place.device.embodied, plan.place.device.life
+    if drunk is None or drunk.carbon_embodied is None or made is None or life is None:
+        return
+    yield (
+        f"carbon of making: {_short(made, 'kg')} a device x {_short(took, 'h')} / "
+        f"{_short(life, 'year')} = {_short(drunk.carbon_embodied, mass)}"
+    )
+
+
 def _learning(plan: Plan, learning: Learning) -> Iterator[str]:
     held, done = learning.memory, learning.training
     yield (
@@ -128,25 +141,28 @@ def _learning(plan: Plan, learning: Learning) -> Iterator[str]:
         f"{held.activations_bytes:,} B + runtime {held.overhead_bytes:,} B (an assumption) = "
         f"{held.total_bytes:,} B"
     )
-    if done is None:
+    on = learning.devices
+    if done is None or on is None:
         return
-    peak = roofline.peak_of(plan.place.device.peak, "bf16")
+    speed = f"{_short(on.peak, 'TFLOP/s')} x {_short(on.flops_share, '1')} training MFU"
     yield (
-        f"{done.flops.central:.3g} FLOP / ({_short(peak, 'TFLOP/s')} x training MFU) = "
-        f"{_short(done.device_time, 'h')} of a device = {_short(done.gpu_years, 'year')} of 8,766 h"
+        f"{done.flops.central:.3g} FLOP / ({speed}) = {_short(done.device_time, 'h')} of a device "
+        f"= {_short(done.gpu_years, 'year')} of 8,766 h"
     )
     yield (
-        f"calendar: that / {plan.place.num:,} devices x restarts and evaluations = "
-        f"{_short(done.calendar_time, 'day')}"
+        f"calendar: that / {on.num:,} devices x {_short(on.restarts, '1')} for restarts and "
+        f"evaluations = {_short(done.calendar_time, 'day')}"
     )
     if plan.place.price is not None:
-        price = _short(plan.place.price / plan.place.num, "USD/h")
+        price = _short(on.price, "USD/h")
         yield f"money: {price} of a device x its hours = {_short(done.cost, 'USD')}"
+    power = f"{_short(on.power_max, 'W')} x {_short(on.power_share, '1')} of it"
     yield (
-        f"energy: its hours x {_short(plan.place.device.power_max, 'W')} x share of power x "
-        f"server over devices = {_short(done.energy, 'MWh')} at the plug"
+        f"energy: its hours x {power} x {_short(on.plug_factor, '1')} server over devices = "
+        f"{_short(done.energy, 'MWh')} at the plug"
     )
     yield from _footprint(plan, done.energy, "MWh", "L", "t")
+    yield from _making(plan, learning.footprint, done.device_time, "t")
 
 
 def _power(runs: Host) -> str:

@@ -228,10 +228,12 @@ def _quantities(plan: Plan) -> Iterator[Quantity]:
     if serving is not None and serving.offer is not None:
         yield serving.offer.cost
     if learning is not None and learning.training is not None:
-        yield learning.training.cost
+        yield from (learning.training.cost, learning.training.calendar_time)
     for drunk in (one.footprint for one in (serving, learning) if one is not None):
         if drunk is not None:
             yield from (drunk.water_site, drunk.water_source, drunk.carbon_operational)
+        if drunk is not None and drunk.carbon_embodied is not None:
+            yield drunk.carbon_embodied
 
 
 def _input(one: Input) -> Json:

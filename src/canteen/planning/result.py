@@ -15,7 +15,7 @@ from canteen.planning.request import PlanRequest
 from canteen.planning.roofline import Constants, Host, Prediction, Reading
 from canteen.planning.saas import BreakEven, Offer
 from canteen.planning.subject import Subject
-from canteen.planning.training import Training
+from canteen.planning.training import Devices, Training
 from canteen.planning.training_memory import Setup, TrainingMemory
 
 
@@ -100,13 +100,14 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class Learning:
-    """What training takes, of each device and altogether."""
+    """What training takes, of each device and altogether, and on which devices."""
 
     setup: Setup
     memory: TrainingMemory
     fits: Fits | None
     training: Training | None
     footprint: Footprint | None
+    devices: Devices | None = None
 
 
 @dataclass(slots=True)
@@ -130,6 +131,8 @@ class Plan:
         embodied = None
         if made is not None and life is not None:
             embodied = site.carbon_embodied(device_time, made, life)
+        else:
+            self.notes.append(f"the carbon of making {self.place.device.name} is not known")
         return Footprint(
             energy=site.facility(energy_it, self.site),
             water_site=site.water_site(energy_it, self.site),

@@ -59,7 +59,7 @@ def training_flops(
 class Devices:
     """What trains: how many, and of one its peak (FLOP/s), maximal power (W), price (USD/h),
     and what its part of the server draws over that. The shares are what training reaches of
-    peak and power."""
+    peak and power; `restarts` is calendar time over computing time."""
 
     num: int
     peak: Quantity
@@ -68,27 +68,34 @@ class Devices:
     flops_share: Quantity
     power_share: Quantity
     plug_factor: Quantity
+    restarts: Quantity
 
 
 def devices(num: int, peak: Quantity, power_max: Quantity, price: Quantity) -> Devices:
     """Devices that train as well as published runs did."""
     known = load("roofline").quantities()
     return Devices(
-        num, peak, power_max, price, known["training MFU"], known["share of power"], host_factor()
+        num,
+        peak,
+        power_max,
+        price,
+        known["training MFU"],
+        known["share of power"],
+        host_factor(),
+        known["calendar over computing time"],
     )
 
 
 def train(flops: Quantity, on: Devices) -> Training:
-    """The run on those on. Raises InvalidRequest for no on."""
+    """The run on those devices. Raises InvalidRequest for none."""
     if on.num < 1:
         raise InvalidRequest("training needs a device at least", param="num_devices")
-    restarts = load("roofline").quantities()["calendar over computing time"]
     device_time = (flops / (on.peak * on.flops_share)).to("h")
     energy = (device_time * (on.power_max * on.power_share * on.plug_factor)).to("MWh")
     return Training(
         flops=flops,
         device_time=device_time,
-        calendar_time=(device_time * restarts / on.num).to("day"),
+        calendar_time=(device_time * on.restarts / on.num).to("day"),
         cost=(device_time * on.price).to("USD"),
         energy=energy.bounded(Boundary(energy="it", time="active")),
     )
