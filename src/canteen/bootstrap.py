@@ -52,6 +52,7 @@ from canteen.runtime.figures import Figures
 from canteen.runtime.gate import Gate, Limits
 from canteen.runtime.memory import GB, budget_bytes, machine_bytes
 from canteen.runtime.pool import Pool
+from canteen.runtime.prompts import PromptStore
 from canteen.runtime.pull import Puller
 from canteen.runtime.slot import Health, LoadedModel, Served
 from canteen.settings import Settings
@@ -71,6 +72,7 @@ class Services:
     catalog: Catalog
     pool: Pool
     puller: Puller
+    prompts: PromptStore
     metrics: Metrics
     accounting: Accounting
     waiting: set[str]
@@ -276,7 +278,8 @@ def build(settings: Settings) -> Services:
             max_waiting=settings.max_num_seqs + settings.max_queue,
             tell=lambda event: metrics.count_event(event.model, event.what, event.before),
         ),
-        puller=Puller(catalog),
+        puller=Puller(catalog, watch=books.helper),
+        prompts=PromptStore(settings.home),
         metrics=metrics,
         accounting=books,
         waiting=waiting,

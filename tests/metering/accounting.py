@@ -1,7 +1,7 @@
 """A node whose clock, meter and processor a test turns by hand."""
 
 from canteen.core.footprint import Charge, Counted
-from canteen.core.units import Grade, exact
+from canteen.core.units import Grade, Quantity, exact
 from canteen.metering.attribution import StepCost
 from canteen.metering.meter import Reading
 from canteen.metering.node import Accounts, Node
@@ -11,10 +11,10 @@ class CountingMeter:
     """Counts what a test says was used."""
 
     name = "counting"
-    source = "a test"
+    source: str = "a test"
     boundary: Counted = "it"
     grade: Grade = "A"
-    joule = exact(1, "J")
+    joule: Quantity = exact(1, "J")
 
     def __init__(self) -> None:
         self.energy_uj = 0

