@@ -29,6 +29,7 @@ _OPERATIONS = {
     "/api/generate": "text_completion",
     "/api/embed": "embeddings",
     "/api/embeddings": "embeddings",
+    "/v1/tasks/{name}": "prompt",
 }
 
 
@@ -54,7 +55,7 @@ class Route:
     def operation(self) -> str:
         """The OpenTelemetry name of what a model is asked to do here, empty if nothing."""
         prefix, _, task = self.path.rpartition("/")
-        return task if prefix == "/v1/tasks" else _OPERATIONS.get(self.path, "")
+        return _OPERATIONS.get(self.path, task if prefix == "/v1/tasks" else "")
 
 
 @dataclass(frozen=True, slots=True)

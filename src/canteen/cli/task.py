@@ -14,7 +14,7 @@ from canteen.cli.options import options_of
 from canteen.core.errors import CanteenError, InvalidRequest
 from canteen.tasks.documents.reading import MOST_BYTES
 from canteen.tasks.doing import Item, Upload
-from canteen.tasks.table import TASKS
+from canteen.tasks.table import TASKS, Task
 
 
 def task_command(name: str) -> click.Command:
@@ -48,7 +48,7 @@ def task_command(name: str) -> click.Command:
         **options: Any,
     ) -> None:
         given = list(_items(texts, files, jsonl))
-        _say(name, model, given, _given(options), is_json=is_json or jsonl is not None)
+        say(task, model, given, _given(options), is_json=is_json or jsonl is not None)
 
     return command
 
@@ -86,21 +86,21 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value not in (None, ())}
 
 
-def _say(
-    name: str, model: str | None, texts: list[Item], options: dict[str, Any], *, is_json: bool
+def say(
+    task: Task, model: str | None, texts: list[Item], options: dict[str, Any], *, is_json: bool
 ) -> None:
     """A line of JSON, or what a person reads, for each text; failures go to standard error."""
     from canteen.cli.function import LLM
 
     failed = 0
     with LLM(model) as llm, _progress(texts) as numbered:
-        results = llm.each(name, texts, **options)
+        results = llm.each(task, texts, **options)
         for _, result in zip(numbered, results, strict=True):
             if isinstance(result, CanteenError):
                 failed += 1
                 if len(texts) == 1:
                     raise result
-            click.echo(_line(name, result, is_json=is_json), err=_is_lost(result, is_json))
+            click.echo(_line(task, result, is_json=is_json), err=_is_lost(result, is_json))
     if failed:
         raise InvalidRequest(f"{failed} of {len(texts)} texts failed")
 
@@ -114,12 +114,12 @@ def _is_lost(result: Any, is_json: bool) -> bool:
     return isinstance(result, CanteenError) and not is_json
 
 
-def _line(name: str, result: Any, *, is_json: bool) -> str:
+def _line(task: Task, result: Any, *, is_json: bool) -> str:
     if isinstance(result, CanteenError):
         error = {"code": result.code, "message": result.message}
         return store.compact_json({"error": error}) if is_json else f"canteen: {result.message}"
     if not is_json:
-        return TASKS[name].told(result)
+        return task.told(result)
     import msgspec
 
     return store.compact_json(msgspec.to_builtins(result))

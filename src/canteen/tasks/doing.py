@@ -21,7 +21,8 @@ class Upload:
     param: str = "input"
 
 
-Item = str | Document | Upload
+# An object has the inputs of a prompt of the caller's own.
+Item = str | Document | Upload | Mapping[str, Any]
 
 
 async def do(task: Task, model: Model, options: Mapping[str, Any], item: Item) -> Any:

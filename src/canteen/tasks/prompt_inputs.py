@@ -28,6 +28,11 @@ class Input:
     default: Any = None
     is_required: bool = True
 
+    def described(self) -> dict[str, Any]:
+        """As it is declared."""
+        told = {"type": self.type, "description": self.description, "required": self.is_required}
+        return told if self.default is None else {**told, "default": self.default}
+
     def checked(self, name: str, value: Any) -> Any:
         """The value as the type has it; raises InvalidRequest, which names the input."""
         value = int(value) if self.type == "integer" and _is_whole(value) else value

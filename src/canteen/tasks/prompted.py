@@ -50,6 +50,22 @@ def task(name: str, version: int, source: str) -> Task:
     return Task(name, about, PromptRequest, run, told, f"{name}/{version}")
 
 
+def described(source: str) -> dict[str, Any]:
+    """What a prompt declares, for every door; what is wrong with it, where it cannot be read."""
+    try:
+        file = parsed(source)
+    except InvalidRequest as exc:
+        return {"problem": exc.message}
+    return {
+        "description": file.description,
+        "inputs": {name: one.described() for name, one in file.inputs.items()},
+        "output": json.loads(file.output) if file.output else None,
+        "model": file.model or None,
+        "max_tokens": file.max_tokens,
+        "temperature": file.temperature,
+    }
+
+
 def messages(file: PromptFile, given: Given) -> tuple[Message, ...]:
     """The chat that a prompt makes of its inputs; raises InvalidRequest."""
     values = checked(file.inputs, given)

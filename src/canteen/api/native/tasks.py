@@ -3,7 +3,7 @@
 import asyncio
 import binascii
 from base64 import b64decode
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from functools import partial
 from typing import Annotated, Any
@@ -118,8 +118,8 @@ def _items(body: Any) -> list[Item]:
     return [_item(one, f"inputs.{index}") for index, one in enumerate(body.inputs)]
 
 
-def _item(given: str | DocumentBody, param: str) -> Item:
-    if isinstance(given, str):
+def _item(given: str | Mapping[str, Any] | DocumentBody, param: str) -> Item:
+    if not isinstance(given, DocumentBody):
         return given
     load = partial(_bytes, given.data, f"{param}.data")
     return Upload(load, given.name, given.media_type, param)
