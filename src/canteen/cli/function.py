@@ -150,10 +150,21 @@ class LLM:
         done: Classified = self._one("classify", text, labels=tuple(labels), **options)
         return done
 
-    def each(self, task: str, texts: Iterable[Item], **options: Any) -> Generator[Any, None, None]:
+    def prompt(self, name: str, /, **inputs: Any) -> Any:
+        """The answer to a stored prompt (`canteen prompt add NAME …`): text, or an object where
+        it declares an output. NAME@2 is its second version."""
+        from canteen.tasks import prompted
+
+        stored = self._services.prompts.get(name)
+        what = prompted.task(stored.name, stored.version, stored.source)
+        return self._one(what, inputs).result
+
+    def each(
+        self, task: str | Task, texts: Iterable[Item], **options: Any
+    ) -> Generator[Any, None, None]:
         """The result of a task (`classify`, …) for each text, in order and as they come; in place
         of one that fails, its error. Raises InvalidRequest for options that are wrong."""
-        what = TASKS[task]
+        what = TASKS[task] if isinstance(task, str) else task
         # Wrong options are wrong for every text.
         what.request("", **options)
         items = list(texts)
@@ -168,7 +179,7 @@ class LLM:
         finally:
             pouring.cancel()
 
-    def _one(self, task: str, text: Item, **options: Any) -> Any:
+    def _one(self, task: str | Task, text: Item, **options: Any) -> Any:
         (outcome,) = self.each(task, [text], **options)
         if isinstance(outcome, CanteenError):
             raise outcome
