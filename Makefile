@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 
 .DELETE_ON_ERROR:
 .PHONY: serve test test-slow check format format-check lint types layers licences docs \
-	bench-peers bench-gateway bench-overload bench-metering venv system-packages clean
+	bench-peers bench-gateway bench-overload bench-metering bench-search venv system-packages clean
 
 serve: $(VENV)/base.done  ## set everything up, then serve the default model
 	@$(BIN)/canteen serve --port $(PORT)
@@ -62,6 +62,9 @@ bench-overload: venv  ## goodput and Retry-After at one to three times the capac
 
 bench-metering: venv  ## what metering costs in processor time
 	$(BIN)/python -m benchmarks.metering
+
+bench-search: venv  ## how fast and how well 100,000 passages are searched
+	$(BIN)/python -m benchmarks.search
 
 venv: $(VENV)/dev.done
 

@@ -13,7 +13,7 @@ from canteen.core.errors import EngineError, InvalidRequest
 from canteen.tasks.documents import Document
 from canteen.tasks.indexes.card import IndexCard
 from canteen.tasks.indexes.filters import Condition
-from canteen.tasks.indexes.table import Row, Table
+from canteen.tasks.indexes.table import Found, Row, Table
 from canteen.tasks.indexes.writing import writing
 from canteen.tasks.passages import Passage, passages
 from canteen.tasks.search import Hit, fused
@@ -21,6 +21,8 @@ from canteen.tasks.search import Hit, fused
 MOST_HITS = 100
 # What each part of a hybrid search finds at least, for the other to confirm.
 CANDIDATES = 50
+# A passage may be replaced between its being found and its being read.
+MOST_TRIES = 3
 MOST_METADATA_BYTES = 16 << 10
 MOST_ID_CHARACTERS = 1_024
 
@@ -113,14 +115,21 @@ class Index:
         """The best passages, best first; raises InvalidRequest, naming the field."""
         self._check_query(query)
         await self._table.check(query.conditions)
-        rankings = await asyncio.gather(*self._parts(query))
-        if query.mode != "hybrid":
-            return [_hit(row, row.score) for row in rankings[0]]
-        rows = {(row.document, row.number): row for ranking in rankings for row in ranking}
-        keys = [[(row.document, row.number) for row in ranking] for ranking in rankings]
-        return [_hit(rows[key], score) for key, score in fused(keys)[: query.limit]]
+        for _ in range(MOST_TRIES):
+            found = await self._ranked(query)
+            rows = await self._table.rows(found)
+            if len(rows) == len(found):
+                break
+        return [_hit(rows[key], score) for key, score in found if key in rows]
 
-    def _parts(self, query: Query) -> Iterable[Awaitable[list[Row]]]:
+    async def _ranked(self, query: Query) -> list[Found]:
+        parts = await asyncio.gather(*self._parts(query))
+        if query.mode != "hybrid":
+            return parts[0]
+        best = fused([[one.key for one in part] for part in parts])
+        return [Found(key, score) for key, score in best[: query.limit]]
+
+    def _parts(self, query: Query) -> Iterable[Awaitable[list[Found]]]:
         limit = max(query.limit, CANDIDATES) if query.mode == "hybrid" else query.limit
         if query.mode != "text":
             assert query.vector is not None

@@ -1,5 +1,6 @@
 """The seam over LanceDB: the only module that knows it."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -8,7 +9,7 @@ from datetime import timedelta
 from functools import reduce
 from operator import and_
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from canteen.core.errors import EngineError, InvalidRequest, NotSupported, StorageFull
 from canteen.tasks.indexes import filters
@@ -20,7 +21,7 @@ FLAT_ROWS = 20_000
 # Vectors that train a partition. Their 8-bit form (scalar quantization) needs no training: for
 # 100,000 it is built in 6 s, where product quantization took 91 s and found less.
 SAMPLE_RATE = 64
-PARTITIONS_SEARCHED = 40
+PARTITIONS_SEARCHED = 20
 # The best by the 8-bit form are ranked again by the vectors themselves.
 REFINE = 2
 VERSIONS_STAY = timedelta(minutes=10)
@@ -29,7 +30,7 @@ LANGUAGES = (
     *("Hungarian", "Italian", "Norwegian", "Portuguese", "Romanian", "Russian", "Spanish"),
     *("Swedish", "Tamil", "Turkish"),
 )
-FOUND = ("document", "number", "title", "content", "offset", "start", "end", "page", "headings")
+KEPT = ("document", "number", "title", "content", "offset", "start", "end", "page", "headings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,13 @@ class Row:
     page: int | None
     headings: tuple[str, ...]
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    score: float = 0.0
+
+
+class Found(NamedTuple):
+    """A passage that was found; `key` is where it is until the table changes."""
+
+    key: int
+    score: float
 
 
 class Table:
@@ -61,7 +68,7 @@ class Table:
     @classmethod
     async def create(cls, folder: Path, dimensions: int, language: str) -> "Table":
         """Make an empty table in a folder."""
-        lancedb, pyarrow = _libraries()
+        lancedb, pyarrow = await asyncio.to_thread(_libraries)
         async with _mapped():
             database = await lancedb.connect_async(str(folder))
             inner = await database.create_table(NAME, schema=_schema(pyarrow, dimensions))
@@ -74,7 +81,7 @@ class Table:
     @classmethod
     async def open(cls, folder: Path, dimensions: int) -> "Table":
         """The table in a folder; it sees at once what other processes write."""
-        lancedb, _ = _libraries()
+        lancedb, _ = await asyncio.to_thread(_libraries)
         async with _mapped():
             path = str(folder)
             database = await lancedb.connect_async(path, read_consistency_interval=timedelta(0))
@@ -147,16 +154,19 @@ class Table:
 
     async def nearest(
         self, vector: Sequence[float], limit: int, conditions: Sequence[Condition] = ()
-    ) -> list[Row]:
+    ) -> list[Found]:
         """The nearest passages by cosine, which is their score."""
         query = self._inner.query().nearest_to(vector).distance_type("cosine")
-        query = query.nprobes(PARTITIONS_SEARCHED).maximum_nprobes(0).refine_factor(REFINE)
+        query = query.nprobes(PARTITIONS_SEARCHED).refine_factor(REFINE)
+        if conditions:
+            # Where few passages are asked for, they may all be in other partitions.
+            query = query.maximum_nprobes(0)
         rows = await self._found(query, limit, conditions, "_distance")
-        return [_row(row, 1 - row["_distance"]) for row in rows]
+        return [Found(row["_rowid"], 1 - row["_distance"]) for row in rows]
 
     async def matching(
         self, words: str, limit: int, conditions: Sequence[Condition] = ()
-    ) -> list[Row]:
+    ) -> list[Found]:
         """The passages that match any of these words best, by BM25."""
         from lancedb import query as queries
 
@@ -164,7 +174,14 @@ class Table:
         match: Any = queries.MatchQuery
         query = self._inner.query().nearest_to_text(match(words, "content"))
         rows = await self._found(query, limit, conditions, "_score")
-        return [_row(row, row["_score"]) for row in rows]
+        return [Found(row["_rowid"], row["_score"]) for row in rows]
+
+    async def rows(self, found: Iterable[Found]) -> dict[int, Row]:
+        """What was found, by `key`; what has been replaced since is not there."""
+        async with _mapped():
+            query = self._inner.take_row_ids([one.key for one in found])
+            rows = await query.select([*KEPT, "metadata"]).with_row_id().to_list()
+        return {row["_rowid"]: _row(row) for row in rows}
 
     async def _found(
         self, query: Any, limit: int, conditions: Sequence[Condition], score: str
@@ -172,9 +189,8 @@ class Table:
         if conditions:
             query = query.where(reduce(and_, map(_expression, conditions)))
         async with _mapped():
-            found: list[dict[str, Any]] = (
-                await query.select([*FOUND, "metadata", score]).limit(limit).to_list()
-            )
+            query = query.select([score]).with_row_id().limit(limit)
+            found: list[dict[str, Any]] = await query.to_list()
         return found
 
     async def check(self, conditions: Sequence[Condition]) -> None:
@@ -213,6 +229,7 @@ class Table:
 
 
 def _libraries() -> tuple[Any, Any]:
+    """LanceDB and PyArrow, which take seconds to load."""
     try:
         import lancedb
         import lancedb.index
@@ -279,10 +296,10 @@ def _json(metadata: Mapping[str, Any]) -> str:
     return json.dumps(dict(metadata), ensure_ascii=False, separators=(",", ":"))
 
 
-def _row(found: Mapping[str, Any], score: float) -> Row:
-    values = {name: found[name] for name in FOUND}
+def _row(kept: Mapping[str, Any]) -> Row:
+    values = {name: kept[name] for name in KEPT}
     values["headings"] = tuple(values["headings"] or ())
-    return Row(**values, digest="", metadata=json.loads(found["metadata"]), score=score)
+    return Row(**values, digest="", metadata=json.loads(kept["metadata"]))
 
 
 def _expression(condition: Condition) -> Any:
