@@ -6,7 +6,7 @@ import re
 from canteen.tasks.documents.decoding import decoded
 from canteen.tasks.documents.document import Document, checked, sections_of
 
-_FRONT_MATTER = re.compile(r"---[ \t]*\r?\n.*?^---[ \t]*$", re.DOTALL | re.MULTILINE)
+_FRONT_MATTER = re.compile(r"---[ \t]*\r?\n.*?^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
 _TITLE = re.compile(r"^title:[ \t]*(\S.*?)[ \t]*\r?$", re.MULTILINE)
 _NEWLINE = re.compile(r"\r\n?|\n")
 _MARKUP = re.compile(r"[*_`~]+|!?\[([^]]*)\](?:\([^)]*\))?|\\(?=[!-/:-@[-`{-~])")
