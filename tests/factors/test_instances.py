@@ -6,7 +6,14 @@ import itertools
 import pytest
 
 from canteen.core.errors import InvalidRequest
-from canteen.factors.instances import instance, instances, price
+from canteen.factors.instances import (
+    USUAL_REGIONS,
+    instance,
+    instances,
+    price,
+    region_for,
+)
+from canteen.factors.places import operator_of
 from canteen.factors.table import load
 
 OCTOBER_2023 = datetime.date(2023, 10, 15)
@@ -43,6 +50,24 @@ def test_a_day_before_the_first_price_is_told_the_days_that_have_one() -> None:
 def test_a_region_without_a_price_lists_those_that_have_one() -> None:
     with pytest.raises(InvalidRequest, match="us-east-1"):
         price(instance("m7i.48xlarge"), "mars-north-1", TODAY)
+
+
+def test_a_machine_is_rented_in_its_clouds_usual_region() -> None:
+    assert region_for(instance("a2-highgpu-8g"), "") == "us-central1"
+    assert region_for(instance("a3-highgpu-8g"), "") == "us-east4"
+    assert region_for(instance("Standard_ND96isr_H100_v5"), "") == "eastus"
+    assert region_for(instance("p5.48xlarge"), "EU-NORTH-1") == "EU-NORTH-1"
+    assert region_for(instance("p5.48xlarge"), "SWE") == "SWE"
+
+
+def test_a_region_of_another_cloud_is_refused_with_those_of_the_machines_own() -> None:
+    with pytest.raises(InvalidRequest, match=r"google, which has no region.*us-central1"):
+        region_for(instance("a3-highgpu-8g"), "eu-north-1")
+
+
+def test_every_cloud_has_a_usual_region_of_its_own() -> None:
+    for cloud in {one.provider for one in instances().values()}:
+        assert operator_of(USUAL_REGIONS[cloud]) == cloud
 
 
 def test_an_unknown_instance_lists_the_nearest_names() -> None:

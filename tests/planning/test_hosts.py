@@ -11,12 +11,14 @@ from canteen.planning.fleet import Machine
 from canteen.planning.hosts import Served, host, machines
 
 DAY = datetime.date(2026, 11, 1)
+# Since when there are prices of all clouds.
+LATER = datetime.date(2026, 11, 23)
 PRIOR = roofline.prior("H100", has_experts=False)
 
 
-def found(needed_bytes: float) -> dict[str, Machine]:
+def found(needed_bytes: float, day: datetime.date = DAY) -> dict[str, Machine]:
     served = Served("bf16", False, lambda kind, memory_bytes: int(memory_bytes // needed_bytes))
-    return {one.name: one for one in machines(served, "us-east-1", DAY)}
+    return {one.name: one for one in machines(served, None, day)}
 
 
 def test_devices_together_have_their_sums() -> None:
@@ -37,6 +39,20 @@ def test_a_model_is_put_on_as_few_devices_as_hold_it() -> None:
 
 def test_a_model_that_no_device_holds_leaves_no_room_for_a_sequence() -> None:
     assert found(1e12)["p5.48xlarge"].max_sequences == 0
+
+
+def test_machines_of_every_cloud_are_found_each_in_its_usual_region() -> None:
+    regions = {one.region for one in found(1e9, LATER).values()}
+
+    assert {"us-east-1", "us-central1", "eastus"} <= regions
+
+
+def test_machines_of_a_region_are_those_of_its_cloud() -> None:
+    served = Served("bf16", False, lambda kind, memory_bytes: 1)
+
+    there = list(machines(served, "us-central1", LATER))
+    assert there
+    assert {one.name[:2] for one in there} <= {"a2", "a3", "g2"}
 
 
 def test_a_day_without_prices_has_no_machines() -> None:

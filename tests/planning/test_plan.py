@@ -35,6 +35,15 @@ def test_an_instance_brings_its_devices_its_provider_and_its_price() -> None:
     assert place.price.central == 55.04
 
 
+def test_a_machine_of_another_cloud_stands_in_that_clouds_region() -> None:
+    made = planned(MODEL, instance="a3-highgpu-8g")
+
+    assert (made.place.provider, made.site.name) == ("google", "us-east4")
+    assert made.place.price is not None
+    with pytest.raises(InvalidRequest, match="which has no region 'eu-north-1'"):
+        planned(MODEL, instance="a3-highgpu-8g", region="eu-north-1")
+
+
 def test_the_price_is_that_of_the_day_that_is_asked_for() -> None:
     price = planned(MODEL, instance="p5.48xlarge", as_of="2023-10-15").place.price
 

@@ -215,12 +215,13 @@ def _load(serving: Serving) -> Iterator[str]:
 
 
 def _fleets(title: str, fleets: Iterable[Fleet]) -> Iterator[str]:
-    yield f"{title:42} {'USD/h':>11} {'copies':>7} {'batch':>7} {'used':>6}"
+    yield f"{title:44} {'USD/h':>10} {'copies':>7} {'batch':>7} {'used':>6}"
     for one in fleets:
         price, used = one.price.central, one.utilization.central
+        where = f", {one.machine.region}" if one.machine.region else ""
         yield (
-            f"  {f'{one.num_machines:,} x {one.machine.name}':40} "
-            f"{price:>11,.{2 if price < 10_000 else 0}f} {one.num_replicas:7,} "
+            f"  {f'{one.num_machines:,} x {one.machine.name}{where}':42} "
+            f"{price:>10,.{2 if price < 10_000 else 0}f} {one.num_replicas:7,} "
             f"{one.prediction.batch:7,} {used:>6.{2 if used < 0.01 else 0}%}"
         )
     yield ""

@@ -8,10 +8,15 @@ from functools import cache
 from canteen.core.errors import InvalidRequest
 from canteen.core.units import Quantity
 from canteen.factors.hardware import Device, device
+from canteen.factors.places import operator_of, regions_of
 from canteen.factors.table import Row, find, load
 
-# Where prices are looked up unless a region is given: most tables are of it.
-USUAL_REGION = "us-east-1"
+# Where machines are rented unless a region is given: of each cloud one, if it has a price there.
+USUAL_REGIONS: Mapping[str, str] = {
+    "aws": "us-east-1",
+    "google": "us-central1",
+    "microsoft": "eastus",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,22 @@ def instances() -> Mapping[str, Instance]:
     return {row.name: _instance(row) for row in load("instances").rows}
 
 
+def region_for(machine: Instance, asked: str) -> str:
+    """Where it is rented: where it is asked for, else in its cloud's usual region, else in the
+    first one that a price is known of.
+
+    Raises InvalidRequest for a region of another cloud.
+    """
+    owner = operator_of(asked)
+    if owner and owner != machine.provider:
+        raise InvalidRequest(
+            f"{machine.name} is rented from {machine.provider}, which has no region '{asked}'; its "
+            f"regions are {', '.join(regions_of(machine.provider))}",
+            param="region",
+        )
+    return asked or _usual_region(machine)
+
+
 def price(machine: Instance, region: str, on: datetime.date) -> Quantity:
     """USD/h on demand, for Linux. Raises InvalidRequest for a region or day without a price."""
     rows = [row for row in load("prices").rows if row.name == machine.name]
@@ -71,6 +92,12 @@ def price(machine: Instance, region: str, on: datetime.date) -> Quantity:
         f"{' and '.join(map(_days, here))}; give another day or price_usd_per_h",
         param="as_of",
     )
+
+
+def _usual_region(machine: Instance) -> str:
+    usual = USUAL_REGIONS[machine.provider]
+    priced = [row.text("region") for row in load("prices").rows if row.name == machine.name]
+    return usual if usual in priced or not priced else priced[0]
 
 
 def _days(row: Row) -> str:

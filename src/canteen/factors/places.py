@@ -46,6 +46,17 @@ def site(region: str = "", provider: str = "", on: datetime.date | None = None) 
     )
 
 
+def operator_of(region: str) -> str:
+    """Whose region it is; empty for a country, and for what is no region."""
+    known = {row.name.lower(): row.text("provider") for row in load("regions").rows}
+    return known.get(region.lower(), "")
+
+
+def regions_of(operator: str) -> list[str]:
+    """The regions of a cloud."""
+    return [row.name for row in load("regions").rows if row.text("provider") == operator]
+
+
 def _operator(name: str, on: datetime.date | None) -> Row:
     """The row that holds on the day, or the first one for a day before all."""
     known = load("providers").rows

@@ -2,7 +2,6 @@
 
 from canteen.core.errors import InvalidRequest
 from canteen.factors.hardware import Device
-from canteen.factors.instances import USUAL_REGION
 from canteen.planning import fleet, hosts, memory, money, roofline, saas
 from canteen.planning.fleet import Colocation, Fleet, Load, Machine, Unfit
 from canteen.planning.memory import MemoryPlan, Sequences
@@ -39,10 +38,11 @@ def fleets(made: Plan, steps: Reading) -> tuple[tuple[Fleet, ...], tuple[Unfit, 
     where no load is asked about."""
     if made.request.requests_per_s is None:
         return (), ()
-    region = made.request.region or USUAL_REGION
+    region = made.request.region
     candidates = list(hosts.machines(_served(made), region, made.day))
     if not candidates:
-        made.notes.append(f"no machine has a known price in {region} on {made.day}")
+        where = f"in {region}" if region else "anywhere"
+        made.notes.append(f"no machine has a known price {where} on {made.day}")
     fit, unfit = fleet.cheapest(steps, candidates, _load(made.request))
     return tuple(fit), tuple(unfit)
 
@@ -60,7 +60,7 @@ def colocation(
     if made.request.requests_per_s is None:
         made.notes.append("copies and one service are compared at 1 request/s; give requests_per_s")
     holds = full_batch(made)
-    machine = Machine(place.name, place.price, place.num, place.num, runs, holds)
+    machine = Machine(place.name, place.price, place.num, place.num, runs, holds, place.region)
     return fleet.colocate(steps, machine, _load(made.request), made.request.colocate)
 
 

@@ -28,7 +28,7 @@ class Load:
 class Machine:
     """What can be rented or bought: a name, its price (USD/h), its devices, and how they run the
     model. `num_devices_used` of them make the `host` of one replica, which holds
-    `max_sequences` at the load's lengths."""
+    `max_sequences` at the load's lengths; `region` is where it is rented, if it is."""
 
     name: str
     price: Quantity
@@ -36,6 +36,7 @@ class Machine:
     num_devices_used: int
     host: Host
     max_sequences: int
+    region: str = ""
 
     @property
     def num_replicas(self) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from canteen.core.errors import InvalidRequest
 from canteen.core.units import Quantity, exact
 from canteen.factors.hardware import Device
-from canteen.factors.instances import Instance, instances, price
+from canteen.factors.instances import Instance, instances, price, region_for
 from canteen.factors.site import host_factor
 from canteen.planning.fleet import Machine
 from canteen.planning.roofline import Constants, Host, peak_of, prior
@@ -38,18 +38,19 @@ def host(kind: Device, num: int, dtype: str, constants: Constants) -> Host:
     )
 
 
-def machines(served: Served, region: str, on: datetime.date) -> Iterator[Machine]:
-    """Instances that have a price in the region on that day, the model on as few
-    of their devices as hold it and one sequence, or on all."""
+def machines(served: Served, region: str | None, on: datetime.date) -> Iterator[Machine]:
+    """Instances that have a price in the region on that day, or, without one, where they are
+    usually rented; the model on as few of their devices as hold it and one sequence, or on all."""
     for instance in instances().values():
         try:
-            paid = price(instance, region, on)
+            where = region_for(instance, region or "")
+            paid = price(instance, where, on)
         except InvalidRequest:
             continue
-        yield _machine(served, instance, paid)
+        yield _machine(served, instance, where, paid)
 
 
-def _machine(served: Served, instance: Instance, paid: Quantity) -> Machine:
+def _machine(served: Served, instance: Instance, region: str, paid: Quantity) -> Machine:
     kind = instance.hardware
     memory_bytes = instance.model_memory.to("B").central / instance.num_devices
     num = 1
@@ -63,4 +64,5 @@ def _machine(served: Served, instance: Instance, paid: Quantity) -> Machine:
         num,
         host(kind, num, served.dtype, constants),
         served.max_sequences(kind, int(num * memory_bytes)),
+        region,
     )

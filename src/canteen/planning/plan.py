@@ -6,7 +6,7 @@ from canteen.core.errors import InvalidRequest
 from canteen.core.units import Quantity, exact
 from canteen.factors import instances, places
 from canteen.factors.hardware import device
-from canteen.factors.instances import USUAL_REGION, Instance
+from canteen.factors.instances import Instance
 from canteen.planning.learning import learn
 from canteen.planning.request import PlanRequest
 from canteen.planning.result import Here, Place, Plan
@@ -63,7 +63,8 @@ def _place(request: PlanRequest, here: Here, day: datetime.date, notes: list[str
 def _rented(request: PlanRequest, rented: Instance, day: datetime.date, notes: list[str]) -> Place:
     """As many devices of an instance as are asked for, or all of them; of a part, or of several,
     the price is in proportion."""
-    region, num = request.region or USUAL_REGION, request.num_devices or rented.num_devices
+    region = instances.region_for(rented, request.region or "")
+    num = request.num_devices or rented.num_devices
     price = _told(request)
     if price is None:
         try:

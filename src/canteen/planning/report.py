@@ -172,6 +172,7 @@ def _choices(serving: Serving) -> Json:
 def _fleet(one: Fleet) -> Json:
     return {
         "instance": one.machine.name,
+        "region": one.machine.region or None,
         "num_machines": one.num_machines,
         "num_replicas": one.num_replicas,
         "num_devices": one.num_devices,

@@ -76,7 +76,7 @@ def hourly_price(told_usd: float, rented: str, region: str) -> Quantity | None:
         return sourced(told, "D")
     if rented:
         machine = instances.instance(rented)
-        return instances.price(machine, region or instances.USUAL_REGION, today)
+        return instances.price(machine, instances.region_for(machine, region), today)
     return None
 
 
