@@ -33,6 +33,7 @@ from canteen.tasks.batch import each
 from canteen.tasks.classify import Classified
 from canteen.tasks.doing import Item, do
 from canteen.tasks.model import DEFAULT_EMBEDDER, Model
+from canteen.tasks.summarize import Summarized
 from canteen.tasks.table import TASKS, Task
 
 # The likeliest completion, and a little less likely where a small model repeats itself.
@@ -148,6 +149,11 @@ class LLM:
     def classify(self, text: str, labels: Sequence[str], **options: Any) -> Classified:
         """Which of the labels a text bears, with a probability for each."""
         done: Classified = self._one("classify", text, labels=tuple(labels), **options)
+        return done
+
+    def summarize(self, text: Item, **options: Any) -> Summarized:
+        """What a text or document of any length says, in few sentences."""
+        done: Summarized = self._one("summarize", text, **options)
         return done
 
     def prompt(self, name: str, /, **inputs: Any) -> Any:

@@ -95,12 +95,13 @@ def say(
     failed = 0
     with LLM(model) as llm, _progress(texts) as numbered:
         results = llm.each(task, texts, **options)
-        for _, result in zip(numbered, results, strict=True):
+        for item, result in zip(numbered, results, strict=True):
             if isinstance(result, CanteenError):
                 failed += 1
                 if len(texts) == 1:
                     raise result
-            click.echo(_line(task, result, is_json=is_json), err=_is_lost(result, is_json))
+            line = _line(task, item, result, is_json=is_json)
+            click.echo(line, err=_is_lost(result, is_json))
     if failed:
         raise InvalidRequest(f"{failed} of {len(texts)} texts failed")
 
@@ -114,10 +115,11 @@ def _is_lost(result: Any, is_json: bool) -> bool:
     return isinstance(result, CanteenError) and not is_json
 
 
-def _line(task: Task, result: Any, *, is_json: bool) -> str:
+def _line(task: Task, item: Item, result: Any, *, is_json: bool) -> str:
     if isinstance(result, CanteenError):
-        error = {"code": result.code, "message": result.message}
-        return store.compact_json({"error": error}) if is_json else f"canteen: {result.message}"
+        message = f"{item.name}: {result.message}" if isinstance(item, Upload) else result.message
+        error = {"code": result.code, "message": message}
+        return store.compact_json({"error": error}) if is_json else f"canteen: {message}"
     if not is_json:
         return task.told(result)
     import msgspec

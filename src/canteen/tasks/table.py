@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from canteen.tasks import classify
+from canteen.tasks import classify, summarize
 from canteen.tasks.model import Model
 
 
@@ -33,6 +33,15 @@ TASKS = {
             classify.classify,
             classify.told,
             classify.PROMPT.id,
+        ),
+        Task(
+            "summarize",
+            "What a text or document of any length says, in few sentences",
+            summarize.SummarizeRequest,
+            summarize.summarize,
+            summarize.told,
+            summarize.PROMPT.id,
+            takes_documents=True,
         ),
     )
 }
