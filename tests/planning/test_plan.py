@@ -201,6 +201,11 @@ def test_an_embedder_is_planned_without_writing() -> None:
     assert made.memory.kv_total_bytes == 0
 
 
+def test_several_devices_are_said_to_be_taken_as_if_they_were_one() -> None:
+    assert any("links between them" in one for one in planned(MODEL, instance="p5.48xlarge").notes)
+    assert not any("links between them" in one for one in planned(MODEL, device="H100").notes)
+
+
 def test_training_gpt_3_takes_years_of_a_device() -> None:
     made = planned("gpt-3", instance="p5.48xlarge", train_tokens=300 * 10**9).learning
 

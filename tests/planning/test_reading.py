@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from canteen.planning import kv
+from canteen.planning.assumed import from_count
 from canteen.planning.quantization import weights_format
 from canteen.planning.reading import reading
 from canteen.planning.roofline import Reading
@@ -45,6 +47,12 @@ def test_the_cache_has_the_shared_heads_only() -> None:
 
     assert attention.kv_bytes_per_token == 2 * 32 * 8 * 128 * 2
     assert attention.flops_per_pair == 4 * 32 * 32 * 128
+
+
+def test_of_a_bare_count_the_cache_that_is_read_is_the_one_that_is_held() -> None:
+    for count in (1e8, 7.5e9):
+        spec = from_count(count)
+        assert read(spec).kv_read(1) == kv.bytes_per_token(spec, "f16")
 
 
 def test_layers_with_a_window_are_counted_apart() -> None:

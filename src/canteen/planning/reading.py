@@ -49,8 +49,8 @@ def _attention(spec: ModelSpec, window: int | None, kv_type: str) -> Attention:
     layers = [layer for layer in spec.layers if layer.window == window]
     return Attention(
         # Each head multiplies a query with a key, and a weight with a value.
-        spec.scale * sum(2 * one.num_heads * (one.key_dim + one.value_dim) for one in layers),
-        spec.scale * element_bytes(kv_type) * sum(_cached(one) for one in layers),
+        sum(2 * one.num_heads * (one.key_dim + one.value_dim) for one in layers),
+        element_bytes(kv_type) * sum(_cached(one) for one in layers),
         window,
     )
 

@@ -29,6 +29,11 @@ def serve(made: Plan) -> Serving:
     available = made.place.memory_bytes
     held = memory.plan_memory(subject.spec, weights, sequences, engine, available)
     runs = _host(made.place, form, subject, made.notes)
+    if made.place.num > 1:
+        made.notes.append(
+            f"{made.place.num:,} devices are taken to read and compute as well together as alone; "
+            "the links between them make them slower, by how much is not known"
+        )
     steps = subject.reading(request.quantization, request.kv_cache)
     choices = _choices(made, sequences)
     if not subject.spec.has_cache:

@@ -51,7 +51,8 @@ class ModelSpec:
 
     `is_tied` says that the output shares the input embedding, None that it is not known.
     `is_gated`: its feed-forward has three matrices, else two. `has_cache` is false for a model
-    that only encodes. `assumed` says in words what of the shape is a guess.
+    that only encodes. `assumed` says in words what of the shape is a guess; then its weights are
+    `scale` times what its layers have, and its cache is that of the layers.
     """
 
     name: str
