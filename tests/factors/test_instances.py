@@ -82,12 +82,29 @@ def test_a_model_can_be_in_the_memory_of_all_devices(name: str, gigabytes: float
     assert instance(name).model_memory.to("GB").central == pytest.approx(gigabytes, rel=1e-3)
 
 
-def test_every_instance_has_a_device_and_a_price() -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        "p3.2xlarge", "p3.16xlarge", "p4d.24xlarge", "p5.48xlarge", "p5e.48xlarge",
+        "g4dn.12xlarge", "g5.4xlarge", "g6.48xlarge", "m7i.48xlarge", "c7i.48xlarge",
+        "r7i.48xlarge", "Standard_ND96isr_H100_v5", "a3-highgpu-8g",
+    ],
+)  # fmt: skip
+def test_the_families_that_serve_models_are_known(name: str) -> None:
+    assert instance(name).name == name
+
+
+def test_a_machine_without_a_price_on_demand_says_so() -> None:
+    with pytest.raises(InvalidRequest, match=r"p5e\.48xlarge is known: the catalogue lists it"):
+        price(instance("p5e.48xlarge"), "us-east-1", TODAY)
+
+
+def test_every_instance_has_a_device_and_a_price_or_a_reason_for_none() -> None:
     priced = {row.name for row in load("prices").rows}
 
     for one in instances().values():
         assert one.hardware.peak
-        assert one.name in priced
+        assert (one.name in priced) != bool(one.unpriced)
 
 
 def test_prices_of_a_machine_and_region_do_not_overlap() -> None:

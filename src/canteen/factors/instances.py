@@ -22,7 +22,7 @@ USUAL_REGIONS: Mapping[str, str] = {
 @dataclass(frozen=True, slots=True)
 class Instance:
     """A machine for rent. `device` is the name of its accelerators or, where it has none, of the
-    host that it is a share of; then it is one device."""
+    host that it is a share of; then it is one device. `unpriced` says why no price is known."""
 
     name: str
     provider: str
@@ -30,6 +30,7 @@ class Instance:
     num_devices: int
     vcpus: int
     memory: Quantity
+    unpriced: str = ""
 
     @property
     def hardware(self) -> Device:
@@ -75,6 +76,11 @@ def region_for(machine: Instance, asked: str) -> str:
 
 def price(machine: Instance, region: str, on: datetime.date) -> Quantity:
     """USD/h on demand, for Linux. Raises InvalidRequest for a region or day without a price."""
+    if machine.unpriced:
+        raise InvalidRequest(
+            f"no price of {machine.name} is known: {machine.unpriced}; give price_usd_per_h",
+            param="instance",
+        )
     rows = [row for row in load("prices").rows if row.name == machine.name]
     here = [row for row in rows if row.text("region") == region]
     if not here:
@@ -118,4 +124,5 @@ def _instance(row: Row) -> Instance:
         row.count("num_devices"),
         row.count("vcpus"),
         row.quantity("memory"),
+        str(row.fields.get("unpriced", "")),
     )
