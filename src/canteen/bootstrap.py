@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from typing import Any
 
 from canteen.core.engine import Embedder, Engine
@@ -24,7 +25,7 @@ from canteen.core.units import Boundary, Input, Quantity, exact, sourced
 from canteen.core.version import VERSION
 from canteen.engines import registry
 from canteen.engines.process import Worker, WorkerEmbedder, WorkerEngine
-from canteen.factors import places, site
+from canteen.factors import instances, places, site
 from canteen.factors.hardware import Device
 from canteen.metering.accounting import Accounting
 from canteen.metering.attribution import StepCost
@@ -272,7 +273,7 @@ def build(settings: Settings) -> Services:
         catalog=catalog,
         pool=Pool(
             create,
-            Budget(budget_bytes(settings.memory_gb), figures, _memory_told),
+            Budget(budget_bytes(settings.memory_gb), figures, partial(_memory_told, figures)),
             keep_alive_s=settings.keep_alive_s,
             # As many as the gate of the loaded model has places for, to run and to wait.
             max_waiting=settings.max_num_seqs + settings.max_queue,
@@ -317,7 +318,18 @@ def _price(settings: Settings, host: Device) -> Price:
     if settings.electricity_usd_per_kwh:
         electricity = _set(settings.electricity_usd_per_kwh, "USD/kWh", "price of electricity")
     hourly = hourly_price(settings.price_usd_per_h, settings.instance, settings.region)
-    return Price(hourly, electricity, host.embodied, host.life)
+    hardware = _hardware(settings, host)
+    return Price(hourly, electricity, hardware.embodied, hardware.life)
+
+
+def _hardware(settings: Settings, host: Device) -> Device:
+    """What was made for this machine: all devices of the rented one that it is said to be."""
+    if not settings.instance:
+        return host
+    machine = instances.instance(settings.instance)
+    kind = machine.hardware
+    embodied = kind.embodied and kind.embodied * machine.num_devices
+    return replace(kind, embodied=embodied)
 
 
 def _set(value: float, unit: str, name: str) -> Quantity:
@@ -328,15 +340,19 @@ def _today() -> str:
     return date.today().isoformat()
 
 
-def _memory_told(card: ModelCard) -> str:
-    """The arithmetic of a model's memory, empty where its shape is unknown."""
-    if card.engine != "openvino" or not has_shape(card):
+def _memory_told(figures: Figures, card: ModelCard) -> str:
+    """How a model comes to the memory that it counts for, and what is planned for one sequence as
+    long as it may be, where its shape is known."""
+    if not card.size_bytes:
         return ""
+    told = figures.told(card)
+    if card.engine != "openvino" or not has_shape(card):
+        return told
     context = Sequences(card.context_length, kv_type="bf16")
     subject = of_card(card)
     weights = subject.weights_in(None)
     held = memory.plan_memory(subject.spec, weights, context, memory.ENGINES["openvino"])
-    return "; ".join(memory.arithmetic(held))
+    return f"{told}. Planned with one whole context: {'; '.join(memory.arithmetic(held))}"
 
 
 def _host(settings: Settings) -> tuple[Device, Constants | None]:

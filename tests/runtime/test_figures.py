@@ -15,6 +15,20 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "home" / "measured.json"
 
 
+def test_what_a_model_counts_for_is_told_by_terms_that_add_up_to_it() -> None:
+    weighty = card(size_bytes=140_000_000)
+    figures = Figures(kv_cache_bytes=1_000_000_000)
+
+    assert figures.memory_bytes(weighty) == 1_410_000_000
+    assert figures.told(weighty) == (
+        "not measured yet: engine 200 MB, 1.5 times the weights 210 MB, KV cache 1000 MB"
+    )
+
+    figures.record_memory(weighty, 463_000_000)
+
+    assert figures.told(weighty) == "463 MB is the most that it was measured to take"
+
+
 async def test_figures_survive_a_restart(path: Path) -> None:
     figures = Figures(path)
     figures.record_load(CARD, 2.5)

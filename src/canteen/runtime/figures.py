@@ -55,6 +55,18 @@ class Figures:
         """Whether `memory_bytes` was measured."""
         return self._of(card).memory_bytes > 0
 
+    def told(self, card: ModelCard) -> str:
+        """How a model with weights comes to `memory_bytes`: terms that add up to it."""
+        needed_bytes = self.memory_bytes(card)
+        if self.is_measured(card):
+            return f"{_mb(needed_bytes)} is the most that it was measured to take"
+        weights_bytes = int(card.size_bytes * BYTES_PER_WEIGHT_BYTE)
+        cache_bytes = needed_bytes - ENGINE_BYTES - weights_bytes
+        return (
+            f"not measured yet: engine {_mb(ENGINE_BYTES)}, {BYTES_PER_WEIGHT_BYTE} times the "
+            f"weights {_mb(weights_bytes)}, KV cache {_mb(cache_bytes)}"
+        )
+
     def load_s(self, card: ModelCard) -> float:
         """Seconds its last load took; 0 before the first."""
         return self._of(card).load_s
@@ -102,6 +114,10 @@ class Figures:
         cache_bytes = self._kv_cache_bytes if card.kind == "generator" else 0
         weights_bytes = int(card.size_bytes * BYTES_PER_WEIGHT_BYTE)
         return ENGINE_BYTES + weights_bytes + cache_bytes
+
+
+def _mb(num_bytes: int) -> str:
+    return f"{num_bytes // 1_000_000} MB"
 
 
 def _key(card: ModelCard) -> str:

@@ -1,0 +1,83 @@
+"""What settings make of a service."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from canteen.bootstrap import Services, build
+from canteen.core.errors import InvalidRequest, ModelUnsuitable
+from canteen.core.footprint import Charge
+from canteen.runtime.figures import Figures
+from canteen.settings import Settings
+from tests.cards import card
+
+SHAPE = {
+    "general.architecture": "llama",
+    "llama.block_count": 30,
+    "llama.embedding_length": 576,
+    "llama.feed_forward_length": 1536,
+    "llama.attention.head_count": 9,
+    "llama.attention.head_count_kv": 3,
+    "llama.context_length": 2048,
+    "llama.vocab_size": 49152,
+}
+CARD = card(engine="openvino", size_bytes=140_000_000, context_length=2048, metadata=SHAPE)
+
+
+def services(home: Path, **environ: str) -> Services:
+    return build(Settings.from_env({"CANTEEN_HOME": str(home), **environ}))
+
+
+def embodied_g(home: Path, **environ: str) -> float | None:
+    """Of an hour of the machine."""
+    told = services(home, **environ).accounting.rates.footprint(Charge(decode_us=3_600_000_000))
+    return None if told.carbon_embodied is None else told.carbon_embodied.to("g").central
+
+
+def test_a_rented_machine_of_known_making_has_its_part_of_that_on_receipts(tmp_path: Path) -> None:
+    # Eight accelerators and the server of 5,700 kg around them, over four years of 8,766 hours.
+    whole_g = (8 * 164 + 5700) * 1000
+
+    made_g = embodied_g(tmp_path, CANTEEN_INSTANCE="p5.48xlarge")
+
+    assert made_g == pytest.approx(whole_g / (4 * 8766))
+
+
+def test_a_rented_machines_price_is_the_cost_of_its_hardware_too(tmp_path: Path) -> None:
+    rented = services(tmp_path, CANTEEN_INSTANCE="p5.48xlarge").accounting.rates
+
+    assert rented.cost_of_time is not None
+    assert rented.cost_of_energy is None
+
+
+@pytest.mark.parametrize("environ", [{}, {"CANTEEN_INSTANCE": "m7i.48xlarge"}])
+def test_where_nobody_says_what_making_it_took_nothing_is_told(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    assert embodied_g(tmp_path, **environ) is None
+
+
+def test_an_instance_that_is_not_known_stops_the_start(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="p5"):
+        services(tmp_path, CANTEEN_INSTANCE="p5.48xlarg", CANTEEN_PRICE_USD_PER_H="3")
+
+
+@pytest.mark.parametrize("measured_bytes", [0, 463_000_000])
+async def test_the_arithmetic_of_a_refusal_is_of_the_number_that_is_refused(
+    tmp_path: Path, measured_bytes: int
+) -> None:
+    figures = Figures(tmp_path / "measured.json")
+    figures.record_memory(CARD, measured_bytes)
+    await figures.save()
+    made = services(tmp_path, CANTEEN_MEMORY_GB="0.3", CANTEEN_KV_CACHE_GB="1")
+    made.catalog.put(CARD)
+
+    with pytest.raises(ModelUnsuitable) as refusal:
+        await made.load("m")
+
+    told = str(refusal.value)
+    needed_mb = int(re.findall(r"needs (\d+) MB", told)[0])
+    counted, _, planned = told.partition("(")[2].partition(". Planned with one whole context: ")
+    assert sum(map(int, re.findall(r"(\d+) MB", counted))) == needed_mb
+    assert "together" in planned
