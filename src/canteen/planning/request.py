@@ -4,7 +4,6 @@ import dataclasses
 import datetime
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from canteen.core.asking import asked, check
 from canteen.core.errors import InvalidRequest
