@@ -6,6 +6,7 @@ texts do; words are drawn by Zipf's law. The query's vector is given, as it is a
 
 import argparse
 import asyncio
+import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -85,15 +86,18 @@ async def recall(index: Index, queries: Sequence[Query], made: Array) -> float:
 
 
 async def times_ms(index: Index, queries: Sequence[Query]) -> str:
-    """Median and 95th percentile, one query after the other, after some to warm up."""
+    """Median and 95th percentile, one query after the other, after some to warm up; and the
+    processor time of one, which others on the machine change little."""
     for query in queries[:WARM_UP]:
         await index.search(query)
-    taken = []
+    taken: list[float] = []
+    cpu_s = time.process_time()
     for query in queries:
         began_s = time.perf_counter()
         await index.search(query)
         taken.append(1_000 * (time.perf_counter() - began_s))
-    return f"{np.median(taken):.1f} | {np.percentile(taken, 95):.1f}"
+    cpu_ms = 1_000 * (time.process_time() - cpu_s) / len(queries)
+    return f"{np.median(taken):.1f} | {np.percentile(taken, 95):.1f} | {cpu_ms:.1f}"
 
 
 async def measure(folder: Path, num_passages: int, num_queries: int) -> None:
@@ -109,7 +113,8 @@ async def measure(folder: Path, num_passages: int, num_queries: int) -> None:
     queries = [Query(text, vector.tolist()) for text, vector in zip(said, asked, strict=True)]
     print(f"put {put_s:.1f} s, tidy {tidy_s:.1f} s, recall@{TOP} of the vector part", end=" ")
     print(f"{await recall(index, queries, held):.3f}")
-    print("| search | p50, ms | p95, ms |\n|---|---|---|")
+    print(f"load of the machine {os.getloadavg()[0]:.1f}")
+    print("| search | p50, ms | p95, ms | processor, ms |\n|---|---|---|---|")
     for mode in MODES:
         print(f"| {mode} | {await times_ms(index, [replace(one, mode=mode) for one in queries])} |")
     tenth = parsed({"part": 3})

@@ -13,13 +13,14 @@ from canteen.core.errors import EngineError, InvalidRequest
 from canteen.tasks.documents import Document
 from canteen.tasks.indexes.card import IndexCard
 from canteen.tasks.indexes.filters import Condition
-from canteen.tasks.indexes.table import Found, Row, Table
+from canteen.tasks.indexes.rows import Row
+from canteen.tasks.indexes.table import Found, Table
 from canteen.tasks.indexes.writing import writing
 from canteen.tasks.passages import Passage, passages
 from canteen.tasks.search import Hit, fused
 
 MOST_HITS = 100
-# What each part of a hybrid search finds at least, for the other to confirm.
+# What each part of a search finds at least, for the other to confirm, and to rank exactly.
 CANDIDATES = 50
 # A passage may be replaced between its being found and its being read.
 MOST_TRIES = 3
@@ -125,12 +126,12 @@ class Index:
     async def _ranked(self, query: Query) -> list[Found]:
         parts = await asyncio.gather(*self._parts(query))
         if query.mode != "hybrid":
-            return parts[0]
+            return parts[0][: query.limit]
         best = fused([[one.key for one in part] for part in parts])
         return [Found(key, score) for key, score in best[: query.limit]]
 
     def _parts(self, query: Query) -> Iterable[Awaitable[list[Found]]]:
-        limit = max(query.limit, CANDIDATES) if query.mode == "hybrid" else query.limit
+        limit = max(query.limit, CANDIDATES)
         if query.mode != "text":
             assert query.vector is not None
             yield self._table.nearest(query.vector, limit, query.conditions)

@@ -1,10 +1,8 @@
 """The seam over LanceDB: the only module that knows it."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import reduce
 from operator import and_
@@ -14,6 +12,7 @@ from typing import Any, NamedTuple
 from canteen.core.errors import EngineError, InvalidRequest, NotSupported, StorageFull
 from canteen.tasks.indexes import filters
 from canteen.tasks.indexes.filters import Condition, Kind
+from canteen.tasks.indexes.rows import KEPT, Row, as_json, filterable, read_row
 
 NAME = "passages"
 # Below this many passages all vectors are compared; above, those of the nearest partitions.
@@ -21,34 +20,16 @@ FLAT_ROWS = 20_000
 # Vectors that train a partition. Their 8-bit form (scalar quantization) needs no training: for
 # 100,000 it is built in 6 s, where product quantization took 91 s and found less.
 SAMPLE_RATE = 64
-PARTITIONS_SEARCHED = 20
-# The best by the 8-bit form are ranked again by the vectors themselves.
-REFINE = 2
+PARTITIONS_SEARCHED = 32
+# The best by the 8-bit form are ranked again by the vectors themselves: as many as are wanted,
+# so a caller asks for more than it shows.
+REFINE = 1
 VERSIONS_STAY = timedelta(minutes=10)
 LANGUAGES = (
     *("Arabic", "Danish", "Dutch", "English", "Finnish", "French", "German", "Greek"),
     *("Hungarian", "Italian", "Norwegian", "Portuguese", "Romanian", "Russian", "Spanish"),
     *("Swedish", "Tamil", "Turkish"),
 )
-KEPT = ("document", "number", "title", "content", "offset", "start", "end", "page", "headings")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A passage as it is kept: `content`, whose words are indexed, is `offset` characters of
-    context and then the passage. `number` counts the passages of a document."""
-
-    document: str
-    number: int
-    digest: str
-    title: str
-    content: str
-    offset: int
-    start: int
-    end: int
-    page: int | None
-    headings: tuple[str, ...]
-    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Found(NamedTuple):
@@ -138,19 +119,24 @@ class Table:
 
     async def optimize(self) -> None:
         """Bring the indexes up to date, and drop what old versions held."""
-        from lancedb.index import IvfSq
-
         async with _mapped():
             await self._inner.optimize(cleanup_older_than=VERSIONS_STAY)
-            rows = await self._inner.count_rows()
-            columns = [one.columns for one in await self._inner.list_indices()]
-            if rows > FLAT_ROWS and ["vector"] not in columns:
-                shape = IvfSq(
-                    distance_type="cosine",
-                    num_partitions=round(rows**0.5),
-                    sample_rate=SAMPLE_RATE,
-                )
-                await self._inner.create_index("vector", config=shape)
+            if await self._inner.count_rows() > FLAT_ROWS:
+                await self._index()
+
+    async def _index(self) -> None:
+        """Index the vectors, and the metadata to filter by, where they are not yet."""
+        from lancedb.index import BTree, IvfSq
+
+        rows = await self._inner.count_rows()
+        vectors = IvfSq(
+            distance_type="cosine", num_partitions=round(rows**0.5), sample_rate=SAMPLE_RATE
+        )
+        names = [name for name in (await self._inner.schema()).names if filters.field(name)]
+        wanted = {"vector": vectors, **{name: BTree() for name in names}}
+        held = {one.columns[0] for one in await self._inner.list_indices()}
+        for name in wanted.keys() - held:
+            await self._inner.create_index(name, config=wanted[name])
 
     async def nearest(
         self, vector: Sequence[float], limit: int, conditions: Sequence[Condition] = ()
@@ -181,7 +167,7 @@ class Table:
         async with _mapped():
             query = self._inner.take_row_ids([one.key for one in found])
             rows = await query.select([*KEPT, "metadata"]).with_row_id().to_list()
-        return {row["_rowid"]: _row(row) for row in rows}
+        return {row["_rowid"]: read_row(row) for row in rows}
 
     async def _found(
         self, query: Any, limit: int, conditions: Sequence[Condition], score: str
@@ -211,7 +197,7 @@ class Table:
     async def _add_columns(self, rows: Iterable[Row]) -> None:
         """Have a column for every field that a new document can be filtered by."""
         schema = await self._inner.schema()
-        wanted = {column for row in rows for column in _filterable(row)}
+        wanted = {column for row in rows for column in filterable(row)}
         fresh = sorted(wanted - set(schema.names))
         num_fields = len(fresh) + sum(filters.field(name) is not None for name in schema.names)
         if num_fields > filters.MOST_FIELDS:
@@ -267,39 +253,23 @@ def _type(pyarrow: Any, column: str) -> Any:
     return kinds[column.partition("_")[0]]
 
 
-def _filterable(row: Row) -> dict[str, Any]:
-    """The columns of a row that stand for its metadata."""
-    found = ((name, filters.kind_of(value), value) for name, value in row.metadata.items())
-    return {filters.column(name, kind): value for name, kind, value in found if kind}
-
-
 def _arrow(schema: Any, rows: Sequence[Row], vectors: Any) -> Any:
     import pyarrow
 
-    columns = [_filterable(row) for row in rows]
+    columns = [filterable(row) for row in rows]
     arrays = []
     for one in schema:
         if one.name == "vector":
             flat = pyarrow.array(vectors.ravel(), pyarrow.float32())
             arrays.append(pyarrow.FixedSizeListArray.from_arrays(flat, one.type.list_size))
         elif one.name == "metadata":
-            arrays.append(pyarrow.array([_json(row.metadata) for row in rows], one.type))
+            arrays.append(pyarrow.array([as_json(row.metadata) for row in rows], one.type))
         elif filters.field(one.name):
             values = [held.get(one.name) for held in columns]
             arrays.append(pyarrow.array(values, one.type))
         else:
             arrays.append(pyarrow.array([getattr(row, one.name) for row in rows], one.type))
     return pyarrow.Table.from_arrays(arrays, schema=schema)
-
-
-def _json(metadata: Mapping[str, Any]) -> str:
-    return json.dumps(dict(metadata), ensure_ascii=False, separators=(",", ":"))
-
-
-def _row(kept: Mapping[str, Any]) -> Row:
-    values = {name: kept[name] for name in KEPT}
-    values["headings"] = tuple(values["headings"] or ())
-    return Row(**values, digest="", metadata=json.loads(kept["metadata"]))
 
 
 def _expression(condition: Condition) -> Any:
