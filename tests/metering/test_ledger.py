@@ -332,6 +332,32 @@ def test_where_nothing_can_be_written_the_service_goes_on_and_says_so(tmp_path: 
 
 @settings(max_examples=20, deadline=None)
 @given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(1, 10**9)), min_size=1, max_size=6),
+    st.integers(0, 10**12),
+)
+def test_what_receipts_of_an_hour_share_is_what_idled_in_it(
+    made: list[tuple[int, int]], idle_uj: int
+) -> None:
+    books = Books()
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/canteen.db"
+        ledger = opened(url, books)
+        receipts = []
+        for number, (hours, decode_uj) in enumerate(made):
+            books.now_s += 3600 * hours
+            books.energy_uj["idle"] += idle_uj
+            receipts.append(books.receipt(number, 0, decode_uj))
+            ledger.add(receipts[-1], TERMS)
+            ledger.flush()
+        ledger.close()
+        kept = [sums.receipt(connect(url), receipt.id) for receipt in receipts]
+
+    shared_uj = sum(one.hour_idle_share_uj or 0 for one in kept if one)
+    assert 0 <= idle_uj * len(made) - shared_uj <= len(made)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
     st.lists(
         st.tuples(
             st.sampled_from("ab"), st.sampled_from("xy"), st.integers(0, 10**12), st.integers(0, 9)

@@ -6,9 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from canteen.core.engine import StepRecord, Work
+from canteen.core.units import exact
 from canteen.metering.attribution import StepCost
 from canteen.metering.consumer import Helper
+from canteen.metering.node import Node
+from canteen.metering.probes.modelled import Modelled
+from canteen.metering.probes.watched import Watched
 from tests.metering.accounting import BY_TOKENS, Bench
+from tests.metering.probes.hardware import Hand, Time
 
 IDS = st.sampled_from("abcdef")
 WORKERS = st.integers(0, 1)
@@ -121,6 +126,28 @@ def test_the_accounts_equal_the_meter_after_any_events(events: list[tuple[object
     accounts = story.bench.accounts()
     assert accounts.meter_uj == story.bench.meter.energy_uj
     assert accounts.energy_uj["requests"] == story.charged_uj
+
+
+@given(st.lists(st.tuples(st.integers(-(10**10), 10**10), st.floats(0, 90), st.floats(0, 9))))
+def test_the_accounts_equal_a_meter_whose_counter_dies_and_comes_back(
+    turns: list[tuple[int, float, float]],
+) -> None:
+    clock = Time()
+    counter = Hand(joule=exact(1.06, "J"))
+    meter = Watched(counter, Modelled(10.0, 70.0, 1, exact(1, "J"), clock), clock)
+    node = Node(meter, clock, lambda: clock.now_s / 4)
+    for number, (moved_uj, seconds, cpu_s) in enumerate(turns):
+        helper = node.helper(lambda cpu_s=cpu_s: cpu_s)  # type: ignore[misc]
+        node.open(str(number))
+        clock.now_s += seconds
+        counter.energy_uj += moved_uj
+        node.close(str(number))
+        helper.ended()
+
+        accounts = node.accounts()
+        assert sum(accounts.energy_uj.values()) == accounts.meter_uj
+        assert sum(accounts.time_us.values()) == accounts.meter_us
+        assert min(*accounts.energy_uj.values(), *accounts.time_us.values()) >= 0
 
 
 def test_nothing_runs_so_all_is_idle() -> None:

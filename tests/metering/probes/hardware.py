@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from canteen.core.units import exact
-from canteen.metering.probes.counter import Counter
+from canteen.core.footprint import Counted
+from canteen.core.units import Quantity, exact
+from canteen.metering.probes.counter import Counter, Unavailable
 from canteen.metering.probes.nvml import Nvml
 from canteen.metering.probes.perf import Perf
 from canteen.metering.probes.rapl import Rapl
@@ -22,6 +23,25 @@ class Time:
 
     def __call__(self) -> float:
         return self.now_s
+
+
+@dataclass
+class Hand:
+    """A counter that a test turns."""
+
+    name: str = "hand"
+    source: str = "a hand"
+    boundary: Counted = "cpu"
+    joule: Quantity = JOULE
+    most_w: float = 1000.0
+    tick_s: float = 0.1
+    energy_uj: int = 5000
+    is_away: bool = False
+
+    def read_uj(self) -> int:
+        if self.is_away:
+            raise Unavailable("absent", "away")
+        return self.energy_uj
 
 
 @dataclass
