@@ -93,7 +93,8 @@ def _check_text(name: str, value: Any) -> None:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         text.encode()
     except (TypeError, ValueError, RecursionError) as exc:
-        raise _wrong(name, "must be JSON, with valid Unicode") from exc
+        what = "valid Unicode" if isinstance(value, str) else "JSON in valid Unicode"
+        raise _wrong(name, f"must be {what}") from exc
     if "\0" in text:
         raise _wrong(name, "is binary; send the text in it")
 

@@ -17,7 +17,11 @@ MOST_OUTPUT = 1 << 20
 MOST_DEPTH = 64
 # Names that Jinja itself gives a meaning.
 RESERVED = frozenset({"caller", "loop", "range", "self", "super", "varargs", "kwargs"})
-_STATEMENTS = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.For, nodes.If, nodes.Assign)
+# A scope is made of what is in it alone, as of autoescape, which is refused.
+_STATEMENTS = (
+    nodes.Template, nodes.Output, nodes.TemplateData, nodes.For, nodes.If, nodes.Assign,
+    nodes.Scope,
+)  # fmt: skip
 _EXPRESSIONS = (
     nodes.Name, nodes.Const, nodes.List, nodes.Tuple, nodes.Dict, nodes.Pair, nodes.Keyword,
     nodes.CondExpr, nodes.Filter, nodes.Test, nodes.Compare, nodes.Operand, nodes.And, nodes.Or,
@@ -31,7 +35,7 @@ _WORDS: dict[type[nodes.Node], str] = {
     nodes.FromImport: "import",
     nodes.NSRef: "namespace",
     nodes.Pow: "**",
-    nodes.Scope: "autoescape",
+    nodes.ScopedEvalContextModifier: "autoescape",
 }
 # What a template can do to values that do not suit it.
 _FAILURES = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError)
