@@ -20,22 +20,22 @@ async def writing(folder: Path, patience_s: float = PATIENCE_S) -> AsyncIterator
     """Be the only writer of an index; raises Overloaded when others are for too long."""
     lock = os.open(folder / FILE, os.O_RDWR | os.O_CREAT, 0o600)
     try:
+        await _take(lock, patience_s)
+        yield
+    finally:
+        os.close(lock)
+
+
+async def _take(lock: int, patience_s: float) -> None:
+    try:
         async with asyncio.timeout(patience_s):
             # The holder may be another process, which sets no event here.
             while not _taken(lock):  # noqa: ASYNC110
                 await asyncio.sleep(LOOK_AGAIN_S)
     except TimeoutError:
-        os.close(lock)
         raise Overloaded(
             "the index is being written by others; try again later", retry_after_s=10
         ) from None
-    except BaseException:
-        os.close(lock)
-        raise
-    try:
-        yield
-    finally:
-        os.close(lock)
 
 
 def _taken(lock: int) -> bool:
