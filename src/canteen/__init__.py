@@ -4,12 +4,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from canteen.cli.client import Client
     from canteen.cli.function import LLM
     from canteen.core.version import VERSION as __version__
 
-__all__ = ["LLM", "__version__"]
+__all__ = ["LLM", "Client", "__version__"]
 
 _HOMES = {
+    "Client": ("canteen.cli.client", "Client"),
     "LLM": ("canteen.cli.function", "LLM"),
     "__version__": ("canteen.core.version", "VERSION"),
 }

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_face_is_a_few_names() -> None:
-    assert sorted(canteen.__all__) == ["LLM", "__version__"]
+    assert sorted(canteen.__all__) == ["Client", "LLM", "__version__"]
 
 
 def test_every_name_of_the_face_is_there() -> None:

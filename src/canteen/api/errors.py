@@ -99,6 +99,8 @@ def problem(error: CanteenError, status: int) -> dict[str, Any]:
         "detail": error.message,
         "code": error.code,
     }
+    if isinstance(error, InvalidRequest) and error.param:
+        body["param"] = error.param
     if isinstance(error, Overloaded):
         body["retry_after_ms"] = max(1, math.ceil(error.retry_after_s * 1000))
     return body

@@ -1,0 +1,149 @@
+"""A running Canteen from Python: `canteen.Client("http://127.0.0.1:11434").summarize(text)`."""
+
+import ipaddress
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+from canteen.core.errors import (
+    CanteenError,
+    DeadlineExceeded,
+    EngineError,
+    InvalidRequest,
+    Overloaded,
+    RateLimited,
+)
+
+URL = "http://127.0.0.1:11434"
+# A model may have to be loaded before it answers.
+ANSWER_WITHIN_S = 300.0
+# What an answer tells beside its result.
+_AROUND = ("id", "task", "model", "prompt_version", "usage", "footprint")
+_BY_STATUS = {408: DeadlineExceeded, 429: RateLimited, 503: Overloaded}
+
+# A text, a document's file, or the inputs of a prompt of one's own.
+Item = str | Path | Mapping[str, Any]
+Items = Item | Sequence[Item]
+
+
+class Client:
+    """The tasks of a service by name, as `canteen.LLM` has them; also a context manager.
+
+    Each takes one item, for its result, or a list of them, for a list in their order, in which
+    an item that failed has its error. What fails as a whole raises it: InvalidRequest,
+    Overloaded (with `retry_after_s`), DeadlineExceeded or EngineError. `receipt` tells what the
+    last answer ate and drank. Proxies of the environment are not used for this machine.
+    """
+
+    def __init__(
+        self, url: str = URL, *, model: str | None = None, timeout: float = ANSWER_WITHIN_S
+    ) -> None:
+        self.model = model
+        self.receipt: dict[str, Any] | None = None
+        is_here = _is_loopback(_checked(url).host)
+        self._http = httpx.Client(base_url=url, timeout=timeout, trust_env=not is_here)
+
+    def classify(self, text: Items, labels: Sequence[str], **options: Any) -> Any:
+        """Which of the labels a text bears, with a probability for each."""
+        return self.task("classify", text, labels=list(labels), **options)
+
+    def summarize(self, text: Items, **options: Any) -> Any:
+        """What a text or document says, in few sentences."""
+        return self.task("summarize", text, **options)
+
+    def rewrite(self, text: Items, **options: Any) -> Any:
+        """A text in other words."""
+        return self.task("rewrite", text, **options)
+
+    def extract(self, text: Items, **options: Any) -> Any:
+        """Entities and fields that a text has."""
+        return self.task("extract", text, **options)
+
+    def prompt(self, name: str, /, **inputs: Any) -> Any:
+        """The answer to a stored prompt: text, or an object where it declares an output."""
+        return self.task(name, inputs)["result"]
+
+    def task(self, name: str, items: Items, **options: Any) -> Any:
+        """The result of a task for one item, or those for a list."""
+        if isinstance(items, str | Path | Mapping):
+            answer = self._asked(name, options | {"input": _json(items)})
+            return {key: value for key, value in answer.items() if key not in _AROUND}
+        answer = self._asked(name, options | {"inputs": [_json(one) for one in items]})
+        return [_outcome(one) for one in answer["results"]]
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self.close()
+
+    def _asked(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
+        terms = {"model": self.model} if self.model else {}
+        try:
+            answer = self._http.post(f"/v1/tasks/{quote(name, safe='@')}", json=terms | body)
+            told = answer.json()
+        except httpx.TimeoutException as exc:
+            raise DeadlineExceeded("the service did not answer in time") from exc
+        except (httpx.HTTPError, ValueError) as exc:
+            raise EngineError(
+                f"no Canteen answers at {self._http.base_url}; start one with `canteen serve`"
+            ) from exc
+        if answer.is_error:
+            raise _error(told, answer.status_code)
+        self.receipt = told.get("footprint")
+        return dict(told)
+
+
+def _json(item: Any) -> Any:
+    if not isinstance(item, Path):
+        return item
+    return {"data": b64encode(item.read_bytes()).decode(), "name": item.name}
+
+
+def _outcome(told: dict[str, Any]) -> Any:
+    return _error(told["error"], told["error"]["status"]) if "error" in told else told
+
+
+def _error(problem: Mapping[str, Any], status: int) -> CanteenError:
+    """The error that was raised there: of the class of its code, else of its status."""
+    code = str(problem.get("code", "error"))
+    fitting = InvalidRequest if status < 500 else EngineError
+    kind = {one.code: one for one in _kinds(CanteenError)}.get(
+        code, _BY_STATUS.get(status, fitting)
+    )
+    # Classes make their messages themselves; this one is made already.
+    error = kind.__new__(kind)
+    CanteenError.__init__(error, str(problem.get("detail", f"status {status}")), code=code)
+    if isinstance(error, InvalidRequest):
+        error.param = problem.get("param")
+    if isinstance(error, Overloaded):
+        error.retry_after_s = problem.get("retry_after_ms", 1000) / 1000
+    return error
+
+
+def _kinds(kind: type[CanteenError]) -> Iterator[type[CanteenError]]:
+    for one in kind.__subclasses__():
+        yield from _kinds(one)
+        yield one
+
+
+def _checked(url: str) -> httpx.URL:
+    parts = httpx.URL(url)
+    if parts.scheme not in ("http", "https") or not parts.host:
+        raise InvalidRequest(f"'{url}' is no address, as {URL} is", param="url")
+    return parts
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
