@@ -10,7 +10,7 @@ from starlette.responses import Response
 from canteen.api.native import tasks
 from canteen.api.routing import Route, Served
 from canteen.api.streaming import json_bytes
-from canteen.api.wire import JsonObject, Wire, expecting
+from canteen.api.wire import Wire, expecting
 from canteen.core.errors import PromptNotFound
 from canteen.runtime.prompts import PromptStore, StoredPrompt
 from canteen.tasks import prompted
@@ -68,7 +68,7 @@ class Removed(BaseModel):
     removed: str
 
 
-_Given = Annotated[str | JsonObject, expecting("an object of inputs, or a text")]
+_Given = Annotated[str | dict[str, Any], expecting("an object of inputs, or a text")]
 PromptRequest = create_model(
     "PromptRequest",
     __base__=tasks.TaskBody,
