@@ -99,16 +99,6 @@ def test_pue_is_not_applied_twice() -> None:
         site.water_source(at_facility, there)
 
 
-def test_accelerators_are_told_from_servers() -> None:
-    with pytest.raises(UnitMismatch, match="accelerators"):
-        site.it_from_gpu(exact(1.0, "kWh", IT))
-
-    server = site.it_from_gpu(exact(1.0, "kWh", Boundary(energy="gpu")))
-
-    assert server.boundary.energy == "it"
-    assert server.low < 1.3 < server.high
-
-
 def test_making_a_device_is_shared_over_its_life() -> None:
     grams = site.carbon_embodied(exact(1.0, "h"), exact(164.0, "kg"), exact(4.0, "year"))
 

@@ -40,14 +40,6 @@ def carbon_embodied(device_time: Quantity, embodied: Quantity, life: Quantity) -
     return grams.bounded(Boundary(carbon="embodied", time=device_time.boundary.time))
 
 
-def it_from_gpu(energy_gpu: Quantity) -> Quantity:
-    """The whole server's energy from its accelerators'."""
-    if energy_gpu.boundary.energy != "gpu":
-        raise UnitMismatch(f"'{energy_gpu.boundary}' is not the energy of accelerators")
-    told = energy_gpu * host_factor()
-    return told.bounded(replace(energy_gpu.boundary, energy="it")).to(energy_gpu.unit)
-
-
 def host_factor() -> Quantity:
     """A server's energy over its accelerators'."""
     return _server("host over accelerators")
@@ -58,14 +50,14 @@ def meter_to_plug() -> Quantity:
     return _server("plug over component meters")
 
 
-def board_gain() -> Quantity:
-    """An accelerator's energy over what its board counts."""
-    return _server("gain of a board's counter")
-
-
 def electricity_price() -> Quantity:
     """USD/kWh where nobody says what it costs."""
     return _server("price of electricity")
+
+
+def hardware_life() -> Quantity:
+    """Years that hardware is kept where nobody says how long."""
+    return _server("life of hardware")
 
 
 def _server(name: str) -> Quantity:
