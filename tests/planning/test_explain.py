@@ -49,6 +49,16 @@ def test_training_is_explained_from_its_bytes_to_its_carbon() -> None:
     assert any(line.startswith("calendar over computing time: 1.2 [1.1, 1.3]") for line in lines)
 
 
+def test_an_hour_of_hardware_of_ones_own_is_explained() -> None:
+    lines = explained(planned("llama3.1:8b", device="H100", hardware_usd=30_000.0))
+
+    assert any(
+        line.startswith("an hour: 30,000 USD / 4 year + ") and "x 0.15 USD/kWh" in line
+        for line in lines
+    )
+    assert any(line.startswith("price of electricity: 0.15") for line in lines)
+
+
 def test_every_number_from_outside_has_a_source_and_a_day() -> None:
     lines = explained(planned("llama3.1:8b", instance="p5.48xlarge", saas="openai/gpt-4o-mini"))
 

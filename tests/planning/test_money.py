@@ -21,16 +21,6 @@ def test_a_million_tokens_cost_the_hours_that_they_take() -> None:
     assert cost.central == pytest.approx(55.04 / (3600 * 1000 * 0.5) * 1e6)
 
 
-def test_a_part_of_the_devices_costs_its_part() -> None:
-    assert money.price_of_share(P5, 2, 8).central == pytest.approx(13.76)
-
-
-@pytest.mark.parametrize("num_used", [0, -1, 9])
-def test_more_devices_than_there_are_is_refused(num_used: int) -> None:
-    with pytest.raises(InvalidRequest, match="1 to 8"):
-        money.price_of_share(P5, num_used, 8)
-
-
 @pytest.mark.parametrize("utilization", [0.0, -0.5, 1.01, float("nan")])
 def test_a_utilization_that_is_none_is_refused(utilization: float) -> None:
     with pytest.raises(InvalidRequest, match="utilization"):
@@ -44,7 +34,7 @@ def test_owned_hardware_costs_its_price_its_power_and_its_upkeep() -> None:
         power=exact(2, "kW"),
         pue=exact(1.5),
         electricity=exact(0.2, "USD/kWh"),
-        opex=exact(0.3, "USD/h"),
+        upkeep=exact(0.3, "USD/h"),
     )
 
     assert money.owned_price(owned).to("USD/h").central == pytest.approx(1 + 0.6 + 0.3)

@@ -65,6 +65,27 @@ def test_a_price_that_is_told_is_taken_in_place_of_the_tables() -> None:
     assert price == exact(10.0, "USD/h")
 
 
+def test_hardware_of_ones_own_costs_its_price_its_power_and_its_upkeep() -> None:
+    asked: dict[str, Any] = {"device": "H100", "hardware_usd": 8766.0 * 4}
+    bought = planned(MODEL, electricity_usd_per_kwh=0.0, **asked)
+    powered = planned(MODEL, electricity_usd_per_kwh=0.2, upkeep_usd_per_h=0.5, **asked)
+
+    assert bought.place.price is not None
+    assert bought.place.price.central == pytest.approx(1.0)
+    assert powered.place.price is not None
+    kilowatts = 0.7 * 0.73 * 1.3
+    assert powered.place.price.central == pytest.approx(1.5 + kilowatts * 1.7 * 0.2)
+    assert powered.serving is not None
+    assert powered.serving.cost is not None
+
+
+def test_what_stands_idle_is_a_cost_of_its_own() -> None:
+    cost = served(MODEL, instance="p5.48xlarge", utilization=0.25).cost
+
+    assert cost is not None
+    assert cost.idle.central == pytest.approx(0.75 * 55.04)
+
+
 def test_what_has_no_price_is_planned_without_money_and_says_so() -> None:
     made = planned(MODEL, device="H100")
 

@@ -109,6 +109,8 @@ def _requests(plan: Plan, serving: Serving) -> Iterator[str]:
     if cost is not None:
         yield f"Money, where that goes on for {request.utilization:.0%} of the time"
         yield _row("machine", told(cost.per_hour))
+        if cost.idle.central:
+            yield _row("of it unused", told(cost.idle))
         yield _row("request", told(cost.per_request))
         yield _row("written", told(cost.per_mtok))
         yield ""

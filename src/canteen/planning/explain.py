@@ -8,7 +8,7 @@ from canteen.core.units import Input, Quantity
 from canteen.planning import roofline
 from canteen.planning.kv import element_bytes
 from canteen.planning.memory import arithmetic
-from canteen.planning.report import inputs
+from canteen.planning.provenance import inputs
 from canteen.planning.result import Learning, Plan, Serving
 from canteen.planning.roofline import Demand, Host
 from canteen.planning.spec import Layer, ModelSpec
@@ -25,6 +25,7 @@ def _steps(plan: Plan) -> Iterator[str]:
     count, active = num_parameters(spec), num_active_parameters(spec)
     used = "" if active == count else f", {active:,} of them for each token"
     yield f"{spec.name}: {count:,} parameters{used} ({plan.subject.source})"
+    yield from _owned(plan)
     if plan.serving is not None:
         if spec.has_cache:
             yield _cache(spec, plan.serving)
@@ -33,6 +34,19 @@ def _steps(plan: Plan) -> Iterator[str]:
         yield from _serving(plan, plan.serving)
     if plan.learning is not None:
         yield from _learning(plan, plan.learning)
+
+
+def _owned(plan: Plan) -> Iterator[str]:
+    """What an hour of hardware of one's own costs."""
+    owned, price = plan.place.owned, plan.place.price
+    if owned is None or price is None:
+        return
+    yield (
+        f"an hour: {_short(owned.capex, 'USD')} / {_short(owned.life, 'year')} + "
+        f"{_short(owned.power, 'kW')} x PUE {_short(owned.pue, '1')} x "
+        f"{_short(owned.electricity, 'USD/kWh')} + {_short(owned.upkeep, 'USD/h')} upkeep = "
+        f"{_short(price, 'USD/h')}"
+    )
 
 
 def _cache(spec: ModelSpec, serving: Serving) -> str:
@@ -194,7 +208,8 @@ def _time(demand: Demand, runs: Host) -> str:
 def _short(quantity: Quantity, unit: str) -> str:
     told = quantity.to(unit)
     name = "" if unit == "1" else f" {unit}"
-    return f"{told.central:,.4g}{name}"
+    number = f"{told.central:,.0f}" if 1e4 <= told.central < 1e12 else f"{told.central:,.4g}"
+    return f"{number}{name}"
 
 
 def _sourced(one: Input) -> str:

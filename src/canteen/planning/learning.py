@@ -4,7 +4,7 @@ from canteen.core.units import exact
 from canteen.planning import roofline, training
 from canteen.planning.memory import Fits, fitting
 from canteen.planning.reading import reading
-from canteen.planning.result import Learning, Plan
+from canteen.planning.result import NO_PRICE, Learning, Plan
 from canteen.planning.training_memory import Setup, TrainingMemory, training_memory
 
 
@@ -46,7 +46,7 @@ def _run(made: Plan, setup: Setup, held: TrainingMemory, fits: Fits | None) -> L
         recomputes=setup.recompute == "full",
     )
     if place.price is None and place.instance is None:
-        made.notes.append("no price is known of this; give price_usd_per_h, or an instance")
+        made.notes.append(NO_PRICE)
     price = exact(0.0, "USD/h") if place.price is None else place.price * (1 / place.num)
     peak = roofline.peak_of(place.device.peak, "bf16")
     on = training.devices(place.num, peak, place.device.power_max, price)

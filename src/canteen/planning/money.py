@@ -9,31 +9,21 @@ from canteen.core.units import Quantity
 @dataclass(frozen=True, slots=True)
 class Owned:
     """Hardware on one's own premises: its price in USD, its life in years, its mean power in kW at
-    the plug, PUE, USD/kWh, and what running it takes in USD/h."""
+    the plug, PUE, USD/kWh, and its upkeep in USD/h."""
 
     capex: Quantity
     life: Quantity
     power: Quantity
     pue: Quantity
     electricity: Quantity
-    opex: Quantity
+    upkeep: Quantity
 
 
 def owned_price(owned: Owned) -> Quantity:
     """USD/h of owned hardware, used or not: its price over its life, its power, its upkeep."""
     hardware = (owned.capex / owned.life).to("USD/h")
     power = (owned.power * owned.pue * owned.electricity).to("USD/h")
-    return hardware + power + owned.opex
-
-
-def price_of_share(price: Quantity, num_used: int, num_held: int) -> Quantity:
-    """USD/h of `num_used` of the `num_held` devices that a price is for."""
-    if not 0 < num_used <= num_held:
-        raise InvalidRequest(
-            f"{num_used} devices cannot be used of {num_held}; ask for 1 to {num_held}",
-            param="num_devices",
-        )
-    return price * (num_used / num_held)
+    return hardware + power + owned.upkeep
 
 
 def per_mtok(price: Quantity, speed: Quantity, utilization: float) -> Quantity:

@@ -1,15 +1,21 @@
 """One plan from all parts of the planner: what is asked for, and nothing that nobody knows."""
 
 import datetime
+from dataclasses import replace
 
 from canteen.core.errors import InvalidRequest
 from canteen.core.units import Quantity, exact
 from canteen.factors import instances, places
 from canteen.factors.hardware import device
 from canteen.factors.instances import Instance
+from canteen.factors.places import Site
+from canteen.factors.site import electricity_price, hardware_life
+from canteen.planning import hosts, money
 from canteen.planning.learning import learn
+from canteen.planning.money import Owned
 from canteen.planning.request import PlanRequest
 from canteen.planning.result import Here, Place, Plan
+from canteen.planning.roofline import fitting
 from canteen.planning.serving import serve
 from canteen.planning.subject import Subject
 
@@ -21,15 +27,12 @@ def plan(request: PlanRequest, subject: Subject, here: Here, today: datetime.dat
     if day > today:
         notes.append(f"no price after {today} is known; those of today are taken for {day}")
     place = _place(request, here, day, notes)
-    made = Plan(
-        request,
-        day,
-        subject,
-        subject.format(request.quantization),
-        place,
-        places.site(place.region, place.provider, day),
-        notes=notes,
-    )
+    site = places.site(place.region, place.provider, day)
+    if request.hardware_usd is not None:
+        owned = _owned(request, place, site)
+        place = replace(place, owned=owned, price=money.owned_price(owned))
+    form = subject.format(request.quantization)
+    made = Plan(request, day, subject, form, place, site, notes=notes)
     if request.is_training:
         made.learning = learn(made)
     else:
@@ -57,6 +60,22 @@ def _place(request: PlanRequest, here: Here, day: datetime.date, notes: list[str
         region or here.region,
         provider or ("" if region else here.provider),
         constants=here.constants,
+    )
+
+
+def _owned(request: PlanRequest, place: Place, site: Site) -> Owned:
+    """Hardware of one's own; its electricity is that of hardware that is always at work."""
+    assert request.hardware_usd is not None
+    constants = fitting(place.device.name, place.constants, has_experts=False)
+    runs = hosts.host(place.device, place.num, "bf16", constants)
+    paid = request.electricity_usd_per_kwh
+    return Owned(
+        capex=exact(request.hardware_usd, "USD"),
+        life=place.device.life or hardware_life(),
+        power=(runs.power * runs.plug_factor).to("kW"),
+        pue=site.pue,
+        electricity=electricity_price() if paid is None else exact(paid, "USD/kWh"),
+        upkeep=exact(request.upkeep_usd_per_h or 0.0, "USD/h"),
     )
 
 

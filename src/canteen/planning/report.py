@@ -1,12 +1,12 @@
 """A plan as JSON: every field has its unit in its name, uncertain ones their bounds."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from canteen.core.units import Input, Quantity
 from canteen.planning.article import Claim, Figure
 from canteen.planning.fleet import Fleet
 from canteen.planning.memory import MemoryPlan
+from canteen.planning.provenance import inputs
 from canteen.planning.result import Batch, Learning, Plan, Serving
 from canteen.planning.tensors import num_active_parameters, num_parameters
 
@@ -44,14 +44,6 @@ def figure(quantity: Quantity, unit: str) -> Json:
         "grade": told.grade,
         "boundary": str(told.boundary),
     }
-
-
-def inputs(plan: Plan) -> list[Input]:
-    """All numbers from outside that the plan rests on, each once."""
-    known: dict[tuple[str, float, str], Input] = {}
-    for one in (one for quantity in _quantities(plan) for one in quantity.inputs):
-        known.setdefault((one.name, one.value, one.source), one)
-    return list(known.values())
 
 
 def article(claims: tuple[Claim, ...]) -> Json:
@@ -108,6 +100,7 @@ def _serving(serving: Serving) -> Json:
     if cost is not None:
         body |= {
             "cost_usd_per_h": figure(cost.per_hour, "USD/h"),
+            "cost_idle_usd_per_h": figure(cost.idle, "USD/h"),
             "cost_usd_per_request": figure(cost.per_request, "USD"),
             "cost_usd_per_mtok": figure(cost.per_mtok, "USD/Mtoken"),
         }
@@ -218,23 +211,6 @@ def _learning(plan: Plan, learning: Learning) -> Json:
         if drunk.carbon_embodied is not None:
             body["carbon_embodied_t"] = figure(drunk.carbon_embodied, "t")
     return body
-
-
-def _quantities(plan: Plan) -> Iterator[Quantity]:
-    serving, learning = plan.serving, plan.learning
-    if serving is not None and serving.prediction is not None:
-        yield serving.prediction.device_time
-    if serving is not None and serving.cost is not None:
-        yield serving.cost.per_request
-    if serving is not None and serving.offer is not None:
-        yield serving.offer.cost
-    if learning is not None and learning.training is not None:
-        yield from (learning.training.cost, learning.training.calendar_time)
-    for drunk in (one.footprint for one in (serving, learning) if one is not None):
-        if drunk is not None:
-            yield from (drunk.water_site, drunk.water_source, drunk.carbon_operational)
-        if drunk is not None and drunk.carbon_embodied is not None:
-            yield drunk.carbon_embodied
 
 
 def _input(one: Input) -> Json:

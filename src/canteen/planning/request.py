@@ -50,6 +50,17 @@ class PlanRequest:
     price_usd_per_h: float | None = asked(
         "Price of all devices an hour, in place of the table's.", least=1e-6, most=10**9
     )
+    hardware_usd: float | None = asked(
+        "What the devices with their server cost to buy, where they are one's own.",
+        least=0,
+        most=10**12,
+    )
+    electricity_usd_per_kwh: float | None = asked(
+        "Price of electricity for hardware of one's own; or a usual one.", least=0, most=1_000
+    )
+    upkeep_usd_per_h: float | None = asked(
+        "Upkeep of hardware of one's own an hour; or none.", least=0, most=10**9
+    )
     utilization: float = asked("Share of full load over the paid time.", 1.0, least=1e-6, most=1)
     prompt_tokens: int = asked("Tokens of a request's prompt.", 512, least=1, most=MOST_TOKENS)
     completion_tokens: int = asked("Tokens of a request's answer.", 256, least=1, most=MOST_TOKENS)
@@ -98,6 +109,7 @@ class PlanRequest:
         }
         if {"device", "instance"} <= given:
             raise InvalidRequest("give a device or an instance, not both", param="device")
+        self._check_owned(given)
         limits = given & {"ttft_s", "tpot_s"}
         if limits and "requests_per_s" not in given:
             raise InvalidRequest(
@@ -111,6 +123,20 @@ class PlanRequest:
             )
         if "lora_rank" in given and self.finetune not in ("lora", "qlora"):
             raise InvalidRequest("lora_rank needs finetune lora or qlora", param="lora_rank")
+
+    def _check_owned(self, given: set[str]) -> None:
+        """Raises InvalidRequest for the costs of hardware that is not one's own."""
+        if "hardware_usd" in given and (other := given & {"instance", "price_usd_per_h"}):
+            raise InvalidRequest(
+                f"give hardware_usd or {min(other)}, not both: hardware is owned or rented",
+                param="hardware_usd",
+            )
+        costs = given & {"electricity_usd_per_kwh", "upkeep_usd_per_h"}
+        if costs and "hardware_usd" not in given:
+            raise InvalidRequest(
+                f"{min(costs)} is of hardware of one's own; give hardware_usd with it",
+                param=min(costs),
+            )
 
 
 _OF_TRAINING = frozenset({"zero", "lora_rank", "recompute"})

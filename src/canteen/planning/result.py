@@ -10,6 +10,7 @@ from canteen.factors.hardware import Device
 from canteen.factors.instances import Instance
 from canteen.planning.fleet import Colocation, Fleet, Unfit
 from canteen.planning.memory import Fits, MemoryPlan
+from canteen.planning.money import Owned
 from canteen.planning.quantization import Format
 from canteen.planning.request import PlanRequest
 from canteen.planning.roofline import Constants, Host, Prediction, Reading
@@ -17,6 +18,8 @@ from canteen.planning.saas import BreakEven, Offer
 from canteen.planning.subject import Subject
 from canteen.planning.training import Devices, Training
 from canteen.planning.training_memory import Setup, TrainingMemory
+
+NO_PRICE = "no price is known of this; give price_usd_per_h, hardware_usd or an instance"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,8 @@ class Here:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What the model runs on: so many of a device, the price of all in USD/h if known, and where
-    it stands."""
+    """What the model runs on: so many of a device, the price of all in USD/h if known, what that is
+    made up of where they are one's own, and where it stands."""
 
     name: str
     device: Device
@@ -44,6 +47,7 @@ class Place:
     provider: str = ""
     instance: Instance | None = None
     constants: Constants | None = None
+    owned: Owned | None = None
 
     @property
     def memory_bytes(self) -> int | None:
@@ -54,9 +58,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Money: of the machine in USD/h, of a request in USD, of a million tokens written."""
+    """Money: of the machine in USD/h, what of it pays for unused time, of a request in USD, of a
+    million tokens written."""
 
     per_hour: Quantity
+    idle: Quantity
     per_request: Quantity
     per_mtok: Quantity
 

@@ -8,7 +8,7 @@ from canteen.planning.memory import Sequences
 from canteen.planning.quantization import Format
 from canteen.planning.reading import reading
 from canteen.planning.request import PlanRequest
-from canteen.planning.result import Batch, Choice, Cost, Place, Plan, Serving
+from canteen.planning.result import NO_PRICE, Batch, Choice, Cost, Place, Plan, Serving
 from canteen.planning.roofline import Host, Prediction, Reading
 from canteen.planning.saas import Offer
 from canteen.planning.subject import Subject
@@ -68,7 +68,7 @@ def serve(made: Plan) -> Serving:
 
 def _note_money(made: Plan, cost: Cost | None, offer: Offer | None) -> None:
     if cost is None and made.place.instance is None:
-        made.notes.append("no price is known of this; give price_usd_per_h, or an instance")
+        made.notes.append(NO_PRICE)
     if cost is None and offer is not None:
         made.notes.append("without a price of one's own there is no break-even")
 
@@ -117,6 +117,7 @@ def _cost(request: PlanRequest, price: Quantity | None, prediction: Prediction) 
     speed = exact(request.completion_tokens, "token") / prediction.device_time
     return Cost(
         price,
+        money.idle_price(price, request.utilization),
         money.per_request(price, prediction.device_time, request.utilization),
         money.per_mtok(price, speed, request.utilization),
     )
