@@ -2,13 +2,14 @@
 
 import ipaddress
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
 
+from canteen.core import errors
 from canteen.core.errors import (
     CanteenError,
     DeadlineExceeded,
@@ -23,7 +24,15 @@ URL = "http://127.0.0.1:11434"
 ANSWER_WITHIN_S = 300.0
 # What an answer tells beside its result.
 _AROUND = ("id", "task", "model", "prompt_version", "usage", "footprint")
-_BY_STATUS = {408: DeadlineExceeded, 429: RateLimited, 503: Overloaded}
+_BY_CODE: dict[str, type[CanteenError]] = {
+    one.code: one
+    for one in vars(errors).values()
+    if isinstance(one, type) and issubclass(one, CanteenError)
+}
+# By the whole status, or by its first digit.
+_BY_STATUS: dict[int, type[CanteenError]] = {
+    4: InvalidRequest, 408: DeadlineExceeded, 429: RateLimited, 503: Overloaded,
+}  # fmt: skip
 
 # A text, a document's file, or the inputs of a prompt of one's own.
 Item = str | Path | Mapping[str, Any]
@@ -114,11 +123,9 @@ def _outcome(told: dict[str, Any]) -> Any:
 
 def _error(problem: Mapping[str, Any], status: int) -> CanteenError:
     """The error that was raised there: of the class of its code, else of its status."""
-    code = str(problem.get("code", "error"))
-    fitting = InvalidRequest if status < 500 else EngineError
-    kind = {one.code: one for one in _kinds(CanteenError)}.get(
-        code, _BY_STATUS.get(status, fitting)
-    )
+    code = str(problem.get("code", ""))
+    kind = _BY_CODE.get(code) or _BY_STATUS.get(status)
+    kind = kind or _BY_STATUS.get(status // 100, EngineError)
     # Classes make their messages themselves; this one is made already.
     error = kind.__new__(kind)
     CanteenError.__init__(error, str(problem.get("detail", f"status {status}")), code=code)
@@ -127,12 +134,6 @@ def _error(problem: Mapping[str, Any], status: int) -> CanteenError:
     if isinstance(error, Overloaded):
         error.retry_after_s = problem.get("retry_after_ms", 1000) / 1000
     return error
-
-
-def _kinds(kind: type[CanteenError]) -> Iterator[type[CanteenError]]:
-    for one in kind.__subclasses__():
-        yield from _kinds(one)
-        yield one
 
 
 def _checked(url: str) -> httpx.URL:
