@@ -208,6 +208,19 @@ def test_an_unknown_dense_model_is_planned_and_said_to_be_assumed() -> None:
     assert unknown.layers == known.layers
 
 
+def test_a_model_of_no_told_type_is_said_to_be_assumed() -> None:
+    untyped = {key: value for key, value in LLAMA_3_8B.items() if key != "model_type"}
+
+    assert "no model type is told" in from_config(untyped).assumed
+
+
+def test_layers_below_a_bound_may_see_everything() -> None:
+    told = {"model_type": "qwen2", "sliding_window": 4096, "use_sliding_window": True}
+    spec = from_config(LLAMA_3_8B | told | {"max_window_layers": 28})
+
+    assert [layer.window for layer in spec.layers] == [None] * 28 + [4096] * 4
+
+
 def test_a_model_with_eyes_is_planned_as_far_as_it_writes() -> None:
     assert "text model" in from_config(GEMMA_3_4B | {"vision_config": {"depth": 27}}).assumed
 

@@ -76,7 +76,8 @@ def assumption(config: Mapping[str, Any]) -> str:
         return ""
     if kind in UNGATED | ENCODERS | _MIXED:
         return f"of a '{kind}' model some small tensors are not counted"
-    return f"the model type '{kind}' is not known; it is planned as a dense decoder like llama"
+    told = f"the model type '{kind}' is not known" if kind else "no model type is told"
+    return f"{told}; it is planned as a dense decoder like llama"
 
 
 def _has_experts(config: Mapping[str, Any]) -> bool:

@@ -17,7 +17,7 @@ def from_config(config: Mapping[str, Any], name: str = "") -> ModelSpec:
     """
     inner = config.get("text_config")
     config = {**config, **(inner if isinstance(inner, Mapping) else {})}
-    kind = config["model_type"] = str(config.get("model_type", "llama"))
+    kind = config["model_type"] = str(config.get("model_type", ""))
     architectures.check(config)
     sizes = _Sizes(config)
     hidden = sizes.need("hidden_size", "n_embd", "d_model")
@@ -25,7 +25,7 @@ def from_config(config: Mapping[str, Any], name: str = "") -> ModelSpec:
     if num_layers > _MOST_LAYERS:
         raise impossible(f"num_hidden_layers is {num_layers}", "num_hidden_layers")
     spec = ModelSpec(
-        name=name or str(config.get("_name_or_path", "")) or kind,
+        name=name or str(config.get("_name_or_path", "")) or kind or "a model",
         hidden_size=hidden,
         vocab_size=sizes.need("vocab_size"),
         layers=tuple(_layer(config, sizes, hidden, index) for index in range(num_layers)),
@@ -217,6 +217,8 @@ def _window(config: Mapping[str, Any], sizes: _Sizes, index: int) -> int | None:
         return None
     if kinds := _list(config, "layer_types"):
         return window if kinds[index % len(kinds)] == "sliding_attention" else None
+    if index < (sizes.get("max_window_layers") or 0):
+        return None
     kind = config["model_type"]
     usual = architectures.SEES_ALL_EVERY.get(kind)
     every = sizes.get("sliding_window_pattern") or usual
