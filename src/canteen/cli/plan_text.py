@@ -1,11 +1,10 @@
 """A plan for people: 80 columns, aligned, each figure with its interval."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from textwrap import wrap
 
-from canteen.cli.figures import digits, interval, scaled
+from canteen.cli.figures import digits, interval
+from canteen.cli.plan_lines import row, told, wrapped
 from canteen.core.footprint import Footprint
-from canteen.core.units import Quantity
 from canteen.planning.article import Claim
 from canteen.planning.fleet import Fleet
 from canteen.planning.memory import MemoryPlan
@@ -13,21 +12,12 @@ from canteen.planning.result import Choice, Learning, Plan, Serving
 from canteen.planning.tensors import num_parameters
 
 GB = 1e9
-WIDTH = 80
 # The cheapest of the machines that carry a load, and no more.
 _SHOWN = 5
 _BAR = 36
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _IN_SHORT = {"yes": "yes", "within margin": "perhaps", "no": "no", None: ""}
 _VERDICTS = {"yes": "it fits", "within margin": "it may fit", "no": "it does not fit"}
-_WORDS = {
-    "USD/Mtoken": "USD a million tokens",
-    "USD/h": "USD an hour",
-    "token/s": "tokens/s",
-    "year": "years",
-    "day": "days",
-    "h": "hours",
-}
 
 
 def lines(plan: Plan) -> Iterator[str]:
@@ -63,28 +53,6 @@ def explained(steps: Iterable[str]) -> Iterator[str]:
         yield from wrapped(step, "", "  ") or [""]
 
 
-def wrapped(text: str, first: str, further: str | None = None) -> list[str]:
-    """A text in lines of 80 columns; `first` and `further` begin them."""
-    rest = first if further is None else further
-    return wrap(
-        text,
-        WIDTH,
-        initial_indent=first,
-        subsequent_indent=rest,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def told(quantity: Quantity) -> str:
-    """A figure with its interval and its unit."""
-    small = scaled(quantity) if quantity.unit in ("Wh", "g", "s") else quantity
-    if quantity.unit == "L" and quantity.central < 1:
-        small = quantity.to("mL")
-    unit = "" if small.unit == "1" else _WORDS.get(small.unit, small.unit)
-    return f"{interval(small)} {unit}".rstrip()
-
-
 def _serving(plan: Plan, serving: Serving) -> Iterator[str]:
     yield from _memory(serving.memory)
     yield from _requests(plan, serving)
@@ -101,18 +69,18 @@ def _requests(plan: Plan, serving: Serving) -> Iterator[str]:
         f"Requests of {request.prompt_tokens:,} + {request.completion_tokens:,} tokens, "
         f"{prediction.batch} at once"
     )
-    yield _row("first token", told(prediction.ttft))
-    yield _row("per further token", told(prediction.tpot))
-    yield _row("prefill", told(prediction.prefill_speed))
-    yield _row("decode", told(prediction.decode_speed))
+    yield row("first token", told(prediction.ttft))
+    yield row("per further token", told(prediction.tpot))
+    yield row("prefill", told(prediction.prefill_speed))
+    yield row("decode", told(prediction.decode_speed))
     yield ""
     if cost is not None:
         yield f"Money, where that goes on for {request.utilization:.0%} of the time"
-        yield _row("machine", told(cost.per_hour))
+        yield row("machine", told(cost.per_hour))
         if cost.idle.central:
-            yield _row("of it unused", told(cost.idle))
-        yield _row("request", told(cost.per_request))
-        yield _row("written", told(cost.per_mtok))
+            yield row("of it unused", told(cost.idle))
+        yield row("request", told(cost.per_request))
+        yield row("written", told(cost.per_mtok))
         yield ""
     if serving.footprint is not None:
         yield f"Each of these requests, in {plan.site.name}"
@@ -132,12 +100,12 @@ def _batches(serving: Serving) -> Iterator[str]:
 
 
 def _drunk(drunk: Footprint, power: str, volume: str, mass: str) -> Iterator[str]:
-    yield _row("energy", f"{told(drunk.energy.to(power))}, building included")
-    yield _row("water on site", told(drunk.water_site.to(volume)))
-    yield _row("water for power", told(drunk.water_source.to(volume)))
-    yield _row("carbon of power", f"{told(drunk.carbon_operational.to(mass))} CO2e")
+    yield row("energy", f"{told(drunk.energy.to(power))}, building included")
+    yield row("water on site", told(drunk.water_site.to(volume)))
+    yield row("water for power", told(drunk.water_source.to(volume)))
+    yield row("carbon of power", f"{told(drunk.carbon_operational.to(mass))} CO2e")
     if drunk.carbon_embodied is not None:
-        yield _row("carbon of making", f"{told(drunk.carbon_embodied.to(mass))} CO2e")
+        yield row("carbon of making", f"{told(drunk.carbon_embodied.to(mass))} CO2e")
     yield ""
 
 
@@ -151,13 +119,13 @@ def _memory(held: MemoryPlan) -> Iterator[str]:
     yield "Memory"
     for name, size in parts.items():
         if size:
-            yield _row(name, f"{size / GB:9.2f} GB  {_bar(size / whole)}").rstrip()
-    yield _row("together", f"{held.total_bytes / GB:9.2f} GB  {_of_available(held)}").rstrip()
+            yield row(name, f"{size / GB:9.2f} GB  {_bar(size / whole)}").rstrip()
+    yield row("together", f"{held.total_bytes / GB:9.2f} GB  {_of_available(held)}").rstrip()
     if not held.weights.is_exact:
-        yield _row("", "the weights are an estimate")
+        yield row("", "the weights are an estimate")
     if held.kv_bytes_per_token:
         room = "" if held.max_sequences is None else f"; room for {held.max_sequences:,}"
-        yield _row(
+        yield row(
             "sequences",
             f"{held.sequences.num:,} of {held.sequences.context:,} tokens of "
             f"{held.kv_bytes_per_token:,} B{room}",
@@ -244,18 +212,18 @@ def _learning(plan: Plan, learning: Learning) -> Iterator[str]:
     one_bytes = 0 if there is None else there // plan.place.num
     for name, size in parts.items():
         share = size / max(one_bytes, held.total_bytes)
-        yield _row(name, f"{size / GB:9.2f} GB  {_bar(share)}")
+        yield row(name, f"{size / GB:9.2f} GB  {_bar(share)}")
     of = f"of {one_bytes / GB:.2f} GB: {_VERDICTS[learning.fits]}" if learning.fits else ""
-    yield _row("together", f"{held.total_bytes / GB:9.2f} GB  {of}").rstrip()
+    yield row("together", f"{held.total_bytes / GB:9.2f} GB  {of}").rstrip()
     yield ""
     if done is not None:
         yield f"The run, in {plan.site.name}"
-        yield _row("compute", f"{done.flops.central:.3g} FLOP")
-        yield _row("device time", told(done.device_time))
-        yield _row("", told(done.gpu_years))
-        yield _row("calendar", told(done.calendar_time))
+        yield row("compute", f"{done.flops.central:.3g} FLOP")
+        yield row("device time", told(done.device_time))
+        yield row("", told(done.gpu_years))
+        yield row("calendar", told(done.calendar_time))
         if plan.place.price is not None:
-            yield _row("money", told(done.cost))
+            yield row("money", told(done.cost))
     if learning.footprint is not None:
         yield from _drunk(learning.footprint, "MWh", "L", "t")
 
@@ -263,7 +231,3 @@ def _learning(plan: Plan, learning: Learning) -> Iterator[str]:
 def _count(number: int) -> str:
     scale, word = (1e9, "billion") if number >= 1e9 else (1e6, "million")
     return f"{digits(number / scale)} {word}"
-
-
-def _row(name: str, value: str) -> str:
-    return f"  {name:18} {value}"
