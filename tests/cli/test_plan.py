@@ -126,6 +126,10 @@ def test_the_article_comes_as_json_too(call: Call) -> None:
         ("7B --plot plan.docx", ".svg or a .png"),
         ("7B --as-of yesterday", "YYYY-MM-DD"),
         ("0B", "no such model can be"),
+        ("--article --as-of 2999-01-01", "nobody knows the prices of 2999-01-01"),
+        ("7B --electricity-usd-per-kwh 0.2", "give hardware_usd with it"),
+        ("7B --instance p5.48xlarge --hardware-usd 1", "owned or rented"),
+        ("7B --instance a3-highgpu-8g --region eu-north-1", "google, which has no region"),
     ],
 )
 def test_what_cannot_be_planned_is_a_line_that_says_why(call: Call, words: str, says: str) -> None:

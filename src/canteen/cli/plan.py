@@ -85,7 +85,10 @@ def _say(made: Plan, *, is_json: bool, explain: bool) -> None:
 def _article(as_of: str | None, *, is_json: bool) -> None:
     from canteen.planning.article import claims
 
-    day = PlanRequest(as_of=as_of).day(datetime.date.today())
+    today = datetime.date.today()
+    day = PlanRequest(as_of=as_of).day(today)
+    if day > today:
+        raise InvalidRequest(f"nobody knows the prices of {day}; give a day up to today")
     found = claims(day)
     if is_json:
         store.echo_json(report.article(found))

@@ -11,6 +11,8 @@ from canteen.planning.memory import MemoryPlan
 from canteen.planning.result import Choice, Learning, Plan, Serving
 from canteen.planning.tensors import num_parameters
 
+__all__ = ["article", "explained", "lines", "told"]
+
 GB = 1e9
 # The cheapest of the machines that carry a load, and no more.
 _SHOWN = 5
