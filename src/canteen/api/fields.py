@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from pydantic import Field
 
-from canteen.api.wire import WHOLE
+from canteen.api.wire import WHOLE, expecting
 
 _BOUNDS = {"least": "minimum", "most": "maximum"}
 
@@ -24,6 +24,8 @@ def fields_of(asked: type[Any], *, leave_out: str = "") -> dict[str, Any]:
 def _kind(hint: Any, limits: Any) -> Any:
     if "choices" in limits:
         return Literal[limits["choices"]] | None
+    if "expected" in limits:
+        return Annotated[hint, expecting(limits["expected"])]
     return Annotated[hint, WHOLE] if int in (hint, *get_args(hint)) else hint
 
 

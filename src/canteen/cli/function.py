@@ -32,6 +32,7 @@ from canteen.core.generation import (
 from canteen.tasks.batch import each
 from canteen.tasks.classify import Classified
 from canteen.tasks.doing import Item, do
+from canteen.tasks.extract import Extracted
 from canteen.tasks.model import DEFAULT_EMBEDDER, Model
 from canteen.tasks.summarize import Summarized
 from canteen.tasks.table import TASKS, Task
@@ -149,6 +150,15 @@ class LLM:
     def classify(self, text: str, labels: Sequence[str], **options: Any) -> Classified:
         """Which of the labels a text bears, with a probability for each."""
         done: Classified = self._one("classify", text, labels=tuple(labels), **options)
+        return done
+
+    def extract(
+        self, text: str, types: Sequence[str] | Mapping[str, str] = (), **options: Any
+    ) -> Extracted:
+        """Entities of some types (names, or descriptions by name), or with `schema=` the values
+        of a JSON Schema; each quote with its place in the text."""
+        named = types if isinstance(types, Mapping) else list(types)
+        done: Extracted = self._one("extract", text, types=named, **options)
         return done
 
     def summarize(self, text: Item, **options: Any) -> Summarized:

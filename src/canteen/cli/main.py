@@ -20,6 +20,7 @@ VERBS = {
     "stop": "Take a model out of a running server's memory",
     "embed": "Vectors of texts",
     "classify": "Which of your labels a text bears",
+    "extract": "Entities and fields of a text, each with its place",
     "summarize": "What a text or document says, in few sentences",
     "prompt": "Prompts of your own, as tasks",
     "plan": "What a model takes, before it is loaded, bought or trained",

@@ -64,7 +64,7 @@ def _option(one: "dataclasses.Field[Any]", hint: Any) -> Callable[[Command], Com
     settings: dict[str, Any] = {"default": one.default, "help": one.metadata["meaning"]}
     if hint is bool:
         return click.option(flag, one.name, is_flag=True, **settings)
-    if get_origin(hint) is tuple:
+    if get_origin(hint) is tuple or list[str] in get_args(hint):
         return click.option(flag, one.name, multiple=True, **settings)
     is_shown = one.default is not None
     return click.option(flag, one.name, type=_kind(one, hint), show_default=is_shown, **settings)

@@ -7,8 +7,8 @@ from canteen.core.errors import InvalidRequest
 
 
 def asked(meaning: str, default: Any = None, **limits: Any) -> Any:
-    """A field; `limits` are `least`, `most`, `choices`, and the `flag` of the program
-    where it is not the field's name."""
+    """A field; `limits` are `least`, `most`, `choices`, what is `expected` where that is one of
+    several forms, and the `flag` of the program where it is not the field's name."""
     return dataclasses.field(default=default, metadata={"meaning": meaning, **limits})
 
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from canteen.tasks import classify, summarize
+from canteen.tasks import classify, extract, summarize
 from canteen.tasks.model import Model
 
 
@@ -33,6 +33,14 @@ TASKS = {
             classify.classify,
             classify.told,
             classify.PROMPT.id,
+        ),
+        Task(
+            "extract",
+            "The entities of a text, or the values of a schema, each with its place in it",
+            extract.ExtractRequest,
+            extract.extract,
+            extract.told,
+            extract.PROMPT_VERSION,
         ),
         Task(
             "summarize",

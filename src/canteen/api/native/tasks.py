@@ -2,6 +2,7 @@
 
 import asyncio
 import binascii
+import warnings
 from base64 import b64decode
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
@@ -190,9 +191,11 @@ def usage_json(usage: Usage) -> dict[str, int]:
 
 
 def _route(task: Task) -> Route:
-    body = create_model(
-        task.request.__name__, __base__=TaskBody, **fields_of(task.request, leave_out="text")
-    )
+    fields = fields_of(task.request, leave_out="text")
+    with warnings.catch_warnings():
+        # A field of that name hides a method of pydantic's which nobody calls any more.
+        warnings.filterwarnings("ignore", 'Field name "schema"', UserWarning)
+        body = create_model(task.request.__name__, __base__=TaskBody, **fields)
     handler: Callable[..., Awaitable[Response]] = partial(run, task)
     return Route("POST", f"/v1/tasks/{task.name}", handler, body, TaskAnswer, task.about, SSE)
 
