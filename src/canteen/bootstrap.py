@@ -4,10 +4,11 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any
 
+from canteen.core.classifier import Classifier
 from canteen.core.engine import Embedder, Engine
 from canteen.core.errors import InvalidRequest
 from canteen.core.generation import (
@@ -27,6 +28,7 @@ from canteen.engines import registry
 from canteen.engines.process import Worker, WorkerEmbedder, WorkerEngine
 from canteen.factors import instances, places, site
 from canteen.factors.hardware import Device
+from canteen.lifecycle import classifiers as learning
 from canteen.metering.accounting import Accounting
 from canteen.metering.attribution import StepCost
 from canteen.metering.ledger import Ledger
@@ -46,9 +48,11 @@ from canteen.planning.result import Here, Plan
 from canteen.planning.roofline import Constants
 from canteen.planning.subject import has_shape, of_card, of_config, of_name
 from canteen.planning.this_host import hourly_price, processor, this_host
+from canteen.runtime import classifiers
 from canteen.runtime.admission import Limited, LimitedEmbedder
 from canteen.runtime.budget import Budget
 from canteen.runtime.catalog import Catalog
+from canteen.runtime.classifiers import ClassifierStore
 from canteen.runtime.figures import Figures
 from canteen.runtime.gate import Gate, Limits
 from canteen.runtime.memory import GB, budget_bytes, machine_bytes
@@ -57,7 +61,10 @@ from canteen.runtime.prompts import PromptStore
 from canteen.runtime.pull import Puller
 from canteen.runtime.slot import Health, LoadedModel, Served
 from canteen.settings import Settings
+from canteen.tasks import fitting
+from canteen.tasks.fitting import FitRequest
 from canteen.tasks.generate import generate
+from canteen.tasks.model import Model
 
 _AT_PLUG = Boundary(energy="it", time="active")
 
@@ -74,6 +81,7 @@ class Services:
     pool: Pool
     puller: Puller
     prompts: PromptStore
+    classifiers: ClassifierStore
     metrics: Metrics
     accounting: Accounting
     waiting: set[str]
@@ -124,6 +132,23 @@ class Services:
         async with self.pool.use(self._card(model, "generator")) as slot:
             engine: Any = slot.served
             return int(engine.capabilities.context_length)
+
+    def digest(self, model: str) -> str:
+        """What a model's weights are."""
+        return self.catalog.get(model).digest
+
+    def classifier(self, name: str) -> Classifier:
+        """A classifier that was fitted here; raises ClassifierNotFound."""
+        return self.classifiers.get(name)
+
+    async def fit(self, model: Model, name: str, request: FitRequest) -> Classifier:
+        """Fit a classifier to examples, and keep it under its name."""
+        classifiers.checked(name)
+        learned = await fitting.fit(model, name, request, learning)
+        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        made = replace(learned, digest=self.digest(learned.model), created_at=now)
+        self.classifiers.put(made)
+        return made
 
     async def load(self, model: str, keep_alive_s: float | None = None) -> float:
         """Load a model; the seconds it took, about 0 when it was there."""
@@ -281,6 +306,7 @@ def build(settings: Settings) -> Services:
         ),
         puller=Puller(catalog, watch=books.helper),
         prompts=PromptStore(settings.home),
+        classifiers=ClassifierStore(settings.home),
         metrics=metrics,
         accounting=books,
         waiting=waiting,

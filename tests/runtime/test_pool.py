@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from canteen.core.engine import Capabilities, EngineStats
 from canteen.core.errors import EngineError, ModelUnsuitable, Overloaded
-from canteen.core.generation import Chunk, GenerationRequest
+from canteen.core.generation import Chunk, GenerationRequest, ScoreRequest, Scores
 from canteen.core.model import ModelCard
 from canteen.runtime.admission import Limited
 from canteen.runtime.budget import Budget
@@ -46,6 +46,9 @@ class Fake:
 
     async def generate(self, request: GenerationRequest):  # type: ignore[no-untyped-def]
         yield Chunk(request.id)
+
+    async def score(self, request: ScoreRequest) -> Scores:
+        raise AssertionError("nothing was to be scored")
 
     async def stats(self) -> EngineStats:
         return EngineStats(memory_bytes=self.kitchen.sizes.get(self.card.name, SIZE))

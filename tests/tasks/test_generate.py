@@ -17,6 +17,8 @@ from canteen.core.generation import (
     Grammar,
     Message,
     SamplingParams,
+    ScoreRequest,
+    Scores,
     Tool,
     ToolChoice,
     Usage,
@@ -50,6 +52,9 @@ class Scripted:
         for piece in self.scripts.pop(0):
             yield Chunk(piece, num_tokens=1)
         yield Chunk(finish_reason=self.finish_reason, usage=Usage(completion_tokens=3))
+
+    async def score(self, request: ScoreRequest) -> Scores:
+        raise AssertionError("nothing was to be scored")
 
     async def stats(self) -> EngineStats:
         return EngineStats()

@@ -6,8 +6,10 @@ from typing import Any
 
 from canteen.core.errors import (
     CanteenError,
+    ClassifierNotFound,
     DeadlineExceeded,
     Forbidden,
+    IndexNotFound,
     InvalidRequest,
     ModelNotFound,
     NotSupported,
@@ -53,6 +55,8 @@ class Unexpected(CanteenError):
 _STATUSES: tuple[tuple[type[CanteenError], int], ...] = (
     (ModelNotFound, 404),
     (PromptNotFound, 404),
+    (IndexNotFound, 404),
+    (ClassifierNotFound, 404),
     (Forbidden, 403),
     (NotSupported, 501),
     (InvalidRequest, 400),

@@ -1,5 +1,82 @@
-"""`canteen classify`: which of your labels a text bears."""
+"""`canteen classify`: which of your labels a text bears, out of the box or fitted to examples."""
 
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from canteen.cli import store
 from canteen.cli.task import task_command
+from canteen.core.classifier import Classifier
+from canteen.core.errors import InvalidRequest
 
-command = task_command("classify")
+_classify = task_command("classify")
+_examples = click.File(encoding="utf-8")
+
+
+def _run(
+    calibrate: Any, train: Any, save: str, *, is_json: bool, model: str | None, **given: Any
+) -> None:
+    if calibrate and train:
+        raise InvalidRequest("give --calibrate or --train, not both")
+    if not (calibrate or train):
+        assert _classify.callback is not None
+        _classify.callback(is_json=is_json, model=model, **given)
+        return
+    from canteen.cli.function import LLM
+
+    method = "score" if calibrate else "head"
+    examples = list(_read(calibrate or train))
+    with LLM(model) as llm:
+        made = llm.fit(
+            save,
+            examples,
+            method=method,
+            labels=given["labels"],
+            descriptions=given["descriptions"],
+        )
+    _say(made, is_json=is_json)
+
+
+def _read(lines: Any) -> Iterator[dict[str, str]]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+            yield {"text": str(value["text"]), "label": str(value["label"])}
+        except (ValueError, KeyError, TypeError) as exc:
+            raise InvalidRequest(f'line {number} is no object with "text" and "label"') from exc
+
+
+def _say(made: Classifier, *, is_json: bool) -> None:
+    if is_json:
+        store.echo_json({"name": made.name, "labels": made.labels, "report": dict(made.report)})
+        return
+    click.echo(f"classifier '{made.name}': {made.report['num_examples']} examples, {made.method}")
+    for name, figure in made.report.items():
+        if isinstance(figure, dict):
+            bounds = f"[{figure['low']:.3f}, {figure['high']:.3f}]"
+            click.echo(f"{name.replace('_', ' ')}: {figure['central']:.3f} {bounds}")
+
+
+command = click.Command(
+    "classify",
+    params=[
+        *_classify.params,
+        click.Option(
+            ["--calibrate"],
+            type=_examples,
+            help='Fit probabilities to lines of JSON with "text" and "label".',
+        ),
+        click.Option(
+            ["--train"], type=_examples, help="Fit a linear head on embeddings to such lines."
+        ),
+        click.Option(
+            ["--save"], default="default", show_default=True, help="The fitted classifier's name."
+        ),
+    ],
+    callback=_run,
+    help=_classify.help,
+)

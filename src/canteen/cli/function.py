@@ -6,15 +6,24 @@ import itertools
 import json
 import queue
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Coroutine,
+    Generator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import Future
-from contextlib import ExitStack, aclosing
+from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any, Self, TypeVar
 
 from canteen.bootstrap import Services
 from canteen.cli import store
+from canteen.core.classifier import Classifier
 from canteen.core.engine import fold
 from canteen.core.errors import CanteenError, InvalidRequest
 from canteen.core.footprint import Charge, Footprint, Receipt, new_receipt_id
@@ -29,11 +38,14 @@ from canteen.core.generation import (
     ScoreRequest,
     Scores,
 )
+from canteen.tasks import classify
 from canteen.tasks.batch import each
-from canteen.tasks.classify import Classified
+from canteen.tasks.classify import Classified, Example
 from canteen.tasks.doing import Item, do
 from canteen.tasks.extract import Extracted
+from canteen.tasks.fitting import FitRequest
 from canteen.tasks.model import DEFAULT_EMBEDDER, Model
+from canteen.tasks.rewrite import Rewritten
 from canteen.tasks.summarize import Summarized
 from canteen.tasks.table import TASKS, Task
 
@@ -147,7 +159,7 @@ class LLM:
         )
         return list(self._run(self._embed(request)).vectors)
 
-    def classify(self, text: str, labels: Sequence[str], **options: Any) -> Classified:
+    def classify(self, text: str, labels: Sequence[str] = (), **options: Any) -> Classified:
         """Which of the labels a text bears, with a probability for each."""
         done: Classified = self._one("classify", text, labels=tuple(labels), **options)
         return done
@@ -160,6 +172,16 @@ class LLM:
         named = types if isinstance(types, Mapping) else list(types)
         done: Extracted = self._one("extract", text, types=named, **options)
         return done
+
+    def fit(self, name: str, examples: Iterable[Mapping[str, str]], **options: Any) -> Classifier:
+        """Fit a classifier to examples, each with `text` and `label`, for
+        `classify(text, classifier=name)`.
+
+        Options: method (`score` calibrates the language model, `head` is a linear classifier on
+        embeddings), labels, descriptions. Its `report` is of examples held back.
+        """
+        told = tuple(Example(one["text"], one["label"]) for one in examples)
+        return self._run(self._fit(name, FitRequest(told, **options)))
 
     def summarize(self, text: Item, **options: Any) -> Summarized:
         """What a text or document of any length says, in few sentences."""
@@ -237,19 +259,27 @@ class LLM:
     async def _outcomes(
         self, task: Task, items: Sequence[Item], options: Mapping[str, Any]
     ) -> AsyncGenerator[Any]:
-        receipt_id = new_receipt_id()
-        services = _Charged(self._services, receipt_id, self._conversation_id, task.name)
-        model = Model(
-            services,
-            self.model,
-            DEFAULT_EMBEDDER,
-            f"local-{next(_ids)}",
-            prompt_version=task.prompt_version,
-        )
-        try:
+        async with self._at_work(task.name, task.prompt_version) as model:
             async with aclosing(each(items, partial(do, task, model, options))) as outcomes:
                 async for outcome in outcomes:
                     yield outcome
+
+    async def _fit(self, name: str, request: FitRequest) -> Classifier:
+        if request.method == "head":
+            await store.ensure(self._services, DEFAULT_EMBEDDER)
+        async with self._at_work("fit", classify.PROMPT.id) as model:
+            return await self._services.fit(model, name, request)
+
+    @asynccontextmanager
+    async def _at_work(self, operation: str, prompt_version: str) -> AsyncIterator[Model]:
+        """The models for one piece of work, which has one receipt."""
+        receipt_id = new_receipt_id()
+        services = Charged(self._services, receipt_id, self._conversation_id, operation)
+        work_id = f"local-{next(_ids)}"
+        try:
+            yield Model(
+                services, self.model, DEFAULT_EMBEDDER, work_id, prompt_version=prompt_version
+            )
         finally:
             self._settle(receipt_id)
 
@@ -280,7 +310,7 @@ class LLM:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
 
-class _Charged:
+class Charged:
     """Services all of whose answers are put on one receipt."""
 
     def __init__(
@@ -293,6 +323,8 @@ class _Charged:
             "operation": operation,
         }
         self.context_length = services.context_length
+        self.digest = services.digest
+        self.classifier = services.classifier
 
     def generate(self, request: GenerationRequest) -> AsyncGenerator[Chunk]:
         return self._services.generate(replace(request, **self._terms))

@@ -63,10 +63,11 @@ def _option(one: "dataclasses.Field[Any]", hint: Any) -> Callable[[Command], Com
     flag = one.metadata.get("flag", f"--{one.name.replace('_', '-')}")
     settings: dict[str, Any] = {"default": one.default, "help": one.metadata["meaning"]}
     if hint is bool:
-        return click.option(flag, one.name, is_flag=True, **settings)
+        either = f"{flag}/--no-{flag.removeprefix('--')}" if one.default else flag
+        return click.option(either, one.name, is_flag=True, **settings)
     if get_origin(hint) is tuple or list[str] in get_args(hint):
         return click.option(flag, one.name, multiple=True, **settings)
-    is_shown = one.default is not None
+    is_shown = one.default not in (None, "")
     return click.option(flag, one.name, type=_kind(one, hint), show_default=is_shown, **settings)
 
 

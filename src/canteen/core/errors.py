@@ -5,6 +5,8 @@ CanteenError
 │   ├── ContextTooLong      a prompt that does not fit    400
 │   ├── ModelNotFound       no such name                  404
 │   ├── PromptNotFound      no such prompt or task        404
+│   ├── IndexNotFound       no such search index          404
+│   ├── ClassifierNotFound  no such classifier            404
 │   ├── Forbidden           not allowed here              403
 │   ├── NotSupported        this model cannot do it       501
 │   └── ModelUnsuitable     files we cannot run           400
@@ -17,7 +19,7 @@ CanteenError
     └── InvalidOutput       the answer broke its promise  500
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -81,9 +83,34 @@ class PromptNotFound(InvalidRequest):
     code = "prompt_not_found"
 
     def __init__(self, name: str, known: Iterable[str] = ()) -> None:
-        near = get_close_matches(name, known)
-        hint = f"near it: {', '.join(near)}" if near else "`canteen prompt ls` shows what there is"
+        hint = _near(name, known) or "`canteen prompt ls` shows what there is"
         super().__init__(f"prompt '{name}' not found; {hint}", param="name")
+
+
+class ClassifierNotFound(InvalidRequest):
+    """No classifier goes by this name; those near it are told."""
+
+    code = "classifier_not_found"
+
+    def __init__(self, name: str, known: Iterable[str] = ()) -> None:
+        hint = _near(name, known) or "GET /v1/classifiers shows what there is"
+        super().__init__(f"classifier '{name}' not found; {hint}", param="classifier")
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, known)
+    return f"near it: {', '.join(near)}" if near else ""
+
+
+class IndexNotFound(InvalidRequest):
+    """No search index goes by this name; those near it are told."""
+
+    code = "index_not_found"
+
+    def __init__(self, name: str, known: Sequence[str] = ()) -> None:
+        near = get_close_matches(name, known, n=3, cutoff=0.5) or known[:3]
+        hint = f"did you mean {_or(near)}?" if near else "there is none yet; add documents to one"
+        super().__init__(f"index '{name}' not found; {hint}", param="index")
 
 
 class Forbidden(InvalidRequest):
@@ -154,3 +181,7 @@ class InvalidOutput(EngineError):
     """The completion does not satisfy the schema it was promised to satisfy."""
 
     code = "invalid_output"
+
+
+def _or(names: Sequence[str]) -> str:
+    return " or ".join(f"'{name}'" for name in names)

@@ -68,13 +68,14 @@ class Scoring:
 
     def _pass_on(self, making: "Future[OpenVinoScorer]") -> Iterator[Delta]:
         early, self._early = self._early, {}
-        try:
-            self._scorer = making.result()
-        except Exception as exc:  # noqa: BLE001 - told to each that waits; the next ones try again
+        if (failure := making.exception()) is not None:
+            # The next ones try again.
             self._making = None
-            error = exc if isinstance(exc, CanteenError) else EngineError("no scorer can be made")
-            yield from (Delta(request_id, error=error) for request_id in early)
+            error = EngineError("the model could not be loaded once more, to score with it")
+            told = failure if isinstance(failure, CanteenError) else error
+            yield from (Delta(request_id, error=told) for request_id in early)
             return
+        self._scorer = making.result()
         for request_id, prompts in early.items():
             self._scorer.add(request_id, prompts)
 

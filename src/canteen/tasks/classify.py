@@ -1,11 +1,14 @@
 """Classification: which of the caller's labels a text bears, with a probability for each."""
 
-import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from canteen.core.asking import asked, check
+from canteen.core.classifier import Classifier
 from canteen.core.errors import InvalidRequest
-from canteen.core.generation import ScorePrompt
+from canteen.core.generation import Message
+from canteen.tasks import heads
+from canteen.tasks.choosing import Question, Weighed, softmax, weigh
 from canteen.tasks.inputs import checked
 from canteen.tasks.model import Model
 from canteen.tasks.template import Template
@@ -13,49 +16,189 @@ from canteen.tasks.template import Template
 PROMPT = Template(
     "classify",
     1,
-    system="You sort texts. Answer with one of these labels: {{ labels | join(', ') }}.",
-    user="{{ text }}",
+    system="""\
+You sort texts by label. The labels:
+{% for label in labels %}
+- {{ label }}{% if descriptions[label] %}: {{ descriptions[label] }}{% endif %}
+
+{% endfor %}
+{% for example in examples %}
+
+Text: {{ example.text }}
+Label: {{ example.label }}
+{% endfor %}""",
+    user="Text: {{ text }}\n\nThe label of this text is:",
+)
+ONE_OF_MANY = Template(
+    "classify-each",
+    1,
+    user="""\
+Text: {{ text }}
+
+Is it true of this text that its label is "{{ label }}"{% if description %} ({{ description }})\
+{% endif %}? Answer {{ order[0] }} or {{ order[1] }}.""",
 )
 MOST_LABELS = 256
+YES_OR_NO = ("yes", "no")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A text and the label that it bears."""
+
+    text: str
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
 class ClassifyRequest:
-    """A text and the labels to choose from."""
+    """A text and the labels to choose from, by themselves or as a classifier learned them."""
 
     text: str
-    labels: tuple[str, ...] = asked("The labels to choose from.", (), flag="--label")
+    labels: tuple[str, ...] = asked("Labels to choose from, 2 to 256.", (), flag="--label")
+    descriptions: Mapping[str, str] | None = asked("What labels mean, by label.")
+    examples: tuple[Example, ...] | None = asked("A few texts with their labels, to be told.")
+    classifier: str = asked("A classifier that was fitted to examples, in place of labels.", "")
+    is_multi: bool = asked("A text may bear several labels or none.", False, flag="--multi")
+    threshold: float = asked(
+        "The least probability of a label; below it, none. With several, 0.5.", 0.0, least=0, most=1
+    )
+    debias: bool = asked("Take off what the model prefers whatever it reads.", True)
 
     def __post_init__(self) -> None:
         check(self)
-        if not 2 <= len(self.labels) <= MOST_LABELS:
-            raise InvalidRequest(
-                f"labels must be from 2 to {MOST_LABELS}, not {len(self.labels)}", param="labels"
-            )
+        if self.classifier and (self.labels or self.is_multi or self.examples):
+            raise InvalidRequest("a classifier has labels of its own", param="labels")
+        if not self.classifier:
+            check_labels(self.labels, self.descriptions or {}, 1 if self.is_multi else 2)
+            _check_examples(self.examples or (), self.labels)
 
 
 @dataclass(frozen=True, slots=True)
 class Classified:
-    """The likeliest label, and the probability of each."""
+    """The likeliest label, or None where none is likely enough, and all probabilities. `labels`
+    are those above the threshold, likeliest first. `label_mass` is what the model gave all
+    labels together, of all that it might have said; None where a head decided."""
 
-    label: str
+    label: str | None
     probability: float
+    labels: tuple[str, ...]
     probabilities: dict[str, float]
+    label_mass: float | None
+    method: str
 
 
 async def classify(model: Model, request: ClassifyRequest) -> Classified:
     """Sort a text; raises InvalidRequest."""
-    messages = PROMPT.messages(labels=request.labels, text=checked(request.text))
-    (logprobs,) = await model.score([ScorePrompt(messages, request.labels)])
-    most = max(logprobs)
-    weights = [math.exp(one - most) for one in logprobs]
-    shares = {
-        label: weight / sum(weights) for label, weight in zip(request.labels, weights, strict=True)
-    }
-    label = max(shares, key=shares.__getitem__)
-    return Classified(label, shares[label], shares)
+    text = checked(request.text)
+    if request.is_multi:
+        return await _each(model, request, text)
+    if request.classifier:
+        return await _fitted(model, model.classifier(request.classifier), request, text)
+    weighed = await weights(model, request, text)
+    return _single(request, request.labels, weighed.probabilities, weighed.label_mass, "score")
+
+
+async def weights(model: Model, request: ClassifyRequest, text: str) -> Weighed:
+    """How much the language model is for each label, before any calibration."""
+    question = _question(request.labels, request.descriptions or {}, request.examples or ())
+    (weighed,) = await weigh(model, [question], text, debias=request.debias)
+    return weighed
 
 
 def told(result: Classified) -> str:
     """The label and its probability."""
-    return f"{result.label}\t{result.probability:.3f}"
+    return f"{', '.join(result.labels) or '-'}\t{result.probability:.3f}"
+
+
+def check_labels(labels: Sequence[str], descriptions: Mapping[str, str], least: int = 2) -> None:
+    """Raises InvalidRequest, which names the field."""
+    if not least <= len(labels) <= MOST_LABELS:
+        raise InvalidRequest(
+            f"labels must be from {least} to {MOST_LABELS}, not {len(labels)}", param="labels"
+        )
+    if any(not label.strip() for label in labels):
+        raise InvalidRequest("a label is empty", param="labels")
+    if twice := sorted({label for label in labels if labels.count(label) > 1}):
+        raise InvalidRequest(f"the label '{twice[0]}' stands there twice", param="labels")
+    if unknown := sorted(set(descriptions) - set(labels)):
+        raise InvalidRequest(f"'{unknown[0]}' is described and no label", param="descriptions")
+
+
+def _check_examples(examples: Sequence[Example], labels: Sequence[str]) -> None:
+    for index, example in enumerate(examples):
+        if example.label not in labels:
+            raise InvalidRequest(
+                f"the label of example {index}, '{example.label}', is none of the labels",
+                param=f"examples.{index}.label",
+            )
+
+
+def _question(
+    labels: Sequence[str], descriptions: Mapping[str, str], examples: Sequence[Example]
+) -> Question:
+    said = {label: descriptions.get(label, "") for label in labels}
+
+    def ask(order: Sequence[str], text: str) -> tuple[Message, ...]:
+        return PROMPT.messages(labels=order, descriptions=said, examples=examples, text=text)
+
+    key = ("classify", tuple(labels), tuple(said.values()), tuple(examples))
+    return Question(tuple(labels), ask, key)
+
+
+async def _each(model: Model, request: ClassifyRequest, text: str) -> Classified:
+    """Each label by itself: is it true of the text?"""
+    descriptions = request.descriptions or {}
+
+    def question(label: str) -> Question:
+        about = descriptions.get(label, "")
+
+        def ask(order: Sequence[str], text: str) -> tuple[Message, ...]:
+            return ONE_OF_MANY.messages(text=text, label=label, description=about, order=order)
+
+        return Question(YES_OR_NO, ask, ("classify-each", label, about))
+
+    questions = [question(label) for label in request.labels]
+    found = await weigh(model, questions, text, debias=request.debias)
+    shares = {label: one.probabilities[0] for label, one in zip(request.labels, found, strict=True)}
+    least = request.threshold or 0.5
+    borne = sorted((label for label in shares if shares[label] >= least), key=lambda x: -shares[x])
+    mass = sum(one.label_mass for one in found) / len(found)
+    first = borne[0] if borne else None
+    likeliest = max(shares.values())
+    return Classified(first, likeliest, tuple(borne), shares, mass, "score")
+
+
+async def _fitted(
+    model: Model, classifier: Classifier, request: ClassifyRequest, text: str
+) -> Classified:
+    if classifier.method == "head":
+        (vector,) = await model.embed([text])
+        shares = heads.probabilities(classifier, vector)
+        return _single(request, classifier.labels, shares, None, "head")
+    asked_for = ClassifyRequest(
+        text, classifier.labels, classifier.descriptions or None, debias=request.debias
+    )
+    weighed = await weights(model, asked_for, text)
+    shares = softmax(
+        [
+            logit / classifier.temperature + bias
+            for logit, bias in zip(weighed.logits, classifier.biases, strict=True)
+        ]
+    )
+    return _single(request, classifier.labels, shares, weighed.label_mass, "score")
+
+
+def _single(
+    request: ClassifyRequest,
+    labels: Sequence[str],
+    shares: Sequence[float],
+    label_mass: float | None,
+    method: str,
+) -> Classified:
+    by_label = dict(zip(labels, shares, strict=True))
+    likeliest = max(by_label, key=by_label.__getitem__)
+    is_likely = by_label[likeliest] >= request.threshold
+    label = likeliest if is_likely else None
+    borne = (likeliest,) if is_likely else ()
+    return Classified(label, by_label[likeliest], borne, by_label, label_mass, method)

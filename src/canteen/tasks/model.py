@@ -1,12 +1,15 @@
 """A model as a task sees it: text in, text or scores out, and what that took, added up."""
 
+import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
+from canteen.core.classifier import Classifier
 from canteen.core.engine import fold
+from canteen.core.errors import InvalidRequest
 from canteen.core.generation import (
     Chunk,
     Completion,
@@ -21,8 +24,13 @@ from canteen.core.generation import (
     Scores,
     Usage,
 )
+from canteen.core.model import full_name
+
+T = TypeVar("T")
 
 DEFAULT_EMBEDDER = "all-minilm"
+# However tasks nest what they ask, no more of it is with the models: the queue is everybody's.
+MOST_AT_ONCE = 32
 # The likeliest text, the same each time.
 GREEDY = SamplingParams(temperature=0.0)
 
@@ -37,6 +45,10 @@ class Models(Protocol):
     async def embed(self, request: EmbeddingRequest) -> Embeddings: ...
 
     async def context_length(self, model: str) -> int: ...
+
+    def digest(self, model: str) -> str: ...
+
+    def classifier(self, name: str) -> Classifier: ...
 
 
 @dataclass(slots=True)
@@ -56,10 +68,28 @@ class Model:
     on_text: Callable[[str], object] = lambda piece: None
     usage: Usage = field(default_factory=Usage)
     _ids: "itertools.count[int]" = field(default_factory=itertools.count)
+    _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_AT_ONCE))
+    _made: "dict[Hashable, asyncio.Future[Any]]" = field(default_factory=dict)
 
     async def context_length(self) -> int:
         """Tokens that prompt and completion may have together."""
         return await self.models.context_length(self.name)
+
+    def classifier(self, name: str) -> Classifier:
+        """A classifier that was fitted to these models; raises InvalidRequest for others."""
+        found = self.models.classifier(name)
+        mine = self.embedder if found.method == "head" else self.name
+        if full_name(mine) != full_name(found.model):
+            raise InvalidRequest(
+                f"classifier '{name}' was fitted to '{found.model}'; ask that model, not '{mine}'",
+                param="classifier",
+            )
+        if self.models.digest(mine) != found.digest:
+            raise InvalidRequest(
+                f"model '{mine}' has changed since classifier '{name}' was fitted; fit it again",
+                param="classifier",
+            )
+        return found
 
     async def write(
         self,
@@ -80,10 +110,18 @@ class Model:
             caller_id=self.caller_id,
             prompt_version=self.prompt_version,
         )
-        async with aclosing(self._told(request, is_answer=is_answer)) as chunks:
+        told = self._told(request, is_answer=is_answer)
+        async with self._places, aclosing(told) as chunks:
             completion = await fold(chunks)
         self._add(completion.usage)
         return completion
+
+    async def once(self, key: Hashable, make: Callable[[], Awaitable[T]]) -> T:
+        """What `make` gives, made once for all inputs that this model works on."""
+        if key not in self._made:
+            self._made[key] = asyncio.ensure_future(make())
+        made: T = await asyncio.shield(self._made[key])
+        return made
 
     async def score(self, prompts: Sequence[ScorePrompt]) -> tuple[tuple[float, ...], ...]:
         """Natural-log probabilities of each prompt's continuations."""
@@ -94,7 +132,8 @@ class Model:
             caller_id=self.caller_id,
             prompt_version=self.prompt_version,
         )
-        scores = await self.models.score(request)
+        async with self._places:
+            scores = await self.models.score(request)
         self._add(scores.usage)
         return scores.logprobs
 
@@ -110,7 +149,8 @@ class Model:
             caller_id=self.caller_id,
             prompt_version=self.prompt_version,
         )
-        made = await self.models.embed(request)
+        async with self._places:
+            made = await self.models.embed(request)
         self._add(made.usage)
         return made.vectors
 

@@ -81,16 +81,7 @@ async def run(task: Task, body: Any, served: Served) -> Response:
     }
     # Wrong options are wrong for every input.
     task.request("", **options)
-    name = body.model or served.services.settings.default_model
-    served.observe.model = name
-    model = Model(
-        served.services,
-        name,
-        body.embedder,
-        id=f"task-{served.observe.receipt_id.removeprefix('rcpt_')}",
-        caller_id=served.caller_id,
-        prompt_version=task.prompt_version,
-    )
+    model = model_of(body, served, task.prompt_version)
     outcomes = each(items, partial(do, task, model, options))
     is_batch = body.inputs is not None
     if body.stream:
@@ -106,6 +97,20 @@ async def run(task: Task, body: Any, served: Served) -> Response:
     return Response(
         json_bytes(_head(task, model) | told | _foot(model, served)),
         media_type="application/json",
+    )
+
+
+def model_of(body: Any, served: Served, prompt_version: str) -> Model:
+    """The models that a body names, for one request."""
+    name = body.model or served.services.settings.default_model
+    served.observe.model = name
+    return Model(
+        served.services,
+        name,
+        body.embedder,
+        id=f"task-{served.observe.receipt_id.removeprefix('rcpt_')}",
+        caller_id=served.caller_id,
+        prompt_version=prompt_version,
     )
 
 

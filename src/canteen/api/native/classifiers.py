@@ -1,0 +1,106 @@
+"""`/v1/classifiers`: classifiers of the caller's own, fitted to labelled examples."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, create_model
+from starlette.responses import Response
+
+from canteen.api.fields import fields_of
+from canteen.api.native import tasks
+from canteen.api.receipts import ReceiptBody
+from canteen.api.routing import Route, Served
+from canteen.api.streaming import json_bytes
+from canteen.api.wire import Wire
+from canteen.core.classifier import Classifier as Kept
+from canteen.tasks.classify import PROMPT
+from canteen.tasks.fitting import FitRequest
+from canteen.tasks.model import DEFAULT_EMBEDDER
+
+
+class FitBody(Wire):
+    """Which models a classifier is for."""
+
+    model: str = Field("", description="The model whose probabilities are calibrated.")
+    embedder: str = Field(DEFAULT_EMBEDDER, description="The model whose vectors a head reads.")
+
+
+Fit = create_model("FitRequest", __base__=FitBody, **fields_of(FitRequest))
+
+
+class Classifier(BaseModel):
+    """A classifier without its weights. `report` is of examples held back."""
+
+    model_config = ConfigDict(extra="allow", protected_namespaces=())
+    name: str
+    method: str
+    labels: list[str]
+    model: str
+    digest: str
+    temperature: float
+    report: dict[str, Any]
+    created_at: str
+    footprint: ReceiptBody | None = None
+
+
+class Classifiers(BaseModel):
+    """Every classifier, by name."""
+
+    classifiers: list[Classifier]
+
+
+async def fit(body: Any, served: Served) -> Response:
+    """Learn from examples; a classifier of the same name is replaced."""
+    options = {key: value for key, value in body if key not in FitBody.model_fields}
+    request = FitRequest(**{key: value for key, value in options.items() if value is not None})
+    model = tasks.model_of(body, served, PROMPT.id)
+    made = await served.services.fit(model, served.path["name"], request)
+    return _said(described(made) | served.footprint())
+
+
+async def every(served: Served) -> Response:
+    """The classifiers there are."""
+    store = served.services.classifiers
+    names = await asyncio.to_thread(store.names)
+    found = [await asyncio.to_thread(store.get, name) for name in names]
+    return _said({"classifiers": [described(one) for one in found]})
+
+
+async def show(served: Served) -> Response:
+    """A classifier."""
+    store = served.services.classifiers
+    return _said(described(await asyncio.to_thread(store.get, served.path["name"])))
+
+
+async def remove(served: Served) -> Response:
+    """Forget a classifier."""
+    name = served.path["name"]
+    await asyncio.to_thread(served.services.classifiers.remove, name)
+    return _said({"removed": name})
+
+
+def described(classifier: Kept) -> dict[str, Any]:
+    """All but the weights, which say nothing to a reader."""
+    told: dict[str, Any] = msgspec.to_builtins(classifier)
+    del told["weights"]
+    return told
+
+
+def _said(body: Mapping[str, Any]) -> Response:
+    return Response(json_bytes(body), media_type="application/json")
+
+
+class Removed(BaseModel):
+    """The name that is gone."""
+
+    removed: str
+
+
+ROUTES = (
+    Route("GET", "/v1/classifiers", every, None, Classifiers, "The classifiers of one's own"),
+    Route("GET", "/v1/classifiers/{name}", show, None, Classifier, "A classifier"),
+    Route("PUT", "/v1/classifiers/{name}", fit, Fit, Classifier, "Fit a classifier to examples"),
+    Route("DELETE", "/v1/classifiers/{name}", remove, None, Removed, "Remove a classifier"),
+)

@@ -1,0 +1,107 @@
+"""Choosing among options by how likely a model finds each, cleared of what it prefers anyway.
+
+A small model prefers some options whatever it reads. What it prefers is asked with a text that
+says nothing, and taken off (contextual calibration: Zhao et al., arXiv 2102.09690); the order
+in which the options stand is turned round once, and both answers are averaged.
+"""
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+from canteen.core.generation import Message, ScorePrompt
+from canteen.tasks.model import Model
+
+SAY_NOTHING = ("N/A", "...")
+
+# The chat that asks about a text, the options standing in this order.
+Ask = Callable[[Sequence[str], str], tuple[Message, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Options to choose from, and how they are asked for; `key` is the same where only the text
+    differs."""
+
+    options: tuple[str, ...]
+    ask: Ask
+    key: Hashable
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A logarithmic weight for each option; their softmax are its probabilities. `label_mass` is
+    what the model gives all options together, of all that it might say."""
+
+    logits: tuple[float, ...]
+    label_mass: float
+
+    @property
+    def probabilities(self) -> tuple[float, ...]:
+        """Of each option, if it must be one of them."""
+        return softmax(self.logits)
+
+
+async def weigh(
+    model: Model, questions: Sequence[Question], text: str, *, debias: bool = True
+) -> list[Weighed]:
+    """Weigh the options of each question about a text; what prompts share is read once."""
+    prompts = [prompt for one in questions for prompt in _prompts(one, text, debias=debias)]
+    rows = iter(await model.score(prompts))
+    found = [[next(rows) for _ in _orders(one, debias=debias)] for one in questions]
+    if not debias:
+        return [_weighed(one, None) for one in found]
+    preferred = await _preferred(model, questions)
+    return [_weighed(one, bias) for one, bias in zip(found, preferred, strict=True)]
+
+
+def softmax(logits: Sequence[float]) -> tuple[float, ...]:
+    """Shares that add up to 1."""
+    most = max(logits)
+    weights = [math.exp(one - most) for one in logits]
+    total = math.fsum(weights)
+    return tuple(one / total for one in weights)
+
+
+async def _preferred(model: Model, questions: Sequence[Question]) -> list[Sequence[float]]:
+    """What the model gives each option whatever it reads; once for all texts of a batch."""
+
+    async def of_all() -> list[Sequence[float]]:
+        prompts = [
+            prompt
+            for one in questions
+            for nothing in SAY_NOTHING
+            for prompt in _prompts(one, nothing, debias=True)
+        ]
+        rows = iter(await model.score(prompts))
+        count = len(SAY_NOTHING)
+        return [
+            _mean([next(rows) for _ in range(count * len(_orders(one, debias=True)))])
+            for one in questions
+        ]
+
+    return await model.once(tuple(one.key for one in questions), of_all)
+
+
+def _prompts(question: Question, text: str, *, debias: bool) -> list[ScorePrompt]:
+    return [
+        ScorePrompt(question.ask(order, text), question.options)
+        for order in _orders(question, debias=debias)
+    ]
+
+
+def _orders(question: Question, *, debias: bool) -> list[Sequence[str]]:
+    return [question.options, question.options[::-1]] if debias else [question.options]
+
+
+def _weighed(rows: Sequence[Sequence[float]], bias: Sequence[float] | None) -> Weighed:
+    logits = _mean(rows)
+    mass = sum(math.fsum(map(math.exp, row)) for row in rows) / len(rows)
+    if bias is not None:
+        logits = tuple(one - other for one, other in zip(logits, bias, strict=True))
+    # Where one option begins with another, what they have in common counts twice.
+    return Weighed(tuple(logits), min(mass, 1.0))
+
+
+def _mean(rows: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    return tuple(math.fsum(column) / len(rows) for column in zip(*rows, strict=True))

@@ -1,0 +1,20 @@
+"""Linear classifiers on embeddings: what a fitted one says of a vector."""
+
+import math
+from collections.abc import Sequence
+
+from canteen.core.classifier import Classifier
+from canteen.tasks.choosing import softmax
+
+
+def probabilities(classifier: Classifier, vector: Sequence[float]) -> tuple[float, ...]:
+    """Of each label, told by a vector of the embedder that the classifier was fitted to."""
+    logits = [
+        _dot(row, vector) + bias
+        for row, bias in zip(classifier.weights, classifier.biases, strict=True)
+    ]
+    return softmax(logits)
+
+
+def _dot(one: Sequence[float], other: Sequence[float]) -> float:
+    return math.fsum(a * b for a, b in zip(one, other, strict=True))
