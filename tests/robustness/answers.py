@@ -3,11 +3,15 @@
 import json
 from collections.abc import Mapping
 
+from canteen.api.native import DIALECT as NATIVE
+
 # Not done by this model or installation, no place now, no room on the disk.
 OTHER_STATUSES = frozenset({501, 503, 507})
 OUR_FAULTS = (b"something went wrong", b"the engine", b"the process", b"the model's answer")
 OPENAI_ROOTS = ("/v1/", "/chat/", "/completions", "/embeddings", "/models", "/responses")
-OUR_ROOTS = ("/v1/plan", "/v1/footprint")
+OUR_ROOTS = tuple(
+    "/".join(route.path.split("/")[:3]) for route in NATIVE.routes if route.path.startswith("/v1/")
+)
 OPENAI_KEYS = {"message", "type", "param", "code"}
 
 
