@@ -191,18 +191,15 @@ class LLM:
     def prompt(self, name: str, /, **inputs: Any) -> Any:
         """The answer to a stored prompt (`canteen prompt add NAME …`): text, or an object where
         it declares an output. NAME@2 is its second version."""
-        from canteen.tasks import prompted
-
-        stored = self._services.prompts.get(name)
-        what = prompted.task(stored.name, stored.version, stored.source)
-        return self._one(what, inputs).result
+        return self._one(self._stored(name), inputs).result
 
     def each(
         self, task: str | Task, texts: Iterable[Item], **options: Any
     ) -> Generator[Any, None, None]:
-        """The result of a task (`classify`, …) for each text, in order and as they come; in place
-        of one that fails, its error. Raises InvalidRequest for options that are wrong."""
-        what = TASKS[task] if isinstance(task, str) else task
+        """The result of a task (`classify`, …, or a stored prompt) for each text, in order and as
+        they come; in place of one that fails, its error. Raises InvalidRequest for options that
+        are wrong."""
+        what = task if isinstance(task, Task) else TASKS.get(task) or self._stored(task)
         # Wrong options are wrong for every text.
         what.request("", **options)
         items = list(texts)
@@ -222,6 +219,12 @@ class LLM:
         if isinstance(outcome, CanteenError):
             raise outcome
         return outcome
+
+    def _stored(self, name: str) -> Task:
+        from canteen.tasks import prompted
+
+        stored = self._services.prompts.get(name)
+        return prompted.task(stored.name, stored.version, stored.source)
 
     def footprint(self) -> Footprint:
         """What all answers so far ate and drank together."""
