@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Callable, Sequence
 from itertools import pairwise
 
+from canteen.core.classifier import Classifier
 from canteen.core.errors import ContextTooLong, ModelNotFound
 from canteen.core.generation import (
     Chunk,
@@ -70,6 +71,12 @@ class Speaking:
 
     async def context_length(self, model: str) -> int:
         return self._context
+
+    def digest(self, model: str) -> str:
+        return "sha256:speaking"
+
+    def classifier(self, name: str) -> Classifier:
+        raise ModelNotFound(name)
 
 
 def model_of(models: Speaking, heard: list[str] | None = None) -> Model:

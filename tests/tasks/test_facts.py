@@ -1,6 +1,8 @@
 """What a text says: numbers, names, words."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from canteen.tasks.facts import Source, counted, names, stems
 
@@ -49,3 +51,9 @@ def test_a_sentence_about_something_else_shares_little() -> None:
 
 def test_words_of_scripts_without_spaces_are_compared_in_pairs() -> None:
     assert stems("東京駅") == {"東京", "京駅"}
+
+
+@given(st.text(st.sampled_from("1٣².,: aA-'東"), max_size=20) | st.text(max_size=40))
+def test_a_text_lacks_nothing_of_itself(text: str) -> None:
+    assert Source(text).lacks(text) == []
+    assert Source(text).share(text) == 1.0

@@ -22,6 +22,7 @@ VERBS = {
     "classify": "Which of your labels a text bears",
     "extract": "Entities and fields of a text, each with its place",
     "summarize": "What a text or document says, in few sentences",
+    "rewrite": "The same in another tone, for other readers, correct, translated",
     "prompt": "Prompts of your own, as tasks",
     "plan": "What a model takes, before it is loaded, bought or trained",
     "calibrate": "Measure this machine, so that plans guess less",

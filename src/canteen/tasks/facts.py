@@ -8,7 +8,7 @@ from canteen.tasks.sentences import sentences
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 _NUMERAL = re.compile(r"\d+(?:[.,:/]\d+)*")
-_COUNTING = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+")
+_COUNTING = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+")
 # Between the thousands, which other writers leave out.
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _UNITS = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen
@@ -23,7 +23,7 @@ _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 _STEM = 5
 # From here scripts have no spaces between words; pairs of characters stand for them.
 _UNSPACED = "\u2e80"
-_COMMON = frozenset(
+COMMON = frozenset(
     """
     a about after all also an and any are as at be because been before being both but by can could
     did do does each for from had has have he her him his how i if in into is it its just may me
@@ -41,7 +41,7 @@ def words(text: str) -> list[str]:
 
 def stems(text: str) -> set[str]:
     """What the content words of a text begin with, in lower case."""
-    return {stem for word in words(text.lower()) if word not in _COMMON for stem in _stems(word)}
+    return {stem for word in words(text.lower()) if word not in COMMON for stem in _stems(word)}
 
 
 def _stems(word: str) -> Iterator[str]:
@@ -56,7 +56,7 @@ def names(text: str) -> list[str]:
     found = []
     for start, end in sentences(text):
         inner = _WORD.findall(text, start, end)[1:]
-        found += [word for word in inner if word[0].isupper() and word.lower() not in _COMMON]
+        found += [word for word in inner if word[0].isupper() and word.lower() not in COMMON]
     return found
 
 
@@ -97,14 +97,14 @@ class Source:
     def _knows(self, word: str) -> bool:
         # A numeral has been looked for already.
         parts = {word, word.removesuffix("'s").removesuffix("\u2019s")}
-        return word[0].isdigit() or not parts.isdisjoint(self._words)
+        return word[0].isdecimal() or not parts.isdisjoint(self._words)
 
 
 def counted(text: str) -> set[str]:
     """The numbers that words tell, with or without digits: `eighteen`, `48 million`."""
     found, run = set(), list[str]()
     for word in [*_COUNTING.findall(_THOUSANDS.sub("", text.lower())), ""]:
-        if word in _VALUES or word in _SCALES or word[:1].isdigit():
+        if word in _VALUES or word in _SCALES or word[:1].isdecimal():
             run.append(word)
         elif run and word != "and":
             found.add(_value(run))
@@ -120,5 +120,5 @@ def _value(run: list[str]) -> str:
             if word != "hundred":
                 total, part = total + part, 0
         else:
-            part += _VALUES[word] if word in _VALUES else float(word.replace(",", "."))
+            part += _VALUES[word] if word in _VALUES else float(word)
     return f"{total + part:.10g}"

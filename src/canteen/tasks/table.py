@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from canteen.tasks import classify, extract, summarize
+from canteen.tasks import classify, extract, rewrite, summarize
 from canteen.tasks.model import Model
 
 
@@ -50,6 +50,14 @@ TASKS = {
             summarize.told,
             summarize.PROMPT.id,
             takes_documents=True,
+        ),
+        Task(
+            "rewrite",
+            "The same said otherwise: in another tone, for other readers, correct, translated",
+            rewrite.RewriteRequest,
+            rewrite.rewrite,
+            rewrite.told,
+            rewrite.PROMPT.id,
         ),
     )
 }
