@@ -184,6 +184,10 @@ def test_it_is_a_method_of_an_llm(echo_home: Any, monkeypatch: pytest.MonkeyPatc
         assert llm.prompt("person") == {"name": "echo", "age": 1}
         assert llm.receipt is not None
         assert llm.receipt.prompt_version == "person/1"
+        first, second = llm.each("greet@1", ["Ann", {"nam": "Bob"}])
+
+    assert first.result == "Hello Ann."
+    assert isinstance(second, InvalidRequest)
 
 
 def test_the_real_model_keeps_to_the_output(
