@@ -64,6 +64,8 @@ from canteen.settings import Settings
 from canteen.tasks import fitting
 from canteen.tasks.fitting import FitRequest
 from canteen.tasks.generate import generate
+from canteen.tasks.indexes import Indexes
+from canteen.tasks.library import Library
 from canteen.tasks.model import Model
 
 _AT_PLUG = Boundary(energy="it", time="active")
@@ -82,6 +84,7 @@ class Services:
     puller: Puller
     prompts: PromptStore
     classifiers: ClassifierStore
+    library: Library
     metrics: Metrics
     accounting: Accounting
     waiting: set[str]
@@ -307,6 +310,7 @@ def build(settings: Settings) -> Services:
         puller=Puller(catalog, watch=books.helper),
         prompts=PromptStore(settings.home),
         classifiers=ClassifierStore(settings.home),
+        library=Library(Indexes(settings.home / "indexes"), catalog.get),
         metrics=metrics,
         accounting=books,
         waiting=waiting,

@@ -25,11 +25,18 @@ _OPERATIONS = {
     "/completions": "text_completion",
     "/responses": "chat",
     "/embeddings": "embeddings",
+    "/decisions": "decide",
+    "/systemone": "decide",
     "/api/chat": "chat",
     "/api/generate": "text_completion",
     "/api/embed": "embeddings",
     "/api/embeddings": "embeddings",
     "/v1/tasks/{name}": "prompt",
+    "/v1/indexes/{name}/documents": "index",
+    "/v1/indexes/{name}/search": "search",
+    "/v1/rerank": "rerank",
+    "/rerank": "rerank",
+    "/api/rerank": "rerank",
 }
 
 
@@ -54,6 +61,8 @@ class Route:
     @property
     def operation(self) -> str:
         """The OpenTelemetry name of what a model is asked to do here, empty if nothing."""
+        if self.method != "POST":
+            return ""
         prefix, _, task = self.path.rpartition("/")
         return _OPERATIONS.get(self.path, task if prefix == "/v1/tasks" else "")
 

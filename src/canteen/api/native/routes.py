@@ -4,7 +4,16 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from canteen.api.errors import problem
-from canteen.api.native import classifiers, footprint, health, plan, prompts, tasks
+from canteen.api.native import (
+    classifiers,
+    footprint,
+    health,
+    indexes,
+    plan,
+    prompts,
+    rerank,
+    tasks,
+)
 from canteen.api.routing import Dialect, Route, Served
 from canteen.api.streaming import json_bytes
 from canteen.metering.metrics import MEDIA_TYPE, OPEN_MEDIA_TYPE, ModelGauges
@@ -58,6 +67,8 @@ ROUTES = (
     *tasks.ROUTES,
     *prompts.ROUTES,
     *classifiers.ROUTES,
+    *indexes.ROUTES,
+    *rerank.ROUTES,
     Route("GET", "/version", version, None, Version, "The version"),
 )
 DIALECT = Dialect("native", ROUTES, problem, error_media_type="application/problem+json")

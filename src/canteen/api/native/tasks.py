@@ -1,9 +1,7 @@
 """`POST /v1/tasks/…`: one input or many, whole or as they are done."""
 
 import asyncio
-import binascii
 import warnings
-from base64 import b64decode
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from functools import partial
@@ -15,6 +13,7 @@ from starlette.responses import Response
 
 from canteen.api.errors import problem, status_of
 from canteen.api.fields import fields_of
+from canteen.api.native.uploads import decoded
 from canteen.api.receipts import ReceiptBody
 from canteen.api.routing import Route, Served
 from canteen.api.streaming import heartbeat, json_bytes, sse, stream
@@ -102,12 +101,17 @@ async def run(task: Task, body: Any, served: Served) -> Response:
 
 def model_of(body: Any, served: Served, prompt_version: str) -> Model:
     """The models that a body names, for one request."""
-    name = body.model or served.services.settings.default_model
+    return model_named(body.model, body.embedder, served, prompt_version)
+
+
+def model_named(name: str, embedder: str, served: Served, prompt_version: str) -> Model:
+    """The models of these names, for one request; without a `name`, the default one writes."""
+    name = name or served.services.settings.default_model
     served.observe.model = name
     return Model(
         served.services,
         name,
-        body.embedder,
+        embedder,
         id=f"task-{served.observe.receipt_id.removeprefix('rcpt_')}",
         caller_id=served.caller_id,
         prompt_version=prompt_version,
@@ -127,15 +131,8 @@ def _items(body: Any) -> list[Item]:
 def _item(given: str | Mapping[str, Any] | DocumentBody, param: str) -> Item:
     if not isinstance(given, DocumentBody):
         return given
-    load = partial(_bytes, given.data, f"{param}.data")
+    load = partial(decoded, given.data, f"{param}.data")
     return Upload(load, given.name, given.media_type, param)
-
-
-def _bytes(data: str, param: str) -> bytes:
-    try:
-        return b64decode("".join(data.split()), validate=True)
-    except (binascii.Error, ValueError) as exc:
-        raise InvalidRequest("the document's data is not base64", param=param) from exc
 
 
 async def _frames(

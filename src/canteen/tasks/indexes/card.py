@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from uuid import uuid4
 
@@ -58,15 +57,6 @@ def checked_name(name: str) -> str:
     return name
 
 
-def missing(name: str, names: list[str]) -> InvalidRequest:
-    """What to raise for a name that is not there."""
-    near = get_close_matches(name, names, n=3, cutoff=0.5) or names[:3]
-    there = f"did you mean {_or(near)}?" if near else "there is none yet; add documents to make one"
-    return InvalidRequest(
-        f"index '{name}' not found; {there}", param="index", code="index_not_found"
-    )
-
-
 def write(folder: Path, card: IndexCard) -> None:
     """Write the card into a folder that nobody reads yet."""
     text = json.dumps(asdict(card), indent=1, ensure_ascii=False)
@@ -103,7 +93,3 @@ def _damaged(name: str) -> EngineError:
 
 def _short(digest: str) -> str:
     return digest.removeprefix("sha256:")[:12]
-
-
-def _or(names: list[str]) -> str:
-    return " or ".join(f"'{name}'" for name in names)

@@ -5,9 +5,7 @@ import json
 from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Literal
 
 from canteen.core.errors import EngineError, InvalidRequest
 from canteen.tasks.documents import Document
@@ -19,6 +17,12 @@ from canteen.tasks.indexes.writing import writing
 from canteen.tasks.passages import Passage, passages
 from canteen.tasks.search import Hit, fused
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    Matrix = np.ndarray[Any, np.dtype[np.float32]]
+    Vectors = Sequence[Sequence[float]] | Matrix
+
 MOST_HITS = 100
 # What each part of a search finds at least, for the other to confirm, and to rank exactly.
 CANDIDATES = 50
@@ -27,8 +31,6 @@ MOST_TRIES = 3
 MOST_METADATA_BYTES = 16 << 10
 MOST_ID_CHARACTERS = 1_024
 
-Vectors = Sequence[Sequence[float]] | np.ndarray[Any, np.dtype[np.float32]]
-
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -36,7 +38,7 @@ class Entry:
 
     document: Document
     passages: Sequence[Passage]
-    vectors: Vectors
+    vectors: "Vectors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class Index:
         Raises InvalidRequest for a document that cannot be kept.
         """
         for document in documents:
-            _check(document)
+            check_document(document)
         held = await self._table.digests([one.id for one in documents])
         latest = {one.id: one for one in documents}
         return [one for one in latest.values() if held.get(one.id) != one.digest]
@@ -149,7 +151,9 @@ class Index:
         if query.mode != "text":
             self._vectors([query.vector or []], 1)
 
-    def _vectors(self, given: Vectors, number: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    def _vectors(self, given: "Vectors", number: int) -> "Matrix":
+        import numpy as np
+
         vectors = np.asarray(given, np.float32)
         if vectors.shape != (number, self.card.dimensions) or not np.isfinite(vectors).all():
             raise EngineError(
@@ -158,9 +162,9 @@ class Index:
             )
         return vectors
 
-    def _rows(
-        self, entries: Sequence[Entry]
-    ) -> tuple[list[Row], np.ndarray[Any, np.dtype[np.float32]]]:
+    def _rows(self, entries: Sequence[Entry]) -> "tuple[list[Row], Matrix]":
+        import numpy as np
+
         rows: list[Row] = []
         vectors = []
         for entry in entries:
@@ -205,7 +209,7 @@ def _hit(row: Row, score: float) -> Hit:
     return Hit(*where, score, row.headings, row.page, row.metadata)
 
 
-def _check(document: Document) -> None:
+def check_document(document: Document) -> None:
     """Raises InvalidRequest for a document that an index cannot keep."""
     if not 1 <= len(document.id) <= MOST_ID_CHARACTERS:
         raise InvalidRequest(

@@ -8,7 +8,7 @@ import time
 import uuid
 from pathlib import Path
 
-from canteen.core.errors import InvalidRequest
+from canteen.core.errors import IndexNotFound, InvalidRequest
 from canteen.tasks.documents import Document
 from canteen.tasks.indexes import card as cards
 from canteen.tasks.indexes.card import IndexCard
@@ -56,7 +56,7 @@ class Indexes:
         card = await asyncio.to_thread(cards.read, folder)
         if card is None:
             self._open.pop(name, None)
-            raise cards.missing(name, [one.name for one in await self.list()])
+            raise IndexNotFound(name, [one.name for one in await self.list()])
         index = self._open.get(name)
         if index is None or index.card != card:
             index = Index(card, folder, await Table.open(folder, card.dimensions))
@@ -70,7 +70,7 @@ class Indexes:
         try:
             (self._folder / cards.checked_name(name)).rename(removed)
         except FileNotFoundError:
-            raise cards.missing(name, [one.name for one in await self.list()]) from None
+            raise IndexNotFound(name, [one.name for one in await self.list()]) from None
         await asyncio.to_thread(shutil.rmtree, removed, ignore_errors=True)
 
     def _cards(self) -> builtins.list[IndexCard]:

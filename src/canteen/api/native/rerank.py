@@ -1,0 +1,88 @@
+"""`POST /v1/rerank`, in the form of Jina and Cohere: texts by how well they answer a query."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from canteen.api.native import tasks
+from canteen.api.receipts import ReceiptBody
+from canteen.api.routing import Route, Served
+from canteen.api.streaming import json_bytes
+from canteen.api.wire import WHOLE, Name, Wire, expecting
+from canteen.core.errors import InvalidRequest
+from canteen.tasks.reranking import PROMPT, Method, Ranked, rerank
+
+
+class RerankDocument(Wire):
+    """A text, as an object."""
+
+    text: str
+
+
+class RerankRequest(Wire):
+    """What to rank, and by what."""
+
+    model: Name = Field(description="A model that embeds, or one that generates.")
+    query: str
+    documents: list[Annotated[str | RerankDocument, expecting('a text, or {"text": …}')]]
+    top_n: Annotated[int, WHOLE] | None = Field(None, description="Only so many, the best.")
+    return_documents: bool = Field(False, description="Give the texts back too.")
+
+
+class RankedText(BaseModel):
+    """The place of a text in `documents`, and how well it answers, from 0 to 1."""
+
+    index: int
+    relevance_score: float
+    document: dict[str, str] | None = None
+
+
+class RerankMeta(BaseModel):
+    """`embedding`: the cosine of query and text, from -1 to 1 mapped to 0 to 1. `language_model`:
+    the probability that the model says yes to whether the text answers the query."""
+
+    method: Method
+
+
+class Reranked(BaseModel):
+    """The texts, best first."""
+
+    model_config = ConfigDict(protected_namespaces=())
+    id: str
+    model: str
+    results: list[RankedText]
+    usage: dict[str, int]
+    meta: RerankMeta
+    footprint: ReceiptBody
+
+
+async def run(body: RerankRequest, served: Served) -> Response:
+    """Rank texts."""
+    if body.top_n is not None and body.top_n < 1:
+        raise InvalidRequest("top_n must be 1 or more", param="top_n")
+    texts = [one if isinstance(one, str) else one.text for one in body.documents]
+    card = served.services.catalog.get(body.model)
+    method: Method = "embedding" if card.kind == "embedder" else "language_model"
+    version = "" if method == "embedding" else PROMPT.id
+    model = tasks.model_named(body.model, body.model, served, version)
+    ranked = await rerank(model, body.query, texts, method=method)
+    said = {
+        "id": model.id.replace("task-", "rerank-"),
+        "model": body.model,
+        "results": [_result(one, texts, body) for one in ranked[: body.top_n]],
+        "usage": tasks.usage_json(model.usage),
+        "meta": {"method": method},
+    }
+    return Response(json_bytes(said | served.footprint()), media_type="application/json")
+
+
+def _result(one: Ranked, texts: list[str], body: RerankRequest) -> dict[str, Any]:
+    said = {"index": one.index, "relevance_score": one.relevance}
+    return said | ({"document": {"text": texts[one.index]}} if body.return_documents else {})
+
+
+ROUTES = tuple(
+    Route("POST", path, run, RerankRequest, Reranked, "Rank texts by how well they answer")
+    for path in ("/v1/rerank", "/rerank", "/api/rerank")
+)

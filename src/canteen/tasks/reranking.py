@@ -1,0 +1,77 @@
+"""Texts by how well they answer a query, as an embedding or a language model judges it."""
+
+import math
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from canteen.core.errors import InvalidRequest
+from canteen.core.generation import ScorePrompt
+from canteen.tasks.documents.document import checked
+from canteen.tasks.model import Model
+from canteen.tasks.template import Template
+
+PROMPT = Template(
+    "rerank",
+    1,
+    system="You judge whether a passage answers a query. Say Yes or No.",
+    user="Query: {{ query }}\n\nPassage: {{ text }}\n\nDoes the passage answer the query? "
+    "Yes or No?",
+)
+ANSWERS = ("Yes", "No")
+MOST_DOCUMENTS = 1_000
+# A language model reads so much of a text; more may not fit its context.
+MOST_CHARACTERS = 6_000
+PROMPTS_AT_ONCE = 32
+
+Method = Literal["embedding", "language_model"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """`relevance` is from 0 to 1; those of one ranking compare."""
+
+    index: int
+    relevance: float
+
+
+async def rerank(model: Model, query: str, texts: Sequence[str], *, method: Method) -> list[Ranked]:
+    """All texts, best first, equal ones in their order. Raises InvalidRequest."""
+    _check(query, texts)
+    judge = _by_cosine if method == "embedding" else _by_yes
+    relevances = await judge(model, query, texts)
+    ranked = [Ranked(index, one) for index, one in enumerate(relevances)]
+    return sorted(ranked, key=lambda one: -one.relevance)
+
+
+def _check(query: str, texts: Sequence[str]) -> None:
+    if not query.strip():
+        raise InvalidRequest("the query is empty; say what to rank by", param="query")
+    checked(query, "query")
+    if not 1 <= len(texts) <= MOST_DOCUMENTS:
+        raise InvalidRequest(
+            f"documents must be from 1 to {MOST_DOCUMENTS:,} texts, not {len(texts):,}",
+            param="documents",
+        )
+    for index, text in enumerate(texts):
+        checked(text, f"documents.{index}")
+
+
+async def _by_cosine(model: Model, query: str, texts: Sequence[str]) -> list[float]:
+    """The cosine of the angle to the query, from 0 for the opposite to 1 for the same."""
+    asked, *vectors = await model.embed([query, *texts])
+    cosines = (sum(map(operator.mul, asked, vector)) for vector in vectors)
+    return [min(1.0, max(0.0, (1 + cosine) / 2)) for cosine in cosines]
+
+
+async def _by_yes(model: Model, query: str, texts: Sequence[str]) -> list[float]:
+    """The probability of yes, if the model says yes or no."""
+    prompts = [
+        ScorePrompt(PROMPT.messages(query=query, text=text[:MOST_CHARACTERS]), ANSWERS)
+        for text in texts
+    ]
+    rows: list[tuple[float, ...]] = []
+    for start in range(0, len(prompts), PROMPTS_AT_ONCE):
+        rows += await model.score(prompts[start : start + PROMPTS_AT_ONCE])
+    return [1 / (1 + math.exp(no - yes)) for yes, no in rows]
