@@ -1,7 +1,6 @@
 """Prompts of the caller's own as tasks."""
 
 import json
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -10,13 +9,13 @@ from hypothesis import strategies as st
 
 import canteen
 from canteen.core.errors import InvalidRequest
-from canteen.core.generation import Chunk, GenerationRequest, Usage
 from canteen.runtime.prompts import PromptStore
 from canteen.settings import Settings
 from canteen.tasks import prompted
 from canteen.tasks.model import Model
 from canteen.tasks.prompt_file import parsed
 from canteen.tasks.prompted import Prompted, PromptRequest
+from tests.tasks.speaking import Speaking
 
 GREET = "---\ninputs: {name: , times: {type: integer, default: 1}}\n---\n"
 GREET += "{% for i in range(times) %}Hello {{ name }}. {% endfor %}"
@@ -45,30 +44,11 @@ Make up a person.
 """
 
 
-class Says:
-    """Models that say one text, and keep what they were asked."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.asked: list[GenerationRequest] = []
-
-    async def generate(self, request: GenerationRequest) -> AsyncGenerator[Chunk]:
-        self.asked.append(request)
-        yield Chunk(self.text)
-        yield Chunk(finish_reason="stop", usage=Usage(3, 0, 2))
-
-    async def context_length(self, model: str) -> int:
-        raise NotImplementedError
-
-    score: Any = context_length
-    embed: Any = context_length
-
-
 def user(source: str, given: prompted.Given) -> str:
     return prompted.messages(parsed(source), given)[-1].content
 
 
-async def answer(models: Says, source: str, **inputs: Any) -> Prompted:
+async def answer(models: Speaking, source: str, **inputs: Any) -> Prompted:
     task = prompted.task("mine", 3, source)
     model = Model(models, "m", "e", id="1", prompt_version=task.prompt_version)
     made = await task.run(model, PromptRequest(inputs))
@@ -77,7 +57,7 @@ async def answer(models: Says, source: str, **inputs: Any) -> Prompted:
 
 
 async def test_the_inputs_make_the_prompt_and_the_answer_is_the_text() -> None:
-    models = Says("Good day.")
+    models = Speaking(lambda _: "Good day.")
 
     made = await answer(models, GREET, name="Ann", times=2)
 
@@ -90,7 +70,7 @@ async def test_the_inputs_make_the_prompt_and_the_answer_is_the_text() -> None:
 
 
 async def test_an_output_makes_a_grammar_and_an_object() -> None:
-    models = Says('{"name": "Ann", "age": 7}')
+    models = Speaking(lambda _: '{"name": "Ann", "age": 7}')
 
     made = await answer(models, PERSON)
 
