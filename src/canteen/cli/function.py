@@ -206,7 +206,9 @@ class LLM:
         are wrong."""
         what = task if isinstance(task, Task) else TASKS.get(task) or self._stored(task)
         # Wrong options are wrong for every text.
-        what.request("", **options)
+        wanted = what.request("", **options)
+        if getattr(wanted, "needs_embedder", False):
+            self._run(store.ensure(self._services, DEFAULT_EMBEDDER))
         items = list(texts)
         outcomes: queue.SimpleQueue[Any] = queue.SimpleQueue()
         pouring = self._start(_pour(self._outcomes(what, items, options), outcomes))

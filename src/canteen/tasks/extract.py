@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from canteen.core.asking import asked, check
-from canteen.core.errors import InvalidRequest
+from canteen.core.errors import InvalidRequest, ModelNotFound
 from canteen.tasks.entities import Claim, entities
 from canteen.tasks.form import Form
 from canteen.tasks.form_answers import Quote, leaves, plain
@@ -59,6 +59,12 @@ class ExtractRequest:
             Form(self.schema)
         else:
             _check_types(_named(self.types or ()))
+
+    @property
+    def needs_embedder(self) -> bool:
+        """Whether names may have to be typed by the embedding model."""
+        names = [name for name, _ in _named(self.types or ())]
+        return self.method != "model" and not all(map(kind_of, names))
 
 
 def _named(types: Sequence[str] | Mapping[str, str]) -> list[tuple[str, str]]:
@@ -141,7 +147,7 @@ async def _of_types(model: Model, text: str, request: ExtractRequest) -> Extract
     ]
     others = {name: about for name, about in types.items() if name not in kinds}
     method = request.method or ("embedding" if has_capitals(text) else "model")
-    claims, unread = await entities(model, text, others, method) if others else ([], [])
+    claims, unread = await _claims(model, text, others, method) if others else ([], [])
     taken = sorted(span for spans in of_kind.values() for span in spans)
     found += _kept(claims, taken, method)
     lost = [_found(claim.type, claim.quote, None, method) for claim in claims if claim.span is None]
@@ -152,6 +158,21 @@ async def _of_types(model: Model, text: str, request: ExtractRequest) -> Extract
         num_dropped=0 if is_flagged else len(lost),
         unread=tuple(unread),
     )
+
+
+async def _claims(
+    model: Model, text: str, types: Mapping[str, str], method: str
+) -> tuple[list[Claim], list[Span]]:
+    try:
+        return await entities(model, text, types, method)
+    except ModelNotFound as exc:
+        if method == "model":
+            raise
+        raise InvalidRequest(
+            f"names are typed by the embedding model '{model.embedder}', which is not in the "
+            f"store; run: canteen pull {model.embedder} (or ask for method model)",
+            param="embedder",
+        ) from exc
 
 
 def _kept(claims: Iterable[Claim], taken: list[Span], method: str) -> Iterator[Found]:

@@ -28,7 +28,8 @@ class Form:
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self.schema = schema
-        self.check = Schema(json.dumps(schema), param=PARAM)
+        Schema(json.dumps(schema), param=PARAM)
+        self.validator = validator(schema, PARAM)
         for reference in _references(schema):
             self._resolved(reference)
         if not any(branch.keys() & {"properties", "items"} for branch in self.root):

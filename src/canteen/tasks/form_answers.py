@@ -3,6 +3,8 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import getitem
 from typing import Any, Literal
 
 from canteen.core.errors import InvalidOutput
@@ -11,6 +13,7 @@ from canteen.tasks.sentences import Span
 from canteen.tasks.typed_fields import kind_of
 
 Method = Literal["pattern", "model"]
+Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +84,54 @@ def plain(node: Any) -> Any:
 
 
 def finished(form: Form, node: Any) -> Any:
-    """The answer, in which what is missing is left out, or null where it must be there.
+    """The answer, in which what is missing is left out, or null where it must be there; a part
+    that is nothing without it is left out as a whole.
 
-    Raises InvalidOutput where that does not satisfy the schema.
+    Raises InvalidOutput where the schema asks for more than was found.
     """
     done = _finished(form, node, form.root)
     if done is None:
         done = _filler(form, form.root)
-    problem = form.check.problem(json.dumps(plain(done)))
-    if problem is not None:
-        raise InvalidOutput(
-            f"what was found in the text does not satisfy the schema ({problem}); "
-            "make what may be missing optional or nullable, or use another model"
-        )
+    while errors := list(form.validator.iter_errors(plain(done))):
+        faulty = {_left_out(form, done, tuple(error.instance_path)) for error in errors}
+        if None in faulty:
+            raise InvalidOutput(
+                f"what was found in the text does not satisfy the schema ({errors[0].message}); "
+                "make what may be missing optional or nullable, or use another model"
+            )
+        # From the end, so that no path changes before its turn.
+        for path in sorted(filter(None, faulty), key=_order, reverse=True):
+            del _at(done, path[:-1])[path[-1]]
     return done
+
+
+def _left_out(form: Form, node: Any, path: Path) -> Path | None:
+    """The smallest part around a path that may be missing; None where that is all."""
+    for length in range(len(path), 0, -1):
+        parent = _at(node, path[: length - 1])
+        of = _branches_at(form, path[: length - 1])
+        if isinstance(parent, list) or path[length - 1] not in _required(of):
+            return path[:length]
+    return None
+
+
+def _at(node: Any, path: Path) -> Any:
+    return reduce(getitem, path, node)
+
+
+def _branches_at(form: Form, path: Path) -> Sequence[Branch]:
+    of: Sequence[Branch] = form.root
+    for one in path:
+        of = form.of_item(of, one) if isinstance(one, int) else form.of_property(of, one)
+    return of
+
+
+def _required(of: Sequence[Branch]) -> set[str]:
+    return {name for one in of for name in one.get("required", ())}
+
+
+def _order(path: Path) -> list[tuple[int, str]]:
+    return [(one, "") if isinstance(one, int) else (0, one) for one in path]
 
 
 def _finished(form: Form, node: Any, of: Sequence[Branch]) -> Any:
@@ -112,10 +149,8 @@ def _finished(form: Form, node: Any, of: Sequence[Branch]) -> Any:
 
 def _filled(form: Form, made: dict[str, Any], of: Sequence[Branch]) -> dict[str, Any]:
     """The object with what it must have, as far as that may be empty."""
-    required = {name for one in of for name in one.get("required", ())}
-    fillers = {
-        name: _filler(form, form.of_property(of, name)) for name in sorted(required - made.keys())
-    }
+    missing = sorted(_required(of) - made.keys())
+    fillers = {name: _filler(form, form.of_property(of, name)) for name in missing}
     return made | {name: filler for name, filler in fillers.items() if filler is not _NOTHING}
 
 

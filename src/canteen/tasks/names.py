@@ -7,7 +7,7 @@ from canteen.tasks.sentences import Span
 
 # A longer run of capitals is a headline.
 MOST_WORDS = 8
-_WORD = re.compile(r"[^\W\d_](?:[\w&]|['\u2019.-](?=\w))*(?:(?<=\b[^\W\d_a-z])\.)?")
+_WORD = re.compile(r"[^\W\d_](?:[\w&\u0300-\u036f]|['\u2019.-](?=\w))*(?:(?<=\b[^\W\d_a-z])\.)?")
 # These stand within names, and neither begin nor end them.
 _LINKS = frozenset("of the de la del van von der den da di du le and & for bin al y e".split())  # noqa: SIM905
 # Words that are capitals for their place only.
