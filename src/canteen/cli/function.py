@@ -16,13 +16,14 @@ from collections.abc import (
     Sequence,
 )
 from concurrent.futures import Future
-from contextlib import ExitStack, aclosing, asynccontextmanager
+from contextlib import ExitStack, aclosing, asynccontextmanager, closing
 from dataclasses import replace
 from functools import partial
 from typing import Any, Self, TypeVar
 
 from canteen.bootstrap import Services
 from canteen.cli import store
+from canteen.cli.named_index import NamedIndex
 from canteen.core.classifier import Classifier
 from canteen.core.engine import fold
 from canteen.core.errors import CanteenError, InvalidRequest
@@ -44,8 +45,10 @@ from canteen.tasks.classify import Classified, Example
 from canteen.tasks.doing import Item, do
 from canteen.tasks.extract import Extracted
 from canteen.tasks.fitting import FitRequest
+from canteen.tasks.library import IndexRequest
 from canteen.tasks.model import DEFAULT_EMBEDDER, Model
 from canteen.tasks.rewrite import Rewritten
+from canteen.tasks.searching import Searched
 from canteen.tasks.summarize import Summarized
 from canteen.tasks.table import TASKS, Task
 
@@ -137,15 +140,8 @@ class LLM:
     def stream(self, prompt: str | Messages, **options: Any) -> Generator[str, None, None]:
         """The pieces of the completion as they come; to stop early is to cancel."""
         request = generation(self.model, prompt, is_streamed=True, **options)
-        chunks: queue.SimpleQueue[Chunk | None] = queue.SimpleQueue()
-        pouring = self._start(_pour(self._generate(request), chunks))
-        try:
-            while (chunk := chunks.get()) is not None:
-                if chunk.text:
-                    yield chunk.text
-            pouring.result()  # raises what ended the stream early
-        finally:
-            pouring.cancel()
+        with closing(self._as_they_come(self._generate(request))) as chunks:
+            yield from (chunk.text for chunk in chunks if chunk.text)
 
     def embed(self, texts: Sequence[str]) -> list[tuple[float, ...]]:
         """Unit vectors, shape (texts, dimensions), of an embedding model."""
@@ -209,17 +205,22 @@ class LLM:
         wanted = what.request("", **options)
         if getattr(wanted, "needs_embedder", False):
             self._run(store.ensure(self._services, DEFAULT_EMBEDDER))
-        items = list(texts)
-        outcomes: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        pouring = self._start(_pour(self._outcomes(what, items, options), outcomes))
-        try:
-            for _ in items:
-                if (outcome := outcomes.get()) is None:
-                    break
-                yield outcome
-            pouring.result()
-        finally:
-            pouring.cancel()
+        yield from self._as_they_come(self._outcomes(what, list(texts), options))
+
+    def index(self, name: str, **options: Any) -> NamedIndex:
+        """The search index of a name; the first documents that it is given make it.
+
+        Options are of one to be made: embedder, characters, overlap, language.
+        """
+        return NamedIndex(self, IndexRequest(name, **options))
+
+    def search(self, name: str, query: str, **options: Any) -> Searched:
+        """The passages of an index that say most about a query, best first.
+
+        Options: limit, mode (`hybrid`, `vector`, `text`), filter, answer (let the model write one
+        from what is found, with citations).
+        """
+        return self.index(name).search(query, **options)
 
     def _one(self, task: str | Task, text: Item, **options: Any) -> Any:
         (outcome,) = self.each(task, [text], **options)
@@ -269,10 +270,12 @@ class LLM:
     async def _outcomes(
         self, task: Task, items: Sequence[Item], options: Mapping[str, Any]
     ) -> AsyncGenerator[Any]:
-        async with self._at_work(task.name, task.prompt_version) as model:
-            async with aclosing(each(items, partial(do, task, model, options))) as outcomes:
-                async for outcome in outcomes:
-                    yield outcome
+        async with (
+            self._at_work(task.name, task.prompt_version) as model,
+            aclosing(each(items, partial(do, task, model, options))) as outcomes,
+        ):
+            async for outcome in outcomes:
+                yield outcome
 
     async def _fit(self, name: str, request: FitRequest) -> Classifier:
         if request.method == "head":
@@ -281,15 +284,15 @@ class LLM:
             return await self._services.fit(model, name, request)
 
     @asynccontextmanager
-    async def _at_work(self, operation: str, prompt_version: str) -> AsyncIterator[Model]:
+    async def _at_work(
+        self, operation: str, prompt_version: str, embedder: str = DEFAULT_EMBEDDER
+    ) -> AsyncIterator[Model]:
         """The models for one piece of work, which has one receipt."""
         receipt_id = new_receipt_id()
         services = Charged(self._services, receipt_id, self._conversation_id, operation)
         work_id = f"local-{next(_ids)}"
         try:
-            yield Model(
-                services, self.model, DEFAULT_EMBEDDER, work_id, prompt_version=prompt_version
-            )
+            yield Model(services, self.model, embedder, work_id, prompt_version=prompt_version)
         finally:
             self._settle(receipt_id)
 
@@ -298,6 +301,17 @@ class LLM:
             return await self._services.embed(request)
         finally:
             self._settle(request.receipt_id)
+
+    def _as_they_come(self, coming: AsyncGenerator[T]) -> Generator[T, None, None]:
+        """Items of the loop's thread; to stop early is to cancel."""
+        items: queue.SimpleQueue[T | None] = queue.SimpleQueue()
+        pouring = self._start(_pour(coming, items))
+        try:
+            while (item := items.get()) is not None:
+                yield item
+            pouring.result()  # raises what ended them early
+        finally:
+            pouring.cancel()
 
     def _settle(self, receipt_id: str) -> None:
         self.receipt = self._services.till.settle(receipt_id)

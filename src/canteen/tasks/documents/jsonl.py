@@ -12,14 +12,15 @@ def read(text: str, param: str) -> list[Document]:
     their content. Raises InvalidRequest, naming the line."""
     # Only a newline ends a line: JSON may have other line separators inside its strings.
     lines = enumerate(text.split("\n"), start=1)
-    documents = [_document(line, f"{param}, line {n}", param) for n, line in lines if line.strip()]
+    documents = [document(line, f"{param}, line {n}", param) for n, line in lines if line.strip()]
     twice = len(documents) - len({one.id for one in documents})
     if twice:
         raise InvalidRequest(f"{twice} documents have the id of another", param=param)
     return documents
 
 
-def _document(line: str, where: str, param: str) -> Document:
+def document(line: str, where: str, param: str) -> Document:
+    """The document of one line; raises InvalidRequest, which tells `where`."""
     fields = _fields(line, where, param)
     text, title = fields.pop("text", None), fields.pop("title", None) or ""
     name, inner = fields.pop("id", None), fields.pop("metadata", None) or {}
@@ -28,18 +29,18 @@ def _document(line: str, where: str, param: str) -> Document:
     if not isinstance(inner, dict) or not isinstance(name, str | int | None):
         raise InvalidRequest(f"{where}: 'metadata' must be an object, 'id' a string", param=param)
     checked(text, param)
-    document = Document(
+    made = Document(
         text, title=title, sections=(Section(0, len(text)),), metadata={**fields, **inner}
     )
     given = "" if name is None else str(name)
     return Document(
         text,
-        given or document.digest,
+        given or made.digest,
         title,
         "text/plain",
-        document.sections,
+        made.sections,
         (),
-        document.metadata,
+        made.metadata,
     )
 
 
