@@ -28,7 +28,6 @@ from canteen.engines import registry
 from canteen.engines.process import Worker, WorkerEmbedder, WorkerEngine
 from canteen.factors import instances, places, site
 from canteen.factors.hardware import Device
-from canteen.lifecycle import classifiers as learning
 from canteen.metering.accounting import Accounting
 from canteen.metering.attribution import StepCost
 from canteen.metering.ledger import Ledger
@@ -146,6 +145,9 @@ class Services:
 
     async def fit(self, model: Model, name: str, request: FitRequest) -> Classifier:
         """Fit a classifier to examples, and keep it under its name."""
+        # It brings numpy, which nobody else here needs.
+        from canteen.lifecycle import classifiers as learning
+
         classifiers.checked(name)
         learned = await fitting.fit(model, name, request, learning)
         now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canteen.core.generation import Message, ScorePrompt, ScoreRequest, Scores, Usage
-from canteen.tasks.choosing import SAY_NOTHING, Question, softmax, weigh
+from canteen.tasks.choosing import Question, softmax, weigh
 from canteen.tasks.model import Model
 from tests.tasks.silent import Silent
 
@@ -69,7 +69,7 @@ async def test_the_preference_is_asked_once_for_all_texts(model: Model, models: 
     for text in texts:
         await weigh(model, [QUESTION], text)
 
-    assert models.num_prompts == 2 * len(texts) + 2 * len(SAY_NOTHING)
+    assert models.num_prompts == 2 * len(texts) + 2
 
 
 async def test_the_mass_of_the_labels_is_told(model: Model) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from canteen.core.generation import Message, ScorePrompt
 from canteen.tasks.model import Model
 
-SAY_NOTHING = ("N/A", "...")
+SAY_NOTHING = "N/A"
 
 # The chat that asks about a text, the options standing in this order.
 Ask = Callable[[Sequence[str], str], tuple[Message, ...]]
@@ -21,11 +21,12 @@ Ask = Callable[[Sequence[str], str], tuple[Message, ...]]
 @dataclass(frozen=True, slots=True)
 class Question:
     """Options to choose from, and how they are asked for; `key` is the same where only the text
-    differs."""
+    differs. `has_order`: the question tells the options, one after the other."""
 
     options: tuple[str, ...]
     ask: Ask
     key: Hashable
+    has_order: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,7 @@ async def weigh(
     model: Model, questions: Sequence[Question], text: str, *, debias: bool = True
 ) -> list[Weighed]:
     """Weigh the options of each question about a text; what prompts share is read once."""
-    prompts = [prompt for one in questions for prompt in _prompts(one, text, debias=debias)]
-    rows = iter(await model.score(prompts))
-    found = [[next(rows) for _ in _orders(one, debias=debias)] for one in questions]
+    found = await _scored(model, questions, text, debias=debias)
     if not debias:
         return [_weighed(one, None) for one in found]
     preferred = await _preferred(model, questions)
@@ -67,31 +66,26 @@ async def _preferred(model: Model, questions: Sequence[Question]) -> list[Sequen
     """What the model gives each option whatever it reads; once for all texts of a batch."""
 
     async def of_all() -> list[Sequence[float]]:
-        prompts = [
-            prompt
-            for one in questions
-            for nothing in SAY_NOTHING
-            for prompt in _prompts(one, nothing, debias=True)
-        ]
-        rows = iter(await model.score(prompts))
-        count = len(SAY_NOTHING)
-        return [
-            _mean([next(rows) for _ in range(count * len(_orders(one, debias=True)))])
-            for one in questions
-        ]
+        found = await _scored(model, questions, SAY_NOTHING, debias=True)
+        return [_mean(rows) for rows in found]
 
     return await model.once(tuple(one.key for one in questions), of_all)
 
 
+async def _scored(
+    model: Model, questions: Sequence[Question], text: str, *, debias: bool
+) -> list[list[Sequence[float]]]:
+    """For each question a row of scores for each order of its options."""
+    prompts = [_prompts(one, text, debias=debias) for one in questions]
+    rows = iter(await model.score([prompt for some in prompts for prompt in some]))
+    return [[next(rows) for _ in some] for some in prompts]
+
+
 def _prompts(question: Question, text: str, *, debias: bool) -> list[ScorePrompt]:
-    return [
-        ScorePrompt(question.ask(order, text), question.options)
-        for order in _orders(question, debias=debias)
-    ]
-
-
-def _orders(question: Question, *, debias: bool) -> list[Sequence[str]]:
-    return [question.options, question.options[::-1]] if debias else [question.options]
+    orders = [question.options]
+    if debias and question.has_order:
+        orders.append(question.options[::-1])
+    return [ScorePrompt(question.ask(order, text), question.options) for order in orders]
 
 
 def _weighed(rows: Sequence[Sequence[float]], bias: Sequence[float] | None) -> Weighed:

@@ -1,6 +1,6 @@
 """Classification: which of the caller's labels a text bears, with a probability for each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from canteen.core.asking import asked, check
@@ -17,17 +17,11 @@ PROMPT = Template(
     "classify",
     1,
     system="""\
-You sort texts by label. The labels:
-{% for label in labels %}
-- {{ label }}{% if descriptions[label] %}: {{ descriptions[label] }}{% endif %}
-
-{% endfor %}
-{% for example in examples %}
-
-Text: {{ example.text }}
-Label: {{ example.label }}
-{% endfor %}""",
-    user="Text: {{ text }}\n\nThe label of this text is:",
+Categories: {% for label in labels -%}
+{{ label }}{% if descriptions[label] %} ({{ descriptions[label] }}){% endif %}
+{{- ", " if not loop.last else "." }}
+{%- endfor %}""",
+    user="Text: {{ text }}\n\nThe category of this text, in one word:",
 )
 ONE_OF_MANY = Template(
     "classify-each",
@@ -35,8 +29,8 @@ ONE_OF_MANY = Template(
     user="""\
 Text: {{ text }}
 
-Is it true of this text that its label is "{{ label }}"{% if description %} ({{ description }})\
-{% endif %}? Answer {{ order[0] }} or {{ order[1] }}.""",
+Is the category of this text "{{ label }}"{% if description %} ({{ description }}){% endif %}? \
+Answer yes or no.""",
 )
 MOST_LABELS = 256
 YES_OR_NO = ("yes", "no")
@@ -140,10 +134,19 @@ def _question(
     said = {label: descriptions.get(label, "") for label in labels}
 
     def ask(order: Sequence[str], text: str) -> tuple[Message, ...]:
-        return PROMPT.messages(labels=order, descriptions=said, examples=examples, text=text)
+        system, question = PROMPT.messages(labels=order, descriptions=said, text=text)
+        return system, *_told(examples), question
 
     key = ("classify", tuple(labels), tuple(said.values()), tuple(examples))
     return Question(tuple(labels), ask, key)
+
+
+def _told(examples: Sequence[Example]) -> Iterator[Message]:
+    """Examples as turns of the chat that went before."""
+    for example in examples:
+        *_, question = PROMPT.messages(labels=(), descriptions={}, text=example.text)
+        yield question
+        yield Message("assistant", example.label)
 
 
 async def _each(model: Model, request: ClassifyRequest, text: str) -> Classified:
@@ -154,9 +157,9 @@ async def _each(model: Model, request: ClassifyRequest, text: str) -> Classified
         about = descriptions.get(label, "")
 
         def ask(order: Sequence[str], text: str) -> tuple[Message, ...]:
-            return ONE_OF_MANY.messages(text=text, label=label, description=about, order=order)
+            return ONE_OF_MANY.messages(text=text, label=label, description=about)
 
-        return Question(YES_OR_NO, ask, ("classify-each", label, about))
+        return Question(YES_OR_NO, ask, ("classify-each", label, about), has_order=False)
 
     questions = [question(label) for label in request.labels]
     found = await weigh(model, questions, text, debias=request.debias)

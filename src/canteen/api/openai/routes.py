@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from starlette.responses import Response
 
-from canteen.api.openai import answer, render, schema, translate
+from canteen.api.openai import answer, decisions, render, schema, systemone, translate
 from canteen.api.openai.defaults import filled, introduced
 from canteen.api.openai.fan_out import fan_out
 from canteen.api.openai.responses.routes import ROUTES as RESPONSES
@@ -124,5 +124,7 @@ ROUTES = (
     Route("GET", "/models", models, None, schema.ModelList, "List the models"),
     Route("GET", "/models/{model:path}", model, None, schema.Model, "Show a model"),
     *RESPONSES,
+    *decisions.ROUTES,
+    *systemone.ROUTES,
 )
 DIALECT = Dialect("openai", ROUTES, render.error_body, prefixes=("/v1", ""))
