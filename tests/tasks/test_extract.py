@@ -291,6 +291,24 @@ def test_a_required_value_may_be_null_where_the_schema_says_so() -> None:
     assert result.num_dropped == 1
 
 
+def test_an_object_that_must_hold_itself_fails_closed() -> None:
+    schema = {"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]}
+
+    with pytest.raises(InvalidOutput, match="does not satisfy"):
+        run(saying({"a": None}), "Anna left.", schema=schema)
+
+
+def test_what_is_found_beyond_the_most_items_is_left_out() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"names": {"type": "array", "items": {"type": "string"}, "maxItems": 2}},
+    }
+
+    result = run(saying({"names": ["Anna", "anna", "Bob", "Cleo"]}), "Anna Bob Cleo", schema=schema)
+
+    assert result.value == {"names": ["Anna", "Bob"]}
+
+
 def test_an_item_that_is_nothing_without_its_name_is_left_out() -> None:
     items = [
         {"name": "Lamp", "count": 2},

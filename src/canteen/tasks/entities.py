@@ -88,6 +88,8 @@ async def typed_names(model: Model, text: str, types: Mapping[str, str]) -> list
     """The names in a text that are nearer to a type than to common words and to other types."""
     spans = list(names(text))
     quotes = list(dict.fromkeys(text[span.start : span.end] for span in spans))
+    if not quotes:
+        return []
     type_of = dict(zip(quotes, await _types_of(model, quotes, types), strict=True))
     claims = []
     for span in spans:
@@ -103,7 +105,9 @@ async def _types_of(
     import numpy as np
 
     asked = [_described(name, about) for name, about in types.items()]
-    fixed = np.array(await model.embed((*asked, *WORDS, *OTHERS)))
+    # All texts of a batch are compared with the same.
+    key = ("extract", *asked)
+    fixed = np.array(await model.once(key, lambda: model.embed((*asked, *WORDS, *OTHERS))))
     wanted, words, others = np.split(fixed, [len(asked), len(asked) + len(WORDS)])
     others = others[(others @ wanted.T).max(axis=1) < SAME]
     found: list[str | None] = []

@@ -1,7 +1,7 @@
 """Answers to a form: their strings found in the text, those of many windows made one."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import getitem
@@ -66,12 +66,15 @@ def merged(first: Any, second: Any) -> Any:
         names = dict.fromkeys((*first, *second))
         return {name: merged(first.get(name), second.get(name)) for name in names}
     if isinstance(first, list) and isinstance(second, list):
-        return list({_key(one): one for one in reversed([*first, *second])}.values())[::-1]
+        return first + second
     return second if first is None else first
 
 
-def _key(node: Any) -> str:
-    return json.dumps(plain(node), sort_keys=True)
+def _distinct(nodes: Iterable[Any]) -> list[Any]:
+    found: dict[str, Any] = {}
+    for node in nodes:
+        found.setdefault(json.dumps(plain(node), sort_keys=True), node)
+    return list(found.values())
 
 
 def plain(node: Any) -> Any:
@@ -139,7 +142,7 @@ def _finished(form: Form, node: Any, of: Sequence[Branch]) -> Any:
     if isinstance(node, list):
         done = [_finished(form, one, form.of_item(of, place)) for place, one in enumerate(node)]
         most = min((int(one["maxItems"]) for one in of if "maxItems" in one), default=None)
-        return [one for one in done if one is not None][:most]
+        return _distinct(one for one in done if one is not None)[:most]
     if not isinstance(node, dict):
         return node
     done_of = {name: _finished(form, one, form.of_property(of, name)) for name, one in node.items()}
@@ -147,24 +150,30 @@ def _finished(form: Form, node: Any, of: Sequence[Branch]) -> Any:
     return _filled(form, made, of) if any(one != [] for one in made.values()) else None
 
 
-def _filled(form: Form, made: dict[str, Any], of: Sequence[Branch]) -> dict[str, Any]:
+def _filled(
+    form: Form, made: dict[str, Any], of: Sequence[Branch], depth: int = 0
+) -> dict[str, Any]:
     """The object with what it must have, as far as that may be empty."""
     missing = sorted(_required(of) - made.keys())
-    fillers = {name: _filler(form, form.of_property(of, name)) for name in missing}
+    fillers = {name: _filler(form, form.of_property(of, name), depth) for name in missing}
     return made | {name: filler for name, filler in fillers.items() if filler is not _NOTHING}
 
 
 _NOTHING = object()
+# Beyond it an object holds itself, and cannot be.
+MOST_DEPTH = 32
 
 
-def _filler(form: Form, of: Sequence[Branch]) -> Any:
+def _filler(form: Form, of: Sequence[Branch], depth: int = 0) -> Any:
+    if depth > MOST_DEPTH:
+        return _NOTHING
     if any(map(accepts_null, of)):
         return None
     kinds = {one.get("type") for one in of if isinstance(one.get("type"), str)}
     if "array" in kinds:
         return []
     if "object" in kinds or any("properties" in one for one in of):
-        return _filled(form, {}, of)
+        return _filled(form, {}, of, depth + 1)
     return _NOTHING
 
 
