@@ -84,6 +84,25 @@ class Client:
         answer = self._asked(name, options | {"inputs": [_json(one) for one in items]})
         return [_outcome(one) for one in answer["results"]]
 
+    def index(self, name: str, documents: Sequence[Item], **options: Any) -> list[Any]:
+        """What became of each document that is put into a search index, in order: texts, files,
+        or objects with `text` and perhaps id, title and metadata."""
+        given = [{"text": one} if isinstance(one, str) else _json(one) for one in documents]
+        path = f"/v1/indexes/{quote(name, safe='')}/documents"
+        return list(self._posted(path, options | {"documents": given})["results"])
+
+    def search(self, name: str, query: str, **options: Any) -> Any:
+        """The passages of an index that say most about a query, in `hits`, and with
+        `answer=True` an answer from them."""
+        path = f"/v1/indexes/{quote(name, safe='')}/search"
+        answer = self._posted(path, self._terms() | options | {"query": query})
+        return {key: answer[key] for key in ("hits", "answer") if key in answer}
+
+    def rerank(self, model: str, query: str, documents: Sequence[str], **options: Any) -> list[Any]:
+        """The places of texts by how well they answer a query, best first, with their scores."""
+        body = {"model": model, "query": query, "documents": list(documents)}
+        return list(self._posted("/v1/rerank", options | body)["results"])
+
     def close(self) -> None:
         """Close its connections."""
         self._http.close()
@@ -95,9 +114,14 @@ class Client:
         self.close()
 
     def _asked(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
-        terms = {"model": self.model} if self.model else {}
+        return self._posted(f"/v1/tasks/{quote(name, safe='@')}", self._terms() | body)
+
+    def _terms(self) -> dict[str, Any]:
+        return {"model": self.model} if self.model else {}
+
+    def _posted(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         try:
-            answer = self._http.post(f"/v1/tasks/{quote(name, safe='@')}", json=terms | body)
+            answer = self._http.post(path, json=body)
             told = answer.json()
         except httpx.TimeoutException as exc:
             raise DeadlineExceeded("the service did not answer in time") from exc
