@@ -1,9 +1,10 @@
 """Fields of our own requests, as pydantic has them."""
 
 import dataclasses
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, TypeAdapter
 
 from canteen.api.wire import WHOLE, expecting
 
@@ -26,7 +27,20 @@ def _kind(hint: Any, limits: Any) -> Any:
         return Literal[limits["choices"]] | None
     if "expected" in limits:
         return Annotated[hint, expecting(limits["expected"])]
-    return Annotated[hint, WHOLE] if int in (hint, *get_args(hint)) else hint
+    return Annotated[hint, WHOLE] if int in (hint, *get_args(hint)) else _lax(hint)
+
+
+def _lax(hint: Any) -> Any:
+    """A type in which a JSON object may stand for a dataclass, at any depth."""
+    if dataclasses.is_dataclass(hint):
+        made = TypeAdapter(hint).validate_python
+        return Annotated[
+            hint, BeforeValidator(lambda given: made(given) if isinstance(given, dict) else given)
+        ]
+    inner = tuple(map(_lax, get_args(hint)))
+    if isinstance(hint, UnionType):
+        return Union[inner]  # noqa: UP007 - it is made of what there is
+    return tuple.__class_getitem__(inner) if get_origin(hint) is tuple else hint
 
 
 def _field(one: "dataclasses.Field[Any]") -> Any:

@@ -1,0 +1,83 @@
+"""Classifiers over HTTP: fitted, shown, used, removed."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.serving import Server
+
+EXAMPLES = [
+    {"text": f"{number} times {label}", "label": label}
+    for number in range(6)
+    for label in ("sports", "politics")
+]
+
+
+@pytest.fixture
+def client(echo_server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=echo_server.url, timeout=60, trust_env=False) as client:
+        yield client
+
+
+def fit(client: httpx.Client, name: str, **body: Any) -> httpx.Response:
+    asked = {"model": "echo", "embedder": "echo-embed", "examples": EXAMPLES, **body}
+    return client.put(f"/v1/classifiers/{name}", json=asked)
+
+
+@pytest.mark.parametrize("method", ["score", "head"])
+def test_a_classifier_is_fitted_and_used_by_its_name(client: httpx.Client, method: str) -> None:
+    made = fit(client, f"topics-{method}", method=method)
+
+    body = {
+        "model": "echo",
+        "embedder": "echo-embed",
+        "classifier": f"topics-{method}",
+        "input": "3 times politics",
+    }
+    told = client.post("/v1/tasks/classify", json=body).json()
+
+    assert made.status_code == 200
+    assert made.json()["labels"] == ["sports", "politics"]
+    assert made.json()["footprint"]["id"] == made.headers["x-canteen-receipt"]
+    assert told["label"] == "politics"
+    assert told["method"] == method
+
+
+def test_classifiers_are_listed_shown_and_removed(client: httpx.Client) -> None:
+    fit(client, "gone-soon")
+
+    listed = client.get("/v1/classifiers").json()["classifiers"]
+    shown = client.get("/v1/classifiers/gone-soon").json()
+    removed = client.delete("/v1/classifiers/gone-soon")
+    after = client.get("/v1/classifiers/gone-soon")
+
+    assert "gone-soon" in [one["name"] for one in listed]
+    assert "weights" not in shown
+    assert shown["report"]["num_examples"] == len(EXAMPLES)
+    assert removed.status_code == 200
+    assert after.status_code == 404
+    assert after.json()["code"] == "classifier_not_found"
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "param"),
+    [
+        ("x", {"examples": []}, "examples"),
+        ("x", {"examples": [{"text": "a"}]}, "examples.0.label"),
+        ("x", {"examples": EXAMPLES[::2]}, "labels"),
+        ("x", {"labels": ["sports", "art"]}, "examples"),
+        ("x", {"method": "guess"}, "method"),
+        ("a%20b", {}, "classifier"),
+        ("..", {}, None),
+    ],
+)
+def test_what_cannot_be_learned_is_refused(
+    client: httpx.Client, name: str, change: dict[str, Any], param: str | None
+) -> None:
+    answer = fit(client, name, **change)
+
+    assert answer.status_code in (400, 404, 405)
+    if param is not None:
+        assert answer.json()["param"] == param
