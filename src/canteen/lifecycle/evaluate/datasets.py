@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from difflib import get_close_matches
 from pathlib import Path
 
 from canteen.core.errors import InvalidRequest
@@ -23,12 +24,17 @@ def load(which: str, task: Task, home: Path) -> Dataset:
     if entry is None and Path(which).is_file():
         return from_file(Path(which), task)
     if entry is None or entry.task != task:
-        known = ", ".join(one.name for one in built_in(task)) or "none"
-        raise InvalidRequest(
-            f"no data set '{which}' for {task}: give a JSONL file, or one of these: {known}",
-            param="data",
-        )
+        raise _missing(which, task, entry)
     return read(entry, home)
+
+
+def _missing(which: str, task: Task, entry: Entry | None) -> InvalidRequest:
+    known = [one.name for one in built_in(task)]
+    near = get_close_matches(which, known)
+    why = f"no data set '{which}'" if entry is None else f"'{which}' is for {entry.task}, not"
+    why = f"{why} for {task}"
+    hint = f"near it: {', '.join(near)}" if near else f"there are {', '.join(known)}"
+    return InvalidRequest(f"{why}; {hint}; or give a JSONL file", param="data")
 
 
 def built_in(task: Task | None = None) -> Sequence[Entry]:

@@ -41,6 +41,7 @@ TYPES: Mapping[str, str] = {
     "ip_address": "ip address",
     "ssn": "social security number",
 }
+NAMES = ("person", "place", "organization")
 TYPED_FIELDS = ("email", "phone", "date", "card", "order number")
 # The templates have few dates and no orders.
 _OWN = (
@@ -71,6 +72,11 @@ class Pool:
 def all_types(archive: Archive) -> Parts:
     """Templates with all the types that they have."""
     return Parts(_filled(archive, _templates(archive), tuple(set(TYPES.values()))))
+
+
+def names(archive: Archive) -> Parts:
+    """The same texts; of what they are filled with only names are gold."""
+    return Parts(_filled(archive, _templates(archive), NAMES))
 
 
 def typed_fields(archive: Archive) -> Parts:

