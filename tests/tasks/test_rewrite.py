@@ -35,7 +35,8 @@ def run(models: Speaking, text: str, **options: object) -> Rewritten:
 
 
 def doing(change: Callable[[str], str]) -> Speaking:
-    return Speaking(lambda messages: change(messages[-1].content))
+    """What is made of the text, before which may stand what is asked."""
+    return Speaking(lambda messages: change(messages[-1].content.rpartition(": ")[2]))
 
 
 def whole(result: Rewritten) -> tuple[str, str]:
@@ -58,7 +59,8 @@ def test_how_it_is_to_be_rewritten_reaches_the_model() -> None:
     run(models, "Go on.", tone="formal", reading_level="a child", instruction="Use verbs.")
     run(models, "Go on.", translate="French")
 
-    asked, translated = (one.messages[0].content for one in models.asked)
+    asked = models.asked[0].messages[-1].content
+    translated = models.asked[-1].messages[0].content
     assert all(words in asked for words in ("formal tone", "a child", "Use verbs."))
     assert "into French" in translated
 
@@ -107,7 +109,7 @@ def test_a_sentence_whose_placeholder_is_lost_stands_as_it_was_and_the_others_do
 
 def test_the_model_is_told_once_what_it_must_keep() -> None:
     def obedient(messages: Sequence[Message]) -> str:
-        names = "{amount}" in messages[0].content
+        names = "Keep {amount}" in messages[-1].content
         return "Kindly pay {amount} now." if names else "Kindly pay now."
 
     result = run(Speaking(obedient), "pay {amount} now.", tone="polite")

@@ -22,6 +22,7 @@ MOST_CHANGED = 0.35
 # How much likelier, in nats, an edit must make a sentence. To leave a word out makes any likelier.
 LEAST_GAIN = 3.0
 LEAST_GAIN_OF_LESS = 6.0
+LEAST_GAIN_OF_SPELLING = 1.0
 
 
 async def corrected(model: Model, sentence: str, suggestions: Iterable[str]) -> str:
@@ -61,10 +62,12 @@ async def _better(
     if len(texts) == 1:
         return sentence, []
     (logprobs,) = await model.score([ScorePrompt(PROMPT.messages(), tuple(texts))])
-    gains = [
-        logprob - logprobs[0] - _least_gain(sentence, text)
-        for logprob, text in zip(logprobs[1:], texts[1:], strict=True)
+    least = [_least_gain(sentence, one) for one in suggestions]
+    least += [
+        LEAST_GAIN_OF_SPELLING if edit.is_spelling else _least_gain(sentence, edit.of(sentence))
+        for edit in edits
     ]
+    gains = [one - logprobs[0] - wanted for one, wanted in zip(logprobs[1:], least, strict=True)]
     gained = [one for one in zip(gains[len(suggestions) :], edits, strict=True) if one[0] > 0]
     made = _together(sentence, gained)
     best = max([(0.0, sentence), made, *zip(gains, suggestions, strict=False)])

@@ -4,57 +4,43 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
-from canteen.core.errors import CanteenError
-from canteen.core.generation import SamplingParams
+from canteen.core.errors import CanteenError, ModelNotFound
+from canteen.core.generation import Message, SamplingParams
 from canteen.tasks.batch import each
-from canteen.tasks.facts import Source
+from canteen.tasks.facts import Source, words
 from canteen.tasks.grammar import corrected
-from canteen.tasks.model import Model
+from canteen.tasks.model import DEFAULT_EMBEDDER, Model
 from canteen.tasks.preserving import Kind, found, lost
 from canteen.tasks.sentences import Span, sentences
 from canteen.tasks.template import Template
 
+_KEPT = "{% if kept %} These stay exactly as they are: {{ kept | join(' ') }}{% endif %}"
 PROMPT = Template(
     "rewrite",
     1,
-    system="{% if wish.grammar_only %}"
-    "You correct grammar and spelling. Repeat the text with its errors corrected and change "
-    "nothing else."
-    "{% elif wish.translate %}"
-    "Translate the text into {{ wish.translate }}. Answer with the translation only."
-    "{% else %}"
-    "Rewrite the text{% if wish.tone %} in a {{ wish.tone }} tone{% endif %}"
-    "{% if wish.reading_level %}, to be understood by {{ wish.reading_level }}{% endif %}. "
-    "Keep its meaning, names and numbers, and answer with the rewritten text only."
-    "{% endif %}"
-    "{% if wish.instruction %} {{ wish.instruction }}{% endif %}"
-    "{% if kept %} These stay exactly as they are: {{ kept | join(' ') }}{% endif %}",
+    user="Rewrite this text{% if wish.tone %} in a {{ wish.tone }} tone{% endif %}"
+    "{% if wish.reading_level %} for {{ wish.reading_level }}{% endif %}"
+    "{% if wish.instruction %}. {{ wish.instruction }}{% endif %}"
+    "{% if kept %}. Keep {{ kept | join(' ') }} exactly as written{% endif %}: {{ text }}",
+)
+TRANSLATING = Template(
+    "rewrite-translate",
+    1,
+    system="Translate the text into {{ wish.translate }}. Answer with the translation only."
+    "{% if wish.tone %} Its tone is {{ wish.tone }}.{% endif %}"
+    "{% if wish.reading_level %} It is for {{ wish.reading_level }}.{% endif %}"
+    "{% if wish.instruction %} {{ wish.instruction }}{% endif %}" + _KEPT,
     user="{{ text }}",
 )
-# Sentences of one paragraph that are written at once.
-MOST_SENTENCES = 4
-LEAST_TOKENS = 48
-# Some languages take more tokens than others for the same.
-TOKENS_A_BYTE, TOKENS_A_BYTE_TRANSLATED = 0.5, 1.0
-# A rewriting that is longer, or has fewer of the words, is of something else.
-MOST_LONGER = 2.5
-LEAST_SHARE = 0.2
-_PREAMBLE = re.compile(
-    r"""
-    (?:(?:sure|certainly|of\ course|okay|ok)\b[^\n:.!]{0,60}[.!,:]\s*)?
-    (?:(?:here(?:'s|\u2019s|\ is|\ are)|the\ (?:rewritten|revised|corrected|translated|formal)
-        |rewritten|revised|corrected|translat(?:ion|ed))\b[^\n:]{0,80}:\s*)?
-    """,
-    re.VERBOSE | re.IGNORECASE,
+CORRECTING = Template(
+    "rewrite-correct",
+    1,
+    system="You correct grammar and spelling. Repeat the text with its errors corrected and "
+    "change nothing else.",
+    user="{{ text }}",
 )
-# What a model says about its answer, in a paragraph after it.
-_COMMENT = re.compile(
-    r"\n\s*\n(?:note\b|the (?:original|corrected|rewritten)\b|this (?:version|rewrit|revis)|"
-    r"i (?:have|hope)\b|i've\b|let me know\b|explanation\b|changes\b).*",
-    re.IGNORECASE | re.DOTALL,
-)
-_QUOTES = "\"'\u201c\u201d\u2018\u2019«»„`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +53,46 @@ class Wish:
     translate: str | None = None
     grammar_only: bool = False
     preserve: tuple[Kind, ...] = ()
+
+
+# Without a turn to follow, a small model talks about the text; these show what a rewriting is.
+_SHOWN = (
+    (
+        Wish(tone="formal"),
+        "We got your mail and will get back to you soon.",
+        "We have received your message and will reply to you shortly.",
+    ),
+    (
+        Wish(tone="simple", reading_level="a child"),
+        "The committee convened in order to deliberate upon the proposal.",
+        "The group met to talk about the plan.",
+    ),
+)
+# Sentences of one paragraph that are written at once.
+MOST_SENTENCES = 4
+LEAST_TOKENS = 48
+# Some languages take more tokens than others for the same.
+TOKENS_A_BYTE, TOKENS_A_BYTE_TRANSLATED = 0.5, 1.0
+# A rewriting that is longer, has fewer of the words, or whose vector is less near by its cosine
+# (which is asked for where there is an embedding model) is of something else.
+MOST_LONGER = 2.5
+LEAST_SHARE = 0.2
+LEAST_SIMILARITY = 0.5
+_PREAMBLE = re.compile(
+    r"""
+    (?:(?:sure|certainly|of\ course|okay|ok)\b[^\n:.!]{0,60}[.!,:]\s*)?
+    (?:(?:here(?:'s|\u2019s|\ is|\ are)|the\ (?:rewritten|revised|corrected|translated|formal)
+        |rewrit(?:e|ten)|revised|corrected|translat(?:ion|ed))\b[^\n:]{0,80}:\s*)?
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+# What a model says about its answer, in a paragraph after it.
+_COMMENT = re.compile(
+    r"\n\s*\n(?:note\b|the (?:original|corrected|rewritten)\b|this (?:version|rewrit|revis)|"
+    r"i (?:have|hope)\b|i've\b|let me know\b|explanation\b|changes\b).*",
+    re.IGNORECASE | re.DOTALL,
+)
+_QUOTES = "\"'\u201c\u201d\u2018\u2019«»„`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +147,7 @@ async def _tried(model: Model, wish: Wish, source: str, kept: Sequence[str]) -> 
     faults += _degenerate(source, text)
     if not wish.translate and not wish.instruction:
         faults += [INVENTED] if added else []
-        faults += [STRAYED] if Source(source).share(text) < LEAST_SHARE else []
+        faults += [] if await _is_alike(model, source, text) else [STRAYED]
     if lost(source, text, wish.preserve):
         faults.append(LOST)
     return Reworded(text, tuple(faults), tuple(added))
@@ -146,7 +172,20 @@ def _degenerate(source: str, text: str) -> list[str]:
 
 def _repeats(text: str) -> int:
     said = [" ".join(text[start:end].lower().split()) for start, end in sentences(text)]
-    return len(said) - len(set(said))
+    doubled = sum(one == other for one, other in pairwise(words(text.lower())))
+    return len(said) - len(set(said)) + doubled
+
+
+async def _is_alike(model: Model, source: str, text: str) -> bool:
+    if not text:
+        return False
+    try:
+        one, other = await model.embed([source, text])
+    except ModelNotFound:
+        if model.embedder != DEFAULT_EMBEDDER:
+            raise
+        return Source(source).share(text) >= LEAST_SHARE
+    return sum(a * b for a, b in zip(one, other, strict=True)) >= LEAST_SIMILARITY
 
 
 def _added(wish: Wish, source: str, text: str) -> list[str]:
@@ -161,10 +200,28 @@ async def _written(model: Model, wish: Wish, source: str, kept: Sequence[str]) -
     sampling = SamplingParams(
         temperature=0.0, max_tokens=LEAST_TOKENS + int(len(source.encode()) * a_byte)
     )
-    messages = PROMPT.messages(wish=wish, text=source, kept=list(dict.fromkeys(kept)))
-    completion = await model.write(messages, sampling)
-    is_whole = completion.choices[0].finish_reason != "length"
-    return cleaned(completion.text, source), is_whole
+    completion = await model.write(_messages(wish, source, kept), sampling)
+    answer = cleaned(completion.text, source)
+    if completion.choices[0].finish_reason != "length":
+        return answer, True
+    # A paragraph has an end, where a model goes on with another.
+    first, gap, _ = answer.partition("\n\n")
+    return (first if gap else answer).strip(), bool(gap)
+
+
+def _messages(wish: Wish, text: str, kept: Sequence[str]) -> tuple[Message, ...]:
+    """What the model is asked, after two examples where it is asked for a tone or a level."""
+    if wish.grammar_only:
+        return CORRECTING.messages(text=text)
+    template = TRANSLATING if wish.translate else PROMPT
+    asked = template.messages(wish=wish, text=text, kept=list(dict.fromkeys(kept)))
+    if wish.translate or wish.instruction:
+        return asked
+    return (*(one for shown in _SHOWN for one in _example(*shown)), *asked)
+
+
+def _example(wish: Wish, text: str, answer: str) -> tuple[Message, ...]:
+    return (*PROMPT.messages(wish=wish, text=text, kept=()), Message("assistant", answer))
 
 
 def cleaned(answer: str, source: str) -> str:

@@ -54,11 +54,12 @@ LEAST_LETTERS = 3
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """`text` in place of what is from `start` to `end`."""
+    """`text` in place of what is from `start` to `end`, which may be no word of English."""
 
     start: int
     end: int
     text: str
+    is_spelling: bool = False
 
     def of(self, sentence: str) -> str:
         """The sentence with it made."""
@@ -77,7 +78,7 @@ def edits(sentence: str) -> Iterator[Edit]:
     for place, word in enumerate(words):
         before = words[place - 1][0].lower() if place else ""
         for other in _others(word[0]):
-            yield Edit(word.start(), word.end(), other)
+            yield Edit(word.start(), word.end(), other, _is_no_word(word[0]))
         if word[0] in ("a", "an", "the") and sentence[word.end() : word.end() + 1] == " ":
             yield Edit(word.start(), word.end() + 1, "")
         if word[0].islower() and word[0] not in COMMON and before in BEFORE_ARTICLES:
@@ -113,10 +114,14 @@ def _numbers(word: str) -> Iterator[str]:
 def _spelled(word: str) -> list[str]:
     """The commonest words a letter away from one that is none; nothing of a name."""
     speller = _speller()
-    if "'" in word or "\u2019" in word or word in speller:
+    if not _is_no_word(word):
         return []
     near = speller.candidates(word) or ()
     return sorted(near, key=lambda one: -speller.word_usage_frequency(one))[:MOST_SPELLINGS]
+
+
+def _is_no_word(word: str) -> bool:
+    return word.isalpha() and word.islower() and word not in _speller()
 
 
 @cache
