@@ -169,7 +169,7 @@ class OpenVinoEngine:
             if running.started_s is None:
                 running.started_s = before_s
             deltas += self._progress(request_id, running, now_s)
-        deltas += self._scoring.step(may_wait=is_alone)
+        deltas += self._scoring.step(is_alone=is_alone)
         work = work_of_step(stepped, self._max_batched_tokens)
         self._work = [*work, *self._scoring.work()]
         return deltas

@@ -39,12 +39,10 @@ class _Request:
 
 
 class OpenVinoScorer:
-    """Requests for scores, worked on a step at a time; a step reads `max_batched_tokens` of
-    prompts at most, and what continues them."""
+    """Requests for scores, worked on a step at a time."""
 
-    def __init__(self, forward: Forward, max_batched_tokens: int) -> None:
+    def __init__(self, forward: Forward) -> None:
         self._forward = forward
-        self._max_batched_tokens = max_batched_tokens
         self._waiting: list[_Prompt] = []
         self._requests: dict[str, _Request] = {}
         self._beginnings: Beginnings[State] = Beginnings()
@@ -74,16 +72,17 @@ class OpenVinoScorer:
         """What the last step read, a row a prompt."""
         return self._work
 
-    def step(self) -> Iterator[tuple[str, Scores]]:
-        """Read some, and give the scores of the requests that have all of theirs."""
+    def step(self, max_tokens: int) -> Iterator[tuple[str, Scores]]:
+        """Read at most so many tokens of prompts, and what continues them; gives the scores of
+        the requests that have all of theirs."""
         self._work = []
         if not self._waiting:
             return
         began_s = time.monotonic()
         head = self._waiting[0]
         num_known, state = self._beginnings.find(head.tokens)
-        until = self._keep_until(head, num_known)
-        batch = [head] if until > num_known else self._batch(head, num_known)
+        until = self._keep_until(head, num_known, max_tokens)
+        batch = [head] if until > num_known else self._batch(head, num_known, max_tokens)
         for one in batch:
             request = self._requests[one.request_id]
             request.started_s = request.started_s or began_s
@@ -95,14 +94,14 @@ class OpenVinoScorer:
         self._beginnings.shorten()
         yield from self._ended(batch)
 
-    def _keep_until(self, head: _Prompt, num_known: int) -> int:
+    def _keep_until(self, head: _Prompt, num_known: int, max_tokens: int) -> int:
         """How many tokens of the beginning are to be read by themselves and kept: what others
         share, or have shared, and what is too much for one step."""
         others = [one.tokens for one in self._waiting[1:WINDOW]]
         shared = shared_length(head.tokens, [*others, self._last], num_known)
-        rest = len(head.tokens) - self._max_batched_tokens
+        rest = len(head.tokens) - max_tokens
         until = max(shared, num_known, rest)
-        return min(until, num_known + self._max_batched_tokens)
+        return min(until, num_known + max_tokens)
 
     def _read_beginning(
         self, head: _Prompt, num_known: int, until: int, state: State | None
@@ -112,17 +111,16 @@ class OpenVinoScorer:
         self._beginnings.keep(head.tokens[:until], self._forward.state())
         self._note(head, until - num_known, num_known)
 
-    def _batch(self, head: _Prompt, num_known: int) -> list[_Prompt]:
+    def _batch(self, head: _Prompt, num_known: int, max_tokens: int) -> list[_Prompt]:
         """The head, and those that wait with the same beginning and fit beside it."""
-        most = self._max_batched_tokens
         alike = [
             one
             for one in self._waiting[:WINDOW]
-            if num_known < len(one.tokens) <= num_known + most
+            if num_known < len(one.tokens) <= num_known + max_tokens
             and one.tokens[:num_known] == head.tokens[:num_known]
         ]
         lengths = [len(one.tokens) - num_known for one in alike]
-        batches = [[alike[index] for index in batch] for batch in by_length(lengths, most)]
+        batches = [[alike[index] for index in batch] for batch in by_length(lengths, max_tokens)]
         return next(batch for batch in batches if any(one is head for one in batch))
 
     def _read(self, batch: Sequence[_Prompt], num_known: int, state: State | None) -> None:

@@ -14,6 +14,8 @@ from canteen.engines.openvino_scorer import OpenVinoScorer
 
 # How long a step waits for the model where it has nothing else to do.
 WAIT_S = 0.05
+# Beside generations, whose next tokens wait for it, a step reads this part of what it may.
+PART_BESIDE = 4
 
 Read = tuple[tuple[int, ...], Sequence[Sequence[int]]]
 
@@ -56,14 +58,15 @@ class Scoring:
         """What the last step read."""
         return self._scorer.work() if self._scorer is not None else ()
 
-    def step(self, *, may_wait: bool) -> Iterator[Delta]:
-        """Score some; where that is all there is to do, wait a little for the model."""
+    def step(self, *, is_alone: bool) -> Iterator[Delta]:
+        """Score some; where that is all there is to do, more, or wait a little for the model."""
         if self._early and self._making is not None:
-            wait([self._making], WAIT_S if may_wait else 0)
+            wait([self._making], WAIT_S if is_alone else 0)
             if self._making.done():
                 yield from self._pass_on(self._making)
         if self._scorer is not None:
-            for request_id, scores in self._scorer.step():
+            most = self._max_batched_tokens // (1 if is_alone else PART_BESIDE)
+            for request_id, scores in self._scorer.step(most):
                 yield Delta(request_id, scores=scores)
 
     def _pass_on(self, making: "Future[OpenVinoScorer]") -> Iterator[Delta]:
@@ -85,7 +88,7 @@ class Scoring:
         properties = dict(SCORING)
         if self._num_threads:
             properties["INFERENCE_NUM_THREADS"] = str(self._num_threads)
-        return OpenVinoScorer(Forward(self._folder, properties), self._max_batched_tokens)
+        return OpenVinoScorer(Forward(self._folder, properties))
 
     def _tokens(self, request: ScoreRequest, prompt: ScorePrompt) -> Read:
         continuations = [self._prompts.encoded(text) for text in prompt.continuations]
