@@ -124,7 +124,8 @@ def end(server: Server) -> None:
 
 def linked_copy(source: Path, target: Path) -> Path:
     """A copy of a home that shares its files' bytes and none of its locks."""
-    leave_out = shutil.ignore_patterns("locks", "staging")
+    # A database is one file to one program only: two links to it would spoil it.
+    leave_out = shutil.ignore_patterns("locks", "staging", "canteen.db*")
     shutil.copytree(source, target, ignore=leave_out, copy_function=_link)
     return target
 
