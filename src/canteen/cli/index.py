@@ -11,7 +11,7 @@ import click
 
 from canteen.cli import gathering, store
 from canteen.cli.options import options_of
-from canteen.core.errors import InvalidRequest
+from canteen.core.errors import IndexNotFound, InvalidRequest
 from canteen.tasks.indexes import Indexes
 from canteen.tasks.indexing import Added, Source
 from canteen.tasks.library import IndexDescription, IndexRequest, Library
@@ -47,7 +47,7 @@ def add(name: str, paths: tuple[Path, ...], jsonl: Any, is_json: bool, **options
     if not paths and jsonl is None:
         raise InvalidRequest("name files or folders, or give --jsonl", param="paths")
     request = IndexRequest(name, **options)
-    with LLM(embedder_of(name, request.embedder)) as llm:
+    with LLM(_embedder(request)) as llm:
         outcomes = llm.index(name, **options).add_each(_sources(paths, jsonl))
         with _progress(outcomes, None if jsonl else _count(paths)) as shown:
             counts = _counted(shown)
@@ -57,7 +57,7 @@ def add(name: str, paths: tuple[Path, ...], jsonl: Any, is_json: bool, **options
         said = ", ".join(f"{count} {status}" for status, count in counts.items())
         click.echo(f"{name}: {said}")
     if counts["failed"]:
-        raise InvalidRequest(f"{counts['failed']} documents could not be put in")
+        raise InvalidRequest("not all documents could be put in")
 
 
 @command.command
@@ -108,16 +108,22 @@ def library() -> Library:
     return Library(Indexes(store.settings().home / "indexes"), store.catalog().get)
 
 
-def embedder_of(name: str, asked: str | None = None) -> str:
-    """The model that embeds for an index: the one asked for, its own, or the default."""
-    cards = asyncio.run(library().indexes.list())
-    return asked or next((one.model for one in cards if one.name == name), DEFAULT_EMBEDDER)
+def embedder_of(name: str) -> str:
+    """The model that embeds for an index; raises IndexNotFound."""
+    return asyncio.run(library().indexes.open(name)).card.model
+
+
+def _embedder(request: IndexRequest) -> str:
+    try:
+        return request.embedder or embedder_of(request.name)
+    except IndexNotFound:
+        return DEFAULT_EMBEDDER
 
 
 def _sources(paths: Iterable[Path], jsonl: Any) -> Iterator[Source]:
     yield from gathering.sources(paths)
     if jsonl is not None:
-        yield from gathering.lines(jsonl, Path(jsonl.name).name)
+        yield from gathering.lines(jsonl, getattr(jsonl, "name", "-"))
 
 
 def _count(paths: Iterable[Path]) -> int | None:

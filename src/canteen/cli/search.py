@@ -22,8 +22,9 @@ def command(name: str, query: str, model: str | None, is_json: bool, **options: 
     from canteen.cli.function import LLM
 
     SearchRequest(query, **options)
+    embedder = embedder_of(name)
     # Only an answer needs a model that writes.
-    with LLM(model if options["answer"] else embedder_of(name)) as llm:
+    with LLM(model if options["answer"] else embedder) as llm:
         found = llm.search(name, query, **options)
     if is_json:
         import msgspec
