@@ -132,7 +132,7 @@ def test_what_has_a_form_of_its_own_is_no_name() -> None:
     assert [one.start for one in result.found] == [26]
 
 
-def test_a_text_without_capitals_goes_to_the_language_model() -> None:
+def test_a_text_whose_letters_have_one_case_goes_to_the_language_model() -> None:
     text = "東京タワーは東京にあります。"
 
     result = run(saying({"place": ["東京"]}), text, types={"place": "都市"})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from canteen.tasks.names import has_capitals, names
+from canteen.tasks.names import is_cased, names
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,9 @@ def test_names_are_runs_of_capitals(text: str, wanted: list[str]) -> None:
     assert [text[span.start : span.end] for span in names(text)] == wanted
 
 
-@pytest.mark.parametrize(("text", "has"), [("Anna", True), ("anna", False), ("東京", False)])
-def test_capitals_stand_out_or_not(text: str, has: bool) -> None:
-    assert has_capitals(text) is has
+@pytest.mark.parametrize(
+    ("text", "is_so"),
+    [("Anna", True), ("anna", True), ("東京 tower", True), ("東京タワー T", False)],
+)
+def test_letters_have_two_cases_or_not(text: str, is_so: bool) -> None:
+    assert is_cased(text) is is_so

@@ -14,7 +14,7 @@ from canteen.tasks.form_answers import Quote, leaves, plain
 from canteen.tasks.form_filling import fill
 from canteen.tasks.inputs import checked
 from canteen.tasks.model import Model
-from canteen.tasks.names import has_capitals
+from canteen.tasks.names import is_cased
 from canteen.tasks.sentences import Span
 from canteen.tasks.typed_fields import FINDERS, fields, kind_of, overlaps
 
@@ -47,7 +47,7 @@ class ExtractRequest:
     )
     method: str | None = asked(
         "How types without a form of their own are found: names typed by the embedding model, or "
-        "lists written by the language model. By default names, where the text has capitals.",
+        "lists written by the language model. By default names, where letters have two cases.",
         choices=("embedding", "model"),
     )
 
@@ -146,7 +146,7 @@ async def _of_types(model: Model, text: str, request: ExtractRequest) -> Extract
         for span in of_kind[kind]
     ]
     others = {name: about for name, about in types.items() if name not in kinds}
-    method = request.method or ("embedding" if has_capitals(text) else "model")
+    method = request.method or ("embedding" if is_cased(text) else "model")
     claims, unread = await _claims(model, text, others, method) if others else ([], [])
     taken = sorted(span for spans in of_kind.values() for span in spans)
     found += _kept(claims, taken, method)

@@ -26,9 +26,10 @@ _COMMON = frozenset(
 )
 
 
-def has_capitals(text: str) -> bool:
-    """Whether capital letters stand out in it, as they do in no script without two cases."""
-    return any(map(str.isupper, text)) and any(map(str.islower, text))
+def is_cased(text: str) -> bool:
+    """Whether most of its letters have a small and a large form, so that names stand out."""
+    letters = [one for one in text if one.isalpha()]
+    return 2 * sum(one.lower() != one.upper() for one in letters) >= len(letters)
 
 
 def names(text: str) -> Iterator[Span]:
