@@ -1,9 +1,8 @@
 """Summarization: what a text of any length says, in few sentences that the text bears out."""
 
-from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from canteen.core.asking import asked, check
@@ -14,10 +13,11 @@ from canteen.tasks.central import central
 from canteen.tasks.citing import Citation, cite
 from canteen.tasks.documents import Document
 from canteen.tasks.facts import Source, stems, words
+from canteen.tasks.findings import Findings, num_sentences
 from canteen.tasks.inputs import checked
 from canteen.tasks.model import Model
 from canteen.tasks.passages import MOST_CHARACTERS, passages
-from canteen.tasks.sieve import Fault, Sieve
+from canteen.tasks.sieve import Sieve
 from canteen.tasks.template import Template
 
 PROMPT = Template(
@@ -46,8 +46,6 @@ TOKENS_A_WORD = 2.5
 FREQUENCY_PENALTY = 0.2
 # A part that is no longer stands for itself.
 SHORT_CHARACTERS = 200
-# Of what the model made up, so many things are told.
-MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +82,7 @@ class SummarizeRequest:
         """As the model is told it. Bullet points are made of sentences, which it writes better."""
         if self.words is not None:
             return f"{self.words} words"
-        return _sentences(self.most_sentences)
+        return num_sentences(self.most_sentences)
 
     @property
     def max_tokens(self) -> int:
@@ -105,24 +103,11 @@ class Summarized:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class _Findings:
-    """What was left out on the way."""
-
-    faults: "Counter[Fault]" = field(default_factory=Counter)
-    unfounded: dict[str, None] = field(default_factory=dict)
-    quoted: int = 0
-
-    def add(self, sieve: Sieve) -> None:
-        self.faults.update(sieve.faults)
-        self.unfounded.update(dict.fromkeys(sieve.unfounded))
-
-
 async def summarize(model: Model, request: SummarizeRequest) -> Summarized:
     """Summarize a text or document; raises InvalidRequest."""
     document = request.text if isinstance(request.text, Document) else Document(request.text)
     source = checked(document.text)
-    findings = _Findings()
+    findings = Findings()
     room = await _room(model)
     parts = rest = [one.text for one in passages(document, characters=room)]
     while len(rest) > 1:
@@ -133,7 +118,7 @@ async def summarize(model: Model, request: SummarizeRequest) -> Summarized:
     answer = await _final(model, request, rest[0], findings)
     citations = await cite(model, answer, source) if request.citations else []
     text = _laid_out(answer, request)
-    warnings = _warnings(request, text, source, findings, len(parts))
+    warnings = _warnings(request, text, source, findings.told(len(parts)))
     return Summarized(text, tuple(citations), len(parts), tuple(warnings))
 
 
@@ -144,7 +129,7 @@ async def _room(model: Model) -> int:
 
 
 async def _notes(
-    model: Model, request: SummarizeRequest, parts: Sequence[str], findings: _Findings
+    model: Model, request: SummarizeRequest, parts: Sequence[str], findings: Findings
 ) -> AsyncGenerator[str]:
     """Of each part, in order, a summary that is at most half of it, or the part if it is short."""
     asking = replace(request, words=None, bullets=None, sentences=NOTE_SENTENCES)
@@ -157,7 +142,7 @@ async def _notes(
             yield outcome
 
 
-async def _note(model: Model, request: SummarizeRequest, findings: _Findings, part: str) -> str:
+async def _note(model: Model, request: SummarizeRequest, findings: Findings, part: str) -> str:
     if len(part) <= SHORT_CHARACTERS:
         return part
     kept = await _written(model, request, part, findings)
@@ -171,7 +156,7 @@ async def _note(model: Model, request: SummarizeRequest, findings: _Findings, pa
 
 
 async def _final(
-    model: Model, request: SummarizeRequest, text: str, findings: _Findings
+    model: Model, request: SummarizeRequest, text: str, findings: Findings
 ) -> list[str]:
     """The sentences of the summary, which are told as they are found to hold up."""
     said: list[str] = []
@@ -194,7 +179,7 @@ async def _written(
     model: Model,
     request: SummarizeRequest,
     text: str,
-    findings: _Findings,
+    findings: Findings,
     tell: Callable[[str], object] = lambda sentence: None,
 ) -> list[str]:
     """What of the model's summary holds up; of halves, where the text is too long for it."""
@@ -235,14 +220,9 @@ def _fits(answer: Sequence[str], request: SummarizeRequest) -> bool:
     return request.words is None or sum(len(words(one)) for one in answer) <= request.words
 
 
-def _warnings(
-    request: SummarizeRequest, text: str, source: str, findings: _Findings, parts: int
-) -> list[str]:
+def _warnings(request: SummarizeRequest, text: str, source: str, left_out: list[str]) -> list[str]:
     """What a reader should know who takes the summary for the text's."""
-    found = [_left_out(fault, findings) for fault in findings.faults if fault in _LEFT_OUT]
-    if findings.quoted:
-        of = "the text" if parts == 1 else f"{findings.quoted} parts"
-        found.append(f"nothing the model wrote of {of} held up; sentences of the text stand there")
+    found = list(left_out)
     if len(text) >= len(source.strip()):
         found.append("the summary is no shorter than the text")
     if not _fits([text], request):
@@ -250,26 +230,6 @@ def _warnings(
     if request.focus and stems(request.focus).isdisjoint(stems(text)):
         found.append("the summary has no word of the focus")
     return found
-
-
-_LEFT_OUT: dict[Fault, str] = {
-    "repeated": "said again what was said",
-    "off the text": "shared few words with the text",
-    "unfounded": "told what the text does not",
-}
-
-
-def _left_out(fault: Fault, findings: _Findings) -> str:
-    count = findings.faults[fault]
-    said = f"{_sentences(count)} of the model {_LEFT_OUT[fault]}, and left out"
-    said = said.replace(", and left", ", and was left" if count == 1 else ", and were left")
-    if fault == "unfounded":
-        said += ": " + ", ".join(list(findings.unfounded)[:MOST_NAMED])
-    return said
-
-
-def _sentences(count: int) -> str:
-    return "1 sentence" if count == 1 else f"{count} sentences"
 
 
 def told(result: Summarized) -> str:
