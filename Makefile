@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CACHE := .cache
 LANGCHAIN_2023 := $(CACHE)/venvs/langchain-2023
+EVALUATION_PEERS := $(CACHE)/venvs/evaluation-peers
 PIP_INSTALL := python -m pip install -qq --disable-pip-version-check
 
 # The first Python that is new enough; `make serve PYTHON=/path/to/python` chooses another.
@@ -14,7 +15,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 
 .DELETE_ON_ERROR:
 .PHONY: serve test test-slow check format format-check lint types layers licences docs \
-	bench-peers bench-gateway bench-overload bench-metering bench-search venv system-packages clean
+	evaluation bench-peers bench-gateway bench-overload bench-metering bench-search venv \
+	system-packages clean
 
 serve: $(VENV)/base.done  ## set everything up, then serve the default model
 	@$(BIN)/canteen serve --port $(PORT)
@@ -66,6 +68,9 @@ bench-metering: venv  ## what metering costs in processor time
 bench-search: venv  ## how fast and how well 100,000 passages are searched
 	$(BIN)/python -m benchmarks.search
 
+evaluation: venv $(EVALUATION_PEERS)/done  ## every task on the built-in sets; ARGS="--limit 20"
+	$(BIN)/python -m benchmarks.evaluation $(ARGS)
+
 venv: $(VENV)/dev.done
 
 $(VENV)/bin/python:
@@ -92,6 +97,13 @@ $(LANGCHAIN_2023)/done: tests/compat/langchain-2023.txt $(VENV)/bin/python
 	@echo "installing the LangChain of October 2023 for its test"
 	@$(PYTHON) -m venv $(LANGCHAIN_2023)
 	@$(LANGCHAIN_2023)/bin/$(PIP_INSTALL) -r tests/compat/langchain-2023.txt
+	@touch $@
+
+# spaCy and VADER, to be set beside Canteen in docs/evaluation.md.
+$(EVALUATION_PEERS)/done: benchmarks/evaluation-peers.txt $(VENV)/bin/python
+	@echo "installing the peers of the evaluation"
+	@$(PYTHON) -m venv $(EVALUATION_PEERS)
+	@$(EVALUATION_PEERS)/bin/$(PIP_INSTALL) -r benchmarks/evaluation-peers.txt
 	@touch $@
 
 # A JDK 17 for the Java client, strace to see every connection, curl for the README's lines,

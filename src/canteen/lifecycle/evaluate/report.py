@@ -64,20 +64,30 @@ def verdict(run: Run) -> str:
 
     Beating is having an interval wholly above.
     """
-    name, ours = next(iter(run.metrics.items()))
+    name = next(iter(run.metrics))
     sentences = []
-    for which in ("baseline", "peer"):
-        others = {
-            title: found[name]
-            for title, found in run.baselines.items()
-            if (title in PEERS) == (which == "peer")
-        }
-        left = [title for title, one in others.items() if ours.low <= one.high]
-        if left:
+    for which, others in (("baseline", baselines(run)), ("peer", peers(run))):
+        if left := unbeaten(run, others):
             sentences.append(f"By {name} it does not beat the {which} {', '.join(left)}.")
         elif others:
             sentences.append(f"By {name} it beats every {which}: {', '.join(others)}.")
     return " ".join(sentences) or "No baseline was asked."
+
+
+def baselines(run: Run) -> list[str]:
+    """The trivial ones that it stands beside."""
+    return [title for title in run.baselines if title not in PEERS]
+
+
+def peers(run: Run) -> list[str]:
+    """What somebody would really use instead."""
+    return [title for title in run.baselines if title in PEERS]
+
+
+def unbeaten(run: Run, others: Sequence[str]) -> list[str]:
+    """Those of them that it does not beat by the first of its metrics."""
+    name, ours = next(iter(run.metrics.items()))
+    return [title for title in others if ours.low <= run.baselines[title][name].high]
 
 
 def eaten(receipt: Mapping[str, Any]) -> str:
