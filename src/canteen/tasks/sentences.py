@@ -1,8 +1,7 @@
 """Sentences of a text, by offsets: one pass of a regular expression and a few rules.
 
-Of the libraries tried, pysbd takes minutes on a long document and has had no release since
-2021; sentencex is fast, but takes all between two quotation marks, however far apart, for one
-sentence.
+Of the libraries tried, pysbd has had no release since 2021; sentencex is fast, but takes all
+between two quotation marks, however far apart, for one sentence.
 """
 
 import re

@@ -145,7 +145,8 @@ class Table:
         query = self._inner.query().nearest_to(vector).distance_type("cosine")
         query = query.nprobes(PARTITIONS_SEARCHED).refine_factor(REFINE)
         if conditions:
-            # Where few passages are asked for, they may all be in other partitions.
+            # Those of a narrow filter may be anywhere, so every partition is searched: the 96
+            # nearest of 316 held 97 % of the ten best of a tenth, and 56 % of a hundredth.
             query = query.maximum_nprobes(0)
         rows = await self._found(query, limit, conditions, "_distance")
         return [Found(row["_rowid"], 1 - row["_distance"]) for row in rows]
