@@ -32,7 +32,8 @@ class Findings:
         """A line for each kind of finding."""
         lines = [self._left_out(fault) for fault in _TOLD if self.faults[fault]]
         if self.quoted:
-            of = "the text" if parts == 1 else f"{self.quoted} parts"
+            some = "1 part" if self.quoted == 1 else f"{self.quoted} parts"
+            of = "the text" if parts == 1 else some
             lines.append(
                 f"nothing the model wrote of {of} held up; sentences of the text stand there"
             )
