@@ -8,11 +8,16 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from canteen.cli.evaluating import read_options, taught
+from canteen.bootstrap import build
+from canteen.cli.evaluating import Wish, read_options, taught
+from canteen.cli.evaluating import evaluated as evaluated_by
 from canteen.cli.main import main
 from canteen.core.errors import InvalidRequest
 from canteen.lifecycle.evaluate import runs
 from canteen.lifecycle.evaluate.examples import Classified, Dataset
+from canteen.lifecycle.evaluate.runs import Run
+from canteen.runtime.classifiers import ClassifierStore
+from canteen.settings import Settings
 
 Call = Callable[..., Result]
 LINES: dict[str, list[Any]] = {
@@ -131,6 +136,60 @@ def test_a_classifier_of_the_caller_s_own_is_evaluated(call: Call, tmp_path: Pat
 
     assert answer.exit_code == 1
     assert "classifier 'none' not found" in answer.stderr
+
+
+TRAIN = tuple(
+    Classified(f"t{at}", text, label)
+    for at, (text, label) in enumerate(
+        [
+            ("The cat purrs on the sofa.", "pets"),
+            ("Our dog barks at the postman.", "pets"),
+            ("My kitten drinks milk.", "pets"),
+            ("Rain is coming from the west.", "weather"),
+            ("It will snow in the mountains.", "weather"),
+            ("A storm and strong wind tonight.", "weather"),
+        ]
+    )
+)
+NEWS = (
+    Classified("1", "A puppy chews a bone.", "pets"),
+    Classified("2", "Sunshine and a light breeze tomorrow.", "weather"),
+)
+DATASET = Dataset("notes", "classify", NEWS, TRAIN, ("pets", "weather"))
+
+
+async def fitted(home: Path, model: str, method: str) -> tuple[Run, list[None]]:
+    """A run on notes by a classifier that was fitted to them, and what was told of on the way."""
+    services = build(Settings.from_env({"CANTEEN_HOME": str(home), "CANTEEN_MODEL": model}))
+    told: list[None] = []
+    wish = Wish("classify", model, fit=method)
+    return await evaluated_by(services, wish, DATASET, lambda: told.append(None)), told
+
+
+async def test_a_calibrated_classifier_is_evaluated_by_its_name(echo_home: Path) -> None:
+    run, told = await fitted(echo_home, "echo", "score")
+
+    assert run.subject.settings["classifier"] == "evaluate-notes-score"
+    assert run.subject.settings["method"] == "score"
+    assert ClassifierStore(echo_home).names() == ("evaluate-notes-score",)
+    assert len(told) == 2
+
+
+async def test_with_a_head_the_model_is_the_one_that_embeds(model_home_copy: Path) -> None:
+    run, _ = await fitted(model_home_copy, "smollm2:135m", "head")
+
+    assert run.subject.model.startswith("all-minilm")
+    assert run.metrics["accuracy"].value == 1
+    assert run.receipt["energy_uj"]["prefill"] > 0
+
+
+def test_words_alone_are_searched_where_that_is_asked_for(call: Call, tmp_path: Path) -> None:
+    words = ("--model", "echo-embed", "--option", "mode=text")
+
+    told = evaluated(call, tmp_path, "search", *words)
+
+    assert told["subject"]["settings"] == {"mode": "text"}
+    assert told["metrics"]["mrr"]["value"] == 1
 
 
 def test_data_sets_and_runs_are_listed(call: Call, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Examples of data sets put to the tasks, and the tasks' results as outcomes to be judged."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from canteen.core.asking import asked, check
 from canteen.core.errors import (
     CanteenError,
     ClassifierNotFound,
@@ -30,13 +29,13 @@ from canteen.lifecycle.evaluate.examples import (
 from canteen.tasks.batch import each
 from canteen.tasks.documents import Document
 from canteen.tasks.doing import do
-from canteen.tasks.indexes import Entry, Index, IndexCard, Indexes, Query
-from canteen.tasks.indexes.index import MOST_HITS, embedded
+from canteen.tasks.indexes import Index, IndexCard, Indexes
+from canteen.tasks.indexes.index import MOST_HITS
+from canteen.tasks.indexing import TEXTS_AT_ONCE, Source, add
 from canteen.tasks.model import Model
+from canteen.tasks.searching import Searched, SearchRequest, search
 from canteen.tasks.table import TASKS
 
-EMBEDDED_AT_ONCE = 64
-DOCUMENTS_AT_ONCE = 64
 # What is wrong with one item and not with all of them.
 _OF_AN_ITEM = (InvalidRequest, InvalidOutput, DeadlineExceeded)
 _OF_ALL = (ModelNotFound, ClassifierNotFound)
@@ -82,33 +81,24 @@ WAYS: Mapping[Task, Way] = {
         lambda _dataset: {"grammar_only": True}, lambda one: one.source, lambda said: said.text
     ),
 }
+# A document of which several passages are found counts where its best is.
+FOUND = Way(
+    lambda _dataset: {},
+    lambda one: one.text,
+    lambda said: tuple(dict.fromkeys(hit.document for hit in said.hits)),
+)
 
 
 @dataclass(frozen=True, slots=True)
-class SearchOptions:
-    """How documents are searched."""
-
-    text: str = ""
-    mode: str = asked(
-        "What is ranked: vectors, words, or both.",
-        "hybrid",
-        choices=("hybrid", "vector", "text"),
-    )
-
-    def __post_init__(self) -> None:
-        check(self)
-
-
-@dataclass(frozen=True, slots=True)
-class PairOptions:
-    """Two texts have none."""
+class PairRequest:
+    """Two texts have no options."""
 
     text: str = ""
 
 
 def request_of(task: Task) -> type[Any]:
     """The dataclass whose fields but the first are a task's options."""
-    own: dict[Task, type[Any]] = {"search": SearchOptions, "embed": PairOptions}
+    own: dict[Task, type[Any]] = {"search": SearchRequest, "embed": PairRequest}
     return own[task] if task in own else TASKS[task].request
 
 
@@ -126,26 +116,25 @@ def asking(
     if task in WAYS and not options.get("classifier"):
         options = {**WAYS[task].options(dataset), **options}
     # Wrong options are wrong for every text.
-    request = request_of(task)("", **options)
+    request_of(task)("text", **options)
     if task == "search":
-        return _searching(model, dataset, request.mode, tell)
+        return _searching(model, dataset, options, tell)
     if task == "embed":
         return nullcontext(partial(_alike, model, tell))
-    return nullcontext(_by_task(model, task, options, tell))
+    work = partial(do, TASKS[task], model, options)
+    return nullcontext(partial(_each, WAYS[task], work, tell))
 
 
-def _by_task(model: Model, task: Task, options: Mapping[str, Any], tell: Tell) -> Ask:
-    way, work = WAYS[task], partial(do, TASKS[task], model, options)
-
-    async def ask(examples: Sequence[Any]) -> list[Outcome | Failure]:
-        found: list[Outcome | Failure] = []
-        async with aclosing(each(map(way.text, examples), work)) as results:
-            async for result in results:
-                found.append(_outcome(way, result))
-                tell()
-        return found
-
-    return ask
+async def _each(
+    way: Way, work: Callable[[Any], Awaitable[Any]], tell: Tell, examples: Sequence[Any]
+) -> list[Outcome | Failure]:
+    """Several at once, each failing by itself."""
+    found: list[Outcome | Failure] = []
+    async with aclosing(each(map(way.text, examples), work)) as results:
+        async for result in results:
+            found.append(_outcome(way, result))
+            tell()
+    return found
 
 
 def _outcome(way: Way, result: Any) -> Outcome | Failure:
@@ -169,21 +158,18 @@ async def _alike(model: Model, tell: Tell, examples: Sequence[Any]) -> list[Outc
 
 
 @asynccontextmanager
-async def _searching(model: Model, dataset: Dataset, mode: Any, tell: Tell) -> AsyncIterator[Ask]:
+async def _searching(
+    model: Model, dataset: Dataset, options: Mapping[str, Any], tell: Tell
+) -> AsyncIterator[Ask]:
     """Answers with an index of the documents, which is there as long as the context."""
+    asked_for = {"limit": MOST_HITS, **options}
+
+    async def work(query: str) -> Searched:
+        return await search(index, model, SearchRequest(query, **asked_for))
+
     with TemporaryDirectory(prefix="canteen-evaluate-") as folder:
         index = await _indexed(model, dataset, Path(folder))
-
-        async def ask(examples: Sequence[Any]) -> list[Outcome | Failure]:
-            vectors = await _vectors(model, [one.text for one in examples])
-            found: list[Outcome | Failure] = []
-            for one, vector in zip(examples, vectors, strict=True):
-                hits = await index.search(Query(one.text, vector, MOST_HITS, mode))
-                found.append(tuple(dict.fromkeys(hit.document for hit in hits)))
-                tell()
-            return found
-
-        yield ask
+        yield partial(_each, FOUND, work, tell)
 
 
 async def _indexed(model: Model, dataset: Dataset, folder: Path) -> Index:
@@ -192,29 +178,14 @@ async def _indexed(model: Model, dataset: Dataset, folder: Path) -> Index:
     card = IndexCard("documents", name, model.models.digest(name), len(vector), created_at="")
     index = await Indexes(folder).create(card)
     documents = [Document(one.text, id=one.id) for one in dataset.documents]
-    for start in range(0, len(documents), DOCUMENTS_AT_ONCE):
-        await _put(model, index, documents[start : start + DOCUMENTS_AT_ONCE])
-    await index.tidy()
+    async for one in add(index, model, [Source("documents", lambda: documents)]):
+        if one.error is not None:
+            raise one.error
     return index
-
-
-async def _put(model: Model, index: Index, documents: Sequence[Document]) -> None:
-    cut = [index.passages(one) for one in documents]
-    texts = [
-        embedded(document, passage)
-        for document, passages in zip(documents, cut, strict=True)
-        for passage in passages
-    ]
-    left = iter(await _vectors(model, texts))
-    entries = [
-        Entry(document, passages, [next(left) for _ in passages])
-        for document, passages in zip(documents, cut, strict=True)
-    ]
-    await index.put(entries)
 
 
 async def _vectors(model: Model, texts: Sequence[str]) -> list[Sequence[float]]:
     made: list[Sequence[float]] = []
-    for start in range(0, len(texts), EMBEDDED_AT_ONCE):
-        made += await model.embed(texts[start : start + EMBEDDED_AT_ONCE])
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        made += await model.embed(texts[start : start + TEXTS_AT_ONCE])
     return made
