@@ -14,6 +14,8 @@ NAMES: dict[str, list[str]] = {
     "ollama.OldEmbeddingsRequest": ["echo-embed"],
     "openai.EmbeddingsRequest": ["echo-embed"],
     "native.PlanRequest": ["7B", "gpt2", "absent"],
+    "native.RerankRequest": ["echo", "echo-embed"],
+    "ollama.RerankRequest": ["echo", "echo-embed"],
 }
 USUAL_NAMES = ["echo"]
 # Shorter ones would end the workers, whose ids are watched.
@@ -41,6 +43,7 @@ def _named(schema: dict[str, Any], names: list[str]) -> dict[str, Any]:
     properties = dict(schema.get("properties", {}))
     given: dict[str, list[Any]] = {
         "model": names,
+        "embedder": ["echo-embed"],
         "source": names,
         "destination": ["copied"],
         "from": ["echo", "absent"],

@@ -23,7 +23,7 @@ from typing import Any, Self, TypeVar
 
 from canteen.bootstrap import Services
 from canteen.cli import store
-from canteen.cli.named_index import NamedIndex
+from canteen.cli.named_index import Desk, NamedIndex
 from canteen.core.classifier import Classifier
 from canteen.core.engine import fold
 from canteen.core.errors import CanteenError, InvalidRequest
@@ -212,7 +212,8 @@ class LLM:
 
         Options are of one to be made: embedder, characters, overlap, language.
         """
-        return NamedIndex(self, IndexRequest(name, **options))
+        desk = Desk(self._services, self._run, self._as_they_come, self._at_work)
+        return NamedIndex(desk, IndexRequest(name, **options))
 
     def search(self, name: str, query: str, **options: Any) -> Searched:
         """The passages of an index that say most about a query, best first.

@@ -1,12 +1,13 @@
 """A search index of `canteen.LLM`: documents in and out, and searches."""
 
-from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
-from contextlib import aclosing
-from dataclasses import replace
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from canteen.bootstrap import Services
 from canteen.cli import gathering, store
 from canteen.core.errors import IndexNotFound, InvalidRequest
 from canteen.tasks import answering
@@ -15,11 +16,8 @@ from canteen.tasks.documents.document import checked
 from canteen.tasks.indexes import Index
 from canteen.tasks.indexing import Added, Source, add
 from canteen.tasks.library import IndexDescription, IndexRequest
-from canteen.tasks.model import DEFAULT_EMBEDDER
+from canteen.tasks.model import DEFAULT_EMBEDDER, Model
 from canteen.tasks.searching import Searched, SearchRequest, search
-
-if TYPE_CHECKING:
-    from canteen.cli.function import LLM
 
 _KEYS = ("text", "id", "title", "metadata")
 
@@ -27,13 +25,23 @@ _KEYS = ("text", "id", "title", "metadata")
 Given = str | Path | Mapping[str, Any] | Document
 
 
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """How an `LLM` has work done: on its loop's thread, by its models, with a receipt."""
+
+    services: Services
+    run: Callable[[Coroutine[Any, Any, Any]], Any]
+    as_they_come: Callable[[AsyncGenerator[Added]], Generator[Added, None, None]]
+    at_work: Callable[[str, str, str], AbstractAsyncContextManager[Model]]
+
+
 class NamedIndex:
     """An index by its name, for the models of an `LLM`, whose `receipt` tells what was used."""
 
-    def __init__(self, llm: "LLM", request: IndexRequest) -> None:
-        self._llm = llm
+    def __init__(self, desk: Desk, request: IndexRequest) -> None:
+        self._desk = desk
         self._request = request
-        self._library = llm._services.library
+        self._library = desk.services.library
 
     def add(self, documents: Given | Iterable[Given]) -> list[Added]:
         """Put documents in, and make the index if it is not there; what became of each, in order.
@@ -47,32 +55,36 @@ class NamedIndex:
 
     def add_each(self, sources: Iterable[Source]) -> Generator[Added, None, None]:
         """What becomes of each document, as it is done; to stop early is to cancel."""
-        yield from self._llm._as_they_come(self._added(sources))
+        yield from self._desk.as_they_come(self._added(sources))
 
     def search(self, query: str, **options: Any) -> Searched:
         """The passages that say most about a query; options as those of `LLM.search`."""
-        return self._llm._run(self._searched(SearchRequest(query, **options)))
+        found: Searched = self._desk.run(self._searched(SearchRequest(query, **options)))
+        return found
 
     def documents(self) -> list[str]:
         """The ids of all documents, in order."""
-        return self._llm._run(self._ids())
+        ids: list[str] = self._desk.run(self._ids())
+        return ids
 
     def remove(self, *documents: str) -> int:
         """Take documents out by their ids; gives how many were there."""
-        return self._llm._run(self._taken_out(documents))
+        count: int = self._desk.run(self._taken_out(documents))
+        return count
 
     def describe(self) -> IndexDescription:
         """What it was made with and what it holds."""
-        return self._llm._run(self._described())
+        described: IndexDescription = self._desk.run(self._described())
+        return described
 
     def __repr__(self) -> str:
-        return f"{self._llm!r}.index({self._request.name!r})"
+        return f"{type(self).__name__}({self._request.name!r})"
 
     async def _added(self, sources: Iterable[Source]) -> AsyncGenerator[Added]:
-        await store.ensure(self._llm._services, await self._embedder())
+        await store.ensure(self._desk.services, await self._embedder())
         index = await self._library.make(self._request)
         async with (
-            self._llm._at_work("index", "", index.card.model) as model,
+            self._desk.at_work("index", "", index.card.model) as model,
             aclosing(add(index, model, sources)) as outcomes,
         ):
             async for outcome in outcomes:
@@ -80,10 +92,10 @@ class NamedIndex:
 
     async def _searched(self, request: SearchRequest) -> Searched:
         found = await self._open()
-        await store.ensure(self._llm._services, found.card.model)
+        await store.ensure(self._desk.services, found.card.model)
         index = await self._library.open(self._request.name)
         version = answering.PROMPT.id if request.answer else ""
-        async with self._llm._at_work("search", version, index.card.model) as model:
+        async with self._desk.at_work("search", version, index.card.model) as model:
             return await search(index, model, request)
 
     async def _embedder(self) -> str:

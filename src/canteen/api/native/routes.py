@@ -3,6 +3,7 @@
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from canteen.api import reranking
 from canteen.api.errors import problem
 from canteen.api.native import (
     classifiers,
@@ -11,7 +12,6 @@ from canteen.api.native import (
     indexes,
     plan,
     prompts,
-    rerank,
     tasks,
 )
 from canteen.api.routing import Dialect, Route, Served
@@ -68,7 +68,8 @@ ROUTES = (
     *prompts.ROUTES,
     *classifiers.ROUTES,
     *indexes.ROUTES,
-    *rerank.ROUTES,
+    reranking.route("/v1/rerank"),
+    reranking.route("/rerank"),
     Route("GET", "/version", version, None, Version, "The version"),
 )
 DIALECT = Dialect("native", ROUTES, problem, error_media_type="application/problem+json")

@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.responses import PlainTextResponse, Response
 
+from canteen.api import reranking
 from canteen.api.ollama import answer, answers, render, schema, store, translate
 from canteen.api.ollama.translate import Asked
 from canteen.api.routing import Dialect, Route, Served
@@ -162,6 +163,7 @@ ROUTES = (
         answers.OldEmbeddingsAnswer,
         "Embed one text",
     ),
+    reranking.route("/api/rerank"),
     Route("GET", "/api/tags", store.tags, None, answers.Tags, "List the models"),
     Route("GET", "/api/ps", store.ps, None, answers.Running, "List the loaded models"),
     Route("POST", "/api/show", store.show, schema.ShowRequest, answers.Shown, "Show a model"),

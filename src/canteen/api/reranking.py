@@ -1,16 +1,16 @@
-"""`POST /v1/rerank`, in the form of Jina and Cohere: texts by how well they answer a query."""
+"""Texts by how well they answer a query, in the form of Jina and Cohere, for every dialect."""
 
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from canteen.api.native import tasks
 from canteen.api.receipts import ReceiptBody
 from canteen.api.routing import Route, Served
 from canteen.api.streaming import json_bytes
 from canteen.api.wire import WHOLE, Name, Wire, expecting
 from canteen.core.errors import InvalidRequest
+from canteen.tasks.model import Model
 from canteen.tasks.reranking import PROMPT, Method, Ranked, rerank
 
 
@@ -65,13 +65,22 @@ async def run(body: RerankRequest, served: Served) -> Response:
     card = served.services.catalog.get(body.model)
     method: Method = "embedding" if card.kind == "embedder" else "language_model"
     version = "" if method == "embedding" else PROMPT.id
-    model = tasks.model_named(body.model, body.model, served, version)
+    request_id = f"rerank-{served.observe.receipt_id.removeprefix('rcpt_')}"
+    model = Model(
+        served.services,
+        body.model,
+        body.model,
+        request_id,
+        caller_id=served.caller_id,
+        prompt_version=version,
+    )
     ranked = await rerank(model, body.query, texts, method=method)
+    num_tokens = model.usage.prompt_tokens
     said = {
-        "id": model.id.replace("task-", "rerank-"),
+        "id": model.id,
         "model": body.model,
         "results": [_result(one, texts, body) for one in ranked[: body.top_n]],
-        "usage": tasks.usage_json(model.usage),
+        "usage": {"prompt_tokens": num_tokens, "total_tokens": num_tokens},
         "meta": {"method": method},
     }
     return Response(json_bytes(said | served.footprint()), media_type="application/json")
@@ -82,7 +91,6 @@ def _result(one: Ranked, texts: list[str], body: RerankRequest) -> dict[str, Any
     return said | ({"document": {"text": texts[one.index]}} if body.return_documents else {})
 
 
-ROUTES = tuple(
-    Route("POST", path, run, RerankRequest, Reranked, "Rank texts by how well they answer")
-    for path in ("/v1/rerank", "/rerank", "/api/rerank")
-)
+def route(path: str) -> Route:
+    """The row of a path."""
+    return Route("POST", path, run, RerankRequest, Reranked, "Rank texts by how well they answer")
