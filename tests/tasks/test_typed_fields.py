@@ -1,5 +1,6 @@
 """Typed fields: found by their form, checked by their digits, and nothing else taken for them."""
 
+import time
 from itertools import pairwise
 
 import pytest
@@ -15,6 +16,7 @@ from canteen.tasks.typed_fields import FINDERS, fields, kind_of
 from tests.evaluation_data import HOME
 
 LEAST_F1 = 0.95
+LONGEST_S = 3.0
 
 
 def found(text: str, kind: str) -> list[str]:
@@ -64,6 +66,18 @@ def test_a_field_is_found_by_its_form(kind: str, text: str, wanted: list[str]) -
 )
 def test_a_kind_is_known_by_its_names(name: str, kind: str | None) -> None:
     assert kind_of(name) == kind
+
+
+@pytest.mark.parametrize(
+    "row", ["1", "1 ", "(1) ", "a.", "PO-1-1-1-", "1,234,", "0:", "A1 ", "jan 1 "]
+)
+def test_no_row_of_characters_takes_long(row: str) -> None:
+    text = row * (30_000 // len(row))
+    started_s = time.process_time()
+
+    fields(text, FINDERS)
+
+    assert time.process_time() - started_s < LONGEST_S
 
 
 @given(text=st.text(st.sampled_from("0123456789 +-./()#@:$abA\nyx") | st.characters(codec="utf-8")))

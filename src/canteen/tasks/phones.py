@@ -5,12 +5,13 @@ from collections.abc import Iterator
 
 from canteen.tasks.sentences import Span
 
-# Groups of digits with one mark between them, the first ones perhaps in brackets.
+# Groups of digits with one mark between them, the first ones perhaps in brackets. Digits are
+# taken all at once (`+`): to try each way to part a long row of them would take for ever.
 _GROUPS = re.compile(
     r"""
     (?<![\w#$€£¥/+@&=-])(?<![0-9][.,])
-    (?:\+[ ]?|00[ ]?)?(?:\([0-9]{1,5}\)|[0-9]{1,14})
-    (?:(?:[ ]?[-./\u2013][ ]?|[ ])?(?:\([0-9]{1,4}\)|[0-9]{1,12})){0,7}
+    (?:\+[ ]?|00[ ]?)?(?:\([0-9]{1,5}\)|[0-9]{1,14}+)
+    (?:(?:[ ]?[-./\u2013][ ]?|[ ]|(?<=\))|(?=\())(?:\([0-9]{1,4}\)|[0-9]{1,12}+)){0,7}
     (?:[ ]?(?:ext\.?|x)[ ]?[0-9]{1,5})?
     (?![\w#@%€$£]|[.,:/-][0-9])
     """,

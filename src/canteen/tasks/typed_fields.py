@@ -31,9 +31,10 @@ _ORDER = re.compile(
     r"""
     \b(?:orders?|bestellung|bestell|commande|pedido|ordine|purchase[ ]order|p\.?o\.?)
       (?:[ -]?(?:no|nr|num|number|nummer|id|ref|reference|numéro|número))?\.?[ ]?[:=]?[ ]?
-      (?P<called>\#?[ ]?(?=[\w/-]*[0-9][\w/-]*[0-9])[A-Z0-9]+(?:[-/][A-Z0-9]+)*)
-  | (?<![\w-])(?P<prefixed>(?:ORD|ORDER|PO|SO|WO|BST|CMD)[-_]?[0-9]{3,}(?:-[0-9]+)*)
-  | (?<![\w&/])(?<!olor:)(?<!olor:[ ])(?P<hashed>\#[0-9]{4,})
+      (?P<called>\#?[ ]?(?=[\w/-]{0,30}[0-9][\w/-]{0,30}[0-9])
+      [A-Z0-9]{1,30}+(?:[-/][A-Z0-9]{1,30}+){0,5})
+  | (?<![\w-])(?P<prefixed>(?:ORD|ORDER|PO|SO|WO|BST|CMD)[-_]?[0-9]{3,30}+(?:-[0-9]{1,30}+){0,5})
+  | (?<![\w&/])(?<!olor:)(?<!olor:[ ])(?P<hashed>\#[0-9]{4,30}+)
   | (?<![\w.,/+-])(?P<yearly>(?:19|20)[0-9]{2}-[0-9]{5,8})
     """,
     re.VERBOSE | re.IGNORECASE,
