@@ -1,5 +1,6 @@
 """`canteen search`: passages of an index that say most about a query, and an answer from them."""
 
+from textwrap import shorten
 from typing import Any
 
 import click
@@ -9,6 +10,9 @@ from canteen.cli.index import embedder_of
 from canteen.cli.options import options_of
 from canteen.tasks.answering import Answer
 from canteen.tasks.searching import Match, Searched, SearchRequest
+
+# Of a quotation; --json has all of it.
+MOST_SHOWN = 240
 
 
 @click.command
@@ -44,7 +48,8 @@ def told(found: Searched) -> str:
 def _answer(answer: Answer) -> str:
     lines = [answer.text]
     lines += [
-        f"  [{one.number}] {one.document} {one.start}-{one.end}: {' '.join(one.quote.split())}"
+        f"  [{one.number}] {one.document} {one.start}-{one.end}: "
+        + shorten(one.quote, MOST_SHOWN, placeholder=" …")
         for one in answer.citations
     ]
     return "\n".join(lines)

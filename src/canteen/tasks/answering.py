@@ -1,7 +1,8 @@
 """Answers to a question from the passages that were found: what these bear out, with citations."""
 
+import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,8 +10,8 @@ from canteen.core.generation import SamplingParams
 from canteen.tasks.facts import Source
 from canteen.tasks.model import Model
 from canteen.tasks.search import Hit, snippet
-from canteen.tasks.sentences import sentences
-from canteen.tasks.sieve import LEAST_SHARE, Sieve
+from canteen.tasks.sentences import Span, sentences
+from canteen.tasks.sieve import LEAST_CHARACTERS, LEAST_SHARE, Sieve
 from canteen.tasks.template import Template
 
 PROMPT = Template(
@@ -26,6 +27,8 @@ NOTHING_FOUND = "Nothing was found."
 MOST_PASSAGES = 4
 MOST_SENTENCES = 3
 MAX_TOKENS = 160
+# Sentences of a passage that can be cited.
+MOST_QUOTES = 64
 # Of the context, for the passages.
 CONTEXT_SHARE = 0.5
 CHARACTERS_A_TOKEN = 3
@@ -69,7 +72,9 @@ async def answer(model: Model, question: str, hits: Sequence[Hit]) -> Answer:
     )
     is_whole = completion.choices[0].finish_reason != "length"
     kept = _founded(completion.text, [f"{one.title}\n{one.text}" for one in shown], is_whole)
-    return _answer(kept, shown) if kept else _quotation(question, shown[0])
+    if not kept:
+        return await _quotation(model, question, shown)
+    return await _answer(model, kept, shown)
 
 
 async def _texts(model: Model, question: str, hits: Sequence[Hit]) -> list[str]:
@@ -112,24 +117,58 @@ def _numbers(sentence: str, cited: Sequence[int], sources: Sequence[Source]) -> 
     return right or [max(shares, key=lambda one: shares[one])]
 
 
-def _answer(kept: Sequence[tuple[str, list[int]]], hits: Sequence[Hit]) -> Answer:
-    citations: dict[int, Cited] = {}
-    for sentence, numbers in kept:
-        for number in numbers:
-            citations.setdefault(number, _cite(number, hits[number - 1], sentence))
+async def _answer(
+    model: Model, kept: Sequence[tuple[str, list[int]]], hits: Sequence[Hit]
+) -> Answer:
+    """The sentences with their marks; each passage is cited by what is nearest to the first
+    sentence that rests on it."""
+    pairs = [(place, number) for place, (_, numbers) in enumerate(kept) for number in numbers]
+    quotes = _quotes(hits, {number for _, number in pairs})
+    near = await _likeness(model, [sentence for sentence, _ in kept], quotes)
+    cited: dict[int, Cited] = {}
+    for place, number in pairs:
+        own = [at for at, quote in enumerate(quotes) if quote.number == number]
+        cited.setdefault(number, quotes[max(own, key=near[place].__getitem__)])
     text = " ".join(_marked(sentence, numbers) for sentence, numbers in kept)
-    return Answer(text, "model", tuple(citations.values()))
+    return Answer(text, "model", tuple(cited.values()))
 
 
-def _quotation(question: str, hit: Hit) -> Answer:
-    cited = _cite(1, hit, question)
-    return Answer(_marked(" ".join(cited.quote.split()), [1]), "quote", (cited,))
+async def _quotation(model: Model, question: str, hits: Sequence[Hit]) -> Answer:
+    """The sentence of the passages that is nearest to the question."""
+    quotes = _quotes(hits, range(1, len(hits) + 1))
+    (near,) = await _likeness(model, [question], quotes)
+    best = quotes[max(range(len(quotes)), key=near.__getitem__)]
+    return Answer(_marked(" ".join(best.quote.split()), [best.number]), "quote", (best,))
 
 
-def _cite(number: int, hit: Hit, sentence: str) -> Cited:
-    start, end = hit.snippet(sentence)
-    quote = hit.text[start - hit.start : end - hit.start]
-    return Cited(number, hit.document, start, end, quote)
+def _quotes(hits: Sequence[Hit], numbers: Container[int]) -> list[Cited]:
+    """What can be cited of these passages: their sentences; of one without, its beginning."""
+    return [
+        Cited(number, hit.document, hit.start + start, hit.start + end, hit.text[start:end])
+        for number, hit in enumerate(hits, 1)
+        if number in numbers
+        for start, end in _sentences(hit.text)
+    ]
+
+
+def _sentences(text: str) -> list[Span]:
+    found = [
+        span
+        for span in sentences(text)
+        if span.end - span.start >= LEAST_CHARACTERS and text[span.start] != "#"
+    ]
+    return found[:MOST_QUOTES] or [snippet(text, "")]
+
+
+async def _likeness(
+    model: Model, said: Sequence[str], quotes: Sequence[Cited]
+) -> list[list[float]]:
+    """The cosine of each sentence with each quote."""
+    vectors = await model.embed([*said, *(one.quote for one in quotes)])
+    return [
+        [sum(map(operator.mul, one, other)) for other in vectors[len(said) :]]
+        for one in vectors[: len(said)]
+    ]
 
 
 def _marked(sentence: str, numbers: Sequence[int]) -> str:

@@ -32,8 +32,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What became of a document: its `passages` are in the index now, or were before, or it
-    failed with an error."""
+    """What became of a document: so many `passages` went in; or they were there; or why not."""
 
     id: str
     status: Literal["indexed", "unchanged", "failed"]

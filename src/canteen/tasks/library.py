@@ -94,7 +94,7 @@ class Library:
             overlap=card.overlap,
             language=card.language,
             created_at=card.created_at,
-            num_documents=len(await index.documents()),
+            num_documents=await index.num_documents(),
             num_passages=await index.num_passages(),
             fields=tuple(await index.fields()),
         )

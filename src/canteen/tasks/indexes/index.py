@@ -106,6 +106,10 @@ class Index:
         """The id of every document, sorted."""
         return await self._table.documents()
 
+    async def num_documents(self) -> int:
+        """How many documents there are."""
+        return await self._table.count_documents()
+
     async def num_passages(self) -> int:
         """How many passages there are."""
         return await self._table.count()

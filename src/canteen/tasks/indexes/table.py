@@ -88,6 +88,11 @@ class Table:
             query = self._inner.query().where(col("number") == lit(0)).select(["document"])
             return sorted(row["document"] for row in await query.to_list())
 
+    async def count_documents(self) -> int:
+        """How many documents there are."""
+        async with _mapped():
+            return int(await self._inner.count_rows("number = 0"))
+
     async def count(self) -> int:
         """How many passages there are."""
         async with _mapped():
