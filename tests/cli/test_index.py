@@ -197,3 +197,27 @@ def test_the_http_client_does_too(echo_server: Server, files: Path) -> None:
         assert [one["index"] for one in ranked] == [1, 0]
         with pytest.raises(IndexNotFound, match="did you mean 'client'"):
             client.search("clint", "zebra")
+
+
+def test_real_models_find_by_meaning_and_answer(
+    model_home_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANTEEN_HOME", str(model_home_copy))
+    texts = {
+        "cat": "The kitten slept on the sofa all afternoon.",
+        "tax": "The finance minister raised the duty on fuel to 62 cents a litre.",
+        "sea": "Waves broke over the harbour wall during the storm.",
+    }
+
+    with canteen.LLM() as llm:
+        added = llm.index("n").add([{"id": name, "text": text} for name, text in texts.items()])
+        napping = llm.search("n", "a pet was napping", limit=1)
+        answered = llm.search("n", "How high is the duty on fuel?", answer=True)
+
+    assert [one.status for one in added] == ["indexed"] * 3
+    assert napping.hits[0].document == "cat"
+    assert answered.answer is not None
+    assert answered.answer.by in ("model", "quote")
+    assert answered.answer.citations[0].document == "tax"
+    for cited in answered.answer.citations:
+        assert texts[cited.document][cited.start : cited.end] == cited.quote

@@ -178,20 +178,3 @@ def test_what_is_wrong_is_a_problem_that_names_the_field(
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json().get("param") == param
-
-
-def test_real_embeddings_find_what_has_no_word_of_the_query(model_server: Server) -> None:
-    documents = [
-        {"id": "cat", "text": "The kitten slept on the sofa all afternoon."},
-        {"id": "tax", "text": "The finance minister raised the duty on fuel."},
-        {"id": "sea", "text": "Waves broke over the harbour wall during the storm."},
-    ]
-    name = "real-embeddings"
-    ask(model_server, "DELETE", f"/{name}")
-    put(model_server, name, *documents, embedder="all-minilm")
-
-    found = ask(model_server, "POST", f"/{name}/search", query="a pet was napping", limit=1).json()
-    ask(model_server, "DELETE", f"/{name}")
-
-    assert found["hits"][0]["document"] == "cat"
-    assert found["footprint"]["model"] == "all-minilm:latest"
