@@ -128,3 +128,31 @@ def test_many_long_labels_are_scored_in_parts(engine: OpenVinoEngine) -> None:
     )
 
     assert scores.logprobs[0][-3:] == pytest.approx(few.logprobs[0], abs=1e-3)
+
+
+def test_no_step_reads_all_of_many_labels(engine: OpenVinoEngine) -> None:
+    labels = tuple(f"label number {number} of a long list" for number in range(120))
+    prompt = ScorePrompt((SYSTEM, Message("user", "Any text at all. " * 20)), labels)
+    engine.add(ScoreRequest(f"s{next(IDS)}", "any", (prompt,)))
+    most = 0
+
+    while engine.has_work():
+        engine.step()
+        most = max(most, sum(one.prefill_tokens for one in engine.work()))
+
+    assert most <= 256
+
+
+def test_a_request_cancelled_among_its_labels_is_read_no_further(engine: OpenVinoEngine) -> None:
+    labels = tuple(f"label number {number} of a long list" for number in range(120))
+    prompt = ScorePrompt((SYSTEM, Message("user", "Any text at all. " * 20)), labels)
+    request = ScoreRequest(f"s{next(IDS)}", "any", (prompt,))
+    engine.add(request)
+    while not any(one.prefill_tokens for one in engine.work()):
+        engine.step()
+    engine.step()
+    engine.step()
+
+    engine.cancel(request.id)
+
+    assert not engine.has_work()

@@ -13,7 +13,7 @@ from canteen.engines.openvino_forward import Forward, State
 # So many prompts that wait are looked at for what they share.
 WINDOW = 64
 # A continuation of several tokens is a row with the keys and values of all its prompt: so many
-# tokens may stand in all rows at a time.
+# tokens may stand in all rows of a step.
 MOST_ROW_TOKENS = 2048
 
 
@@ -38,6 +38,19 @@ class _Request:
     started_s: float = 0.0
 
 
+@dataclass(slots=True)
+class _Branching:
+    """Prompts that are read, with the scores of their first tokens, and the continuations whose
+    other tokens are not: the place of its prompt, its own place, its tokens. `state` is where the
+    prompts ended, kept where one step is not enough."""
+
+    batch: Sequence[_Prompt]
+    scores: list[list[float]]
+    rows: list[tuple[int, int, Sequence[int]]]
+    num_at_once: int = 1
+    state: State | None = None
+
+
 class OpenVinoScorer:
     """Requests for scores, worked on a step at a time."""
 
@@ -46,6 +59,7 @@ class OpenVinoScorer:
         self._waiting: list[_Prompt] = []
         self._requests: dict[str, _Request] = {}
         self._beginnings: Beginnings[State] = Beginnings()
+        self._branching: _Branching | None = None
         self._last: Tokens = ()
         self._work: list[Work] = []
 
@@ -60,13 +74,16 @@ class OpenVinoScorer:
         ]
 
     def cancel(self, request_id: str) -> None:
-        """Forget a request."""
+        """Forget a request, and what is read for nobody else."""
         if self._requests.pop(request_id, None) is not None:
             self._waiting = [one for one in self._waiting if one.request_id != request_id]
+            branching = self._branching
+            if branching and not any(one.request_id in self._requests for one in branching.batch):
+                self._branching = None
 
     def has_work(self) -> bool:
         """Whether a step would do anything."""
-        return bool(self._waiting)
+        return bool(self._waiting or self._branching)
 
     def work(self) -> Sequence[Work]:
         """What the last step read, a row a prompt."""
@@ -76,8 +93,13 @@ class OpenVinoScorer:
         """Read at most so many tokens of prompts, and what continues them; gives the scores of
         the requests that have all of theirs."""
         self._work = []
-        if not self._waiting:
-            return
+        if self._branching is not None:
+            self._forward.start(self._branching.state)
+            yield from self._branch(self._branching)
+        elif self._waiting:
+            yield from self._read_on(max_tokens)
+
+    def _read_on(self, max_tokens: int) -> Iterator[tuple[str, Scores]]:
         began_s = time.monotonic()
         head = self._waiting[0]
         num_known, state = self._beginnings.find(head.tokens)
@@ -89,10 +111,11 @@ class OpenVinoScorer:
         if until > num_known:
             self._read_beginning(head, num_known, until, state)
             return
-        self._read(batch, num_known, state)
         self._last = head.tokens
+        done = {id(one) for one in batch}
+        self._waiting = [one for one in self._waiting if id(one) not in done]
+        yield from self._branch(self._read(batch, num_known, state))
         self._beginnings.shorten()
-        yield from self._ended(batch)
 
     def _keep_until(self, head: _Prompt, num_known: int, max_tokens: int) -> int:
         """How many tokens of the beginning are to be read by themselves and kept: what others
@@ -123,8 +146,8 @@ class OpenVinoScorer:
         batches = [[alike[index] for index in batch] for batch in by_length(lengths, max_tokens)]
         return next(batch for batch in batches if any(one is head for one in batch))
 
-    def _read(self, batch: Sequence[_Prompt], num_known: int, state: State | None) -> None:
-        """Read the rest of the prompts, and then what may continue them."""
+    def _read(self, batch: Sequence[_Prompt], num_known: int, state: State | None) -> _Branching:
+        """Read the rest of the prompts."""
         self._forward.start(state)
         rests = [one.tokens[num_known:] for one in batch]
         picks = [
@@ -134,31 +157,32 @@ class OpenVinoScorer:
         ]
         first = iter(self._forward.read(rests, [0] * len(batch), picks))
         scores = [[next(first) for _ in one.continuations] for one in batch]
-        self._read_continuations(batch, scores)
-        for one, score in zip(batch, scores, strict=True):
-            self._requests[one.request_id].logprobs[one.index] = tuple(score)
-            more = sum(len(text) - 1 for text in one.continuations)
-            self._note(one, len(one.tokens) - num_known, num_known, more)
-
-    def _read_continuations(self, batch: Sequence[_Prompt], scores: list[list[float]]) -> None:
-        """Add to each score what the tokens after the first have."""
         rows = [
             (parent, index, text)
             for parent, one in enumerate(batch)
             for index, text in enumerate(one.continuations)
             if len(text) > 1
         ]
-        if not rows:
-            return
-        longest = max(len(one.tokens) for one in batch) + max(len(text) for *_, text in rows)
-        size = max(1, MOST_ROW_TOKENS // longest)
-        state = self._forward.state() if len(rows) > size else None
-        for start in range(0, len(rows), size):
-            if start:
-                self._forward.start(state)
-            some = rows[start : start + size]
-            for (parent, index, _), more in zip(some, self._continued(some), strict=True):
-                scores[parent][index] += more
+        for one in batch:
+            self._note(one, len(one.tokens) - num_known, num_known)
+        longest = max(
+            (len(batch[parent].tokens) + len(text) for parent, _, text in rows), default=1
+        )
+        num_at_once = max(1, MOST_ROW_TOKENS // longest)
+        kept = self._forward.state() if len(rows) > num_at_once else None
+        return _Branching(batch, scores, rows, num_at_once, kept)
+
+    def _branch(self, branching: _Branching) -> Iterator[tuple[str, Scores]]:
+        """Add to some scores what the tokens after the first have; when all have, they are told."""
+        some = branching.rows[: branching.num_at_once]
+        branching.rows = branching.rows[branching.num_at_once :]
+        if some:
+            for (parent, index, text), more in zip(some, self._continued(some), strict=True):
+                branching.scores[parent][index] += more
+                self._note(branching.batch[parent], 0, 0, len(text) - 1)
+        self._branching = branching if branching.rows else None
+        if self._branching is None:
+            yield from self._ended(branching)
 
     def _continued(self, rows: Sequence[tuple[int, int, Sequence[int]]]) -> Iterator[float]:
         picks = [
@@ -172,17 +196,20 @@ class OpenVinoScorer:
 
     def _note(self, one: _Prompt, num_read: int, num_known: int, more: int = 0) -> None:
         one.num_read += num_read
-        self._work.append(Work(one.request_id, num_read + more, 0, num_known))
+        if one.request_id in self._requests:
+            self._work.append(Work(one.request_id, num_read + more, 0, num_known))
 
-    def _ended(self, batch: Sequence[_Prompt]) -> Iterator[tuple[str, Scores]]:
+    def _ended(self, branching: _Branching) -> Iterator[tuple[str, Scores]]:
         """Scores of the requests of which this was the last part."""
-        done = {id(one) for one in batch}
-        self._waiting = [one for one in self._waiting if id(one) not in done]
-        for one in batch:
-            request = self._requests[one.request_id]
+        for one, scores in zip(branching.batch, branching.scores, strict=True):
+            request = self._requests.get(one.request_id)
+            if request is None:
+                continue
+            request.logprobs[one.index] = tuple(scores)
             num_tokens = len(one.tokens)
-            cached = num_tokens - one.num_read
-            request.usage += Usage(prompt_tokens=num_tokens, cached_tokens=cached)
+            request.usage += Usage(
+                prompt_tokens=num_tokens, cached_tokens=num_tokens - one.num_read
+            )
             request.num_left -= 1
             if not request.num_left:
                 del self._requests[one.request_id]
