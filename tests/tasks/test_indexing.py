@@ -14,8 +14,9 @@ from canteen.core.errors import InvalidRequest, Overloaded
 from canteen.core.generation import EmbeddingRequest, Embeddings
 from canteen.engines.echo import DIMENSIONS
 from canteen.tasks.documents import Document
-from canteen.tasks.indexes import Index, IndexCard, Indexes, Query
+from canteen.tasks.indexes import Entry, Index, IndexCard, Indexes, Query
 from canteen.tasks.indexing import BATCH_PASSAGES, TEXTS_AT_ONCE, Added, Source, add
+from canteen.tasks.passages import Passage
 from tests.tasks.speaking import Speaking, model_of
 
 
@@ -118,6 +119,22 @@ async def test_what_the_index_refuses_only_at_last_fails_alone(index: Index) -> 
 
     assert told == [("a", "indexed"), ("b", "failed"), ("c", "indexed")]
     assert await index.documents() == ["a", "c"]
+
+
+async def test_an_index_is_tidied_when_much_is_new_and_not_for_every_document(
+    index: Index,
+) -> None:
+    many = [document(f"{number:04}") for number in range(100)]
+
+    await put(index, of(*many))
+    was_tidy = await index.is_tidy()
+    await put(index, of(document("another")))
+
+    assert was_tidy
+    assert await index.is_tidy()
+    more = [document(f"more {number}") for number in range(20)]
+    await index.put([Entry(one, [Passage("x", 0, 1)], [[0.5] * DIMENSIONS]) for one in more])
+    assert not await index.is_tidy()
 
 
 async def test_two_documents_of_one_id_are_not_taken_for_one(index: Index) -> None:

@@ -51,7 +51,7 @@ async def add(index: Index, model: Model, sources: Iterable[Source]) -> AsyncGen
         for one in await _add(index, model, batch):
             has_changed |= one.status == "indexed"
             yield one
-    if has_changed:
+    if has_changed and not await index.is_tidy():
         # Who is writing now will tidy too; searches are right without.
         with suppress(Overloaded):
             await index.tidy()
