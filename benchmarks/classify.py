@@ -32,6 +32,11 @@ from canteen.runtime.catalog import Catalog
 DATASETS = ("movie-sentiment", "20newsgroups")
 # A post has its subject at the start, and the peer's slots hold 1,024 tokens.
 MOST_WORDS, MOST_CHARACTERS = 100, 800
+# The one that the peer answered best of four that were tried; what it caches comes first.
+ASK = (
+    "Classify the text as one of these labels: {labels}. "
+    "Answer with one of these labels and nothing else.\n\nText: {text}\n\nLabel:"
+)
 WARM_UP = 16
 TIMEOUT_S = 3600.0
 HEADER = (
@@ -112,8 +117,8 @@ def theirs(
 
 def free_text(url: str, labels: Sequence[str], text: str) -> str:
     """What the peer says of a text."""
-    system = f"Classify the text. Answer with one of these labels: {', '.join(labels)}."
-    messages = [{"role": "system", "content": system}, {"role": "user", "content": text}]
+    asked = ASK.format(labels=", ".join(labels), text=text)
+    messages = [{"role": "user", "content": asked}]
     limits = {"temperature": 0, "max_tokens": 8, "cache_prompt": True}
     answer = send("POST", f"{url}/v1/chat/completions", {"messages": messages, **limits})
     said: str = answer["choices"][0]["message"]["content"]
