@@ -64,11 +64,11 @@ def _head(done: Sequence[Done]) -> Iterable[str]:
         f"{days[0]} to {days[-1]}. `make evaluation` runs it again, "
         "[`canteen evaluate`](guide/evaluate.md) any part of it, also with another model: "
         "`canteen evaluate TASK --data SET --model NAME`. The default model has 135 M parameters: "
-        "these are its honest figures, and a larger one does better.\n",
+        "these are its honest figures; a larger one may do better.\n",
         "In brackets are 95 % intervals by bootstrap over the examples. To beat is to have an "
-        "interval wholly above the other's. Energy is of all the run took, fitting included, and "
-        "is modelled where the machine has no meter. *Trivial* baselines say what a number is "
-        "worth; *peers* are what somebody would use instead.\n",
+        "interval wholly above the other's. Energy is of all the run took, fitting and indexing "
+        "included, and is modelled where the machine has no meter. *Trivial* baselines say what "
+        "a number is worth; *peers* are what somebody would use instead.\n",
     )
 
 
@@ -82,9 +82,10 @@ def _verdict(done: Sequence[Done]) -> str:
     default = [run for way, run in done if way == "default"]
     lost = {run.dataset: report.unbeaten(run, report.baselines(run)) for run in default}
     said = [f"{name} ({', '.join(left)})" for name, left in lost.items() if left]
+    metric = METRICS[done[0][1].task][0]
     if said:
-        return f"**The default does not beat a trivial baseline on {'; '.join(said)}.**"
-    return f"The default beats every trivial baseline on {', '.join(lost)}."
+        return f"**By {metric} the default does not beat a baseline on {'; '.join(said)}.**"
+    return f"By {metric} the default beats every trivial baseline on {', '.join(lost)}."
 
 
 def _table(done: Sequence[Done]) -> str:
