@@ -224,7 +224,7 @@ def main() -> None:
         canteen(home) as our,
         llama_cpp.serving(weights, MODEL, options.slots, is_native=options.native) as their,
     ):
-        for name in DATASETS:
+        for name in options.data:
             data = datasets.load(name, "classify", options.data_home)
             for method in METHODS:
                 if method.fit:
@@ -240,6 +240,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--home", type=Path, default=Path(".cache/home"))
     parser.add_argument("--data-home", type=Path, default=Path(".cache/evaluation"))
+    parser.add_argument("--data", nargs="+", default=DATASETS)
     parser.add_argument("--native", action="store_true", help="a peer built for this processor")
     parser.add_argument("--slots", type=int, default=16)
     parser.add_argument("--texts", type=int, default=200)
