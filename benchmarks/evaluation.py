@@ -75,7 +75,7 @@ ROWS: tuple[Row, ...] = (
     Row("classify", "20newsgroups", 60, "with a head", fit="head"),
     Row("extract", "typed-fields", 1000),
     Row("extract", "names", 1000),
-    Row("extract", "names", 100, "lists", {"method": "model"}),
+    Row("extract", "names", 50, "lists", {"method": "model"}),
     Row("extract", "presidio", 1000),
     Row("summarize", "grimm-tales", 54),
     Row("rewrite", "grimm-errors", 100),

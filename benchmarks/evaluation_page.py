@@ -94,14 +94,20 @@ def _table(done: Sequence[Done]) -> str:
     names = METRICS[first.task]
     head = ["", *names, "Wh per 1,000", "against default"]
     rows = [
-        [way, *_cells(run.metrics, names), _energy(run), _against(run, first)] for way, run in done
+        [_titled(way, run, first), *_cells(run.metrics, names), _energy(run), _against(run, first)]
+        for way, run in done
     ]
     for kind, others in (("peer", report.peers(first)), ("trivial", report.baselines(first))):
         rows += [[f"{kind}: {one}", *_cells(first.baselines[one], names), "", ""] for one in others]
-    about = f"{entry.about}; {first.num_items} of {entry.rows:,} examples; {entry.licence}."
+    about = f"{entry.about}; {first.num_items:,} of {entry.rows:,} examples; {entry.licence}."
     lines = [f"### {first.dataset}\n", f"{about[0].upper()}{about[1:]}\n", _row(head)]
     lines += [_row(["---"] * len(head)), *map(_row, rows), ""]
     return "\n".join([*lines, *_by_type(first), *_failed(done)])
+
+
+def _titled(way: str, run: Run, first: Run) -> str:
+    """The way, and its number of examples where that is another than the first's."""
+    return way if run.num_items == first.num_items else f"{way} ({run.num_items:,} examples)"
 
 
 def _cells(found: Mapping[str, Interval], names: Sequence[str]) -> list[str]:
