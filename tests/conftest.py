@@ -46,8 +46,9 @@ def model_home_copy(model_home: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def echo_home(tmp_path: Path) -> Path:
+def echo_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home with the echo models only, for a test to change as it likes."""
+    monkeypatch.setenv("CANTEEN_EMBEDDER", "echo-embed")
     return pull(tmp_path / "echo-home", "echo", "echo-embed")
 
 

@@ -79,7 +79,11 @@ def plain_environ(home: Path, extra: Mapping[str, str] | None = None) -> dict[st
     ours = ("CANTEEN_", "PYTEST_")
     kept = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
     kept.pop("CI", None)
-    return {**kept, "CANTEEN_HOME": str(home), **(extra or {})}
+    told = {"CANTEEN_HOME": str(home), **(extra or {})}
+    if told.get("CANTEEN_MODEL") == "echo":
+        # Whoever has the one wants the other, and no real model pulled.
+        told.setdefault("CANTEEN_EMBEDDER", "echo-embed")
+    return {**kept, **told}
 
 
 def start(

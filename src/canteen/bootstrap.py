@@ -312,7 +312,7 @@ def build(settings: Settings) -> Services:
         puller=Puller(catalog, watch=books.helper),
         prompts=PromptStore(settings.home),
         classifiers=ClassifierStore(settings.home),
-        library=Library(Indexes(settings.home / "indexes"), catalog.get),
+        library=Library(Indexes(settings.home / "indexes"), catalog.get, settings.default_embedder),
         metrics=metrics,
         accounting=books,
         waiting=waiting,

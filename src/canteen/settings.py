@@ -100,6 +100,9 @@ class Settings:
     default_model: str = _setting(
         "CANTEEN_MODEL", "the model that is served and run by default", "smollm2:135m", str
     )
+    default_embedder: str = _setting(
+        "CANTEEN_EMBEDDER", "the embedding model of tasks and search indexes", "all-minilm", str
+    )
     max_num_seqs: int = _setting(
         "CANTEEN_MAX_NUM_SEQS",
         "sequences a model decodes at once; 1 guesses ahead from the prompt",

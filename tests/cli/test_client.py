@@ -69,7 +69,7 @@ def says() -> Iterator[Any]:
 
 
 def test_a_task_of_one_text_is_its_result(client: canteen.Client) -> None:
-    done = client.classify("some food", LABELS)
+    done = client.classify("some food", LABELS, method="score")
 
     assert done["label"] == "food"
     assert set(done["probabilities"]) == set(LABELS)
@@ -79,7 +79,7 @@ def test_a_task_of_one_text_is_its_result(client: canteen.Client) -> None:
 
 
 def test_a_list_is_a_list_in_which_one_fails_by_itself(client: canteen.Client) -> None:
-    first, second, third = client.classify(["some food", " ", "some water"], LABELS)
+    first, second, third = client.classify(["some food", " ", "some water"], LABELS, method="score")
 
     assert (first["label"], third["label"]) == ("food", "water")
     assert isinstance(second, errors.InvalidRequest)

@@ -16,7 +16,7 @@ from canteen.core.generation import (
     Usage,
 )
 from canteen.engines.echo import EchoEmbedder
-from canteen.tasks.model import DEFAULT_EMBEDDER, Model
+from canteen.tasks.model import Model
 
 Say = Callable[[Sequence[Message]], str]
 PIECE = 7
@@ -82,4 +82,4 @@ class Speaking:
 def model_of(models: Speaking, heard: list[str] | None = None) -> Model:
     """What a task works with; the pieces of its answer are put into `heard`."""
     pieces = [] if heard is None else heard
-    return Model(models, "speaking", DEFAULT_EMBEDDER, "test", on_text=pieces.append)
+    return Model(models, "speaking", "all-minilm", "test", on_text=pieces.append)

@@ -24,7 +24,7 @@ def llm(echo_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LLM]:
 
 
 def test_the_label_that_is_likeliest_is_told_with_all_probabilities(llm: LLM) -> None:
-    result = llm.classify("all about politics", LABELS)
+    result = llm.classify("all about politics", LABELS, method="score")
 
     assert result.label == "politics"
     assert result.labels == ("politics",)
@@ -34,8 +34,17 @@ def test_the_label_that_is_likeliest_is_told_with_all_probabilities(llm: LLM) ->
     assert result.label_mass is not None
 
 
+def test_by_meaning_no_mass_of_labels_is_told(llm: LLM) -> None:
+    result = llm.classify("This text is about politics.", LABELS)
+
+    assert result.label == "politics"
+    assert result.method == "embedding"
+    assert result.label_mass is None
+    assert math.fsum(result.probabilities.values()) == pytest.approx(1)
+
+
 def test_a_label_that_is_not_likely_enough_is_none_of_these(llm: LLM) -> None:
-    result = llm.classify("about nothing of it", LABELS, threshold=0.5)
+    result = llm.classify("about nothing of it", LABELS, threshold=0.5, method="score")
 
     assert result.label is None
     assert result.labels == ()
@@ -52,7 +61,7 @@ def test_a_text_may_bear_several_labels(llm: LLM) -> None:
 def test_texts_are_answered_in_order_and_fail_by_themselves(llm: LLM) -> None:
     texts = ["science", "", "sports", "bin\0ary", "politics"]
 
-    results = list(llm.each("classify", texts, labels=LABELS))
+    results = list(llm.each("classify", texts, labels=LABELS, method="score"))
 
     told = [one.label if isinstance(one, Classified) else "failed" for one in results]
     assert told == ["science", "failed", "sports", "failed", "politics"]
@@ -72,7 +81,9 @@ def test_texts_are_answered_in_order_and_fail_by_themselves(llm: LLM) -> None:
         ({"labels": LABELS, "threshold": 1.5}, "threshold", "from 0 to 1"),
         ({"labels": LABELS, "threshold": math.nan}, "threshold", "from 0 to 1"),
         ({"labels": LABELS, "examples": (Example("t", "art"),)}, "examples.0.label", "'art'"),
-        ({"labels": LABELS, "classifier": "mine"}, "labels", "labels of its own"),
+        ({"labels": LABELS, "classifier": "mine"}, "classifier", "labels and a method"),
+        ({"labels": LABELS, "method": "guess"}, "method", "embedding, score"),
+        ({"labels": LABELS, "method": "embedding", "is_multi": True}, "method", "need the method"),
     ],
 )
 def test_what_cannot_be_sorted_is_refused_and_the_field_named(
@@ -86,7 +97,7 @@ def test_what_cannot_be_sorted_is_refused_and_the_field_named(
 
 def test_a_text_longer_than_the_context_is_refused(llm: LLM) -> None:
     with pytest.raises(InvalidRequest, match="context"):
-        llm.classify("word " * 9000, LABELS)
+        llm.classify("word " * 9000, LABELS, method="score")
 
 
 def test_a_classifier_that_was_never_fitted_is_not_found(llm: LLM) -> None:

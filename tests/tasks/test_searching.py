@@ -37,7 +37,7 @@ def model_card(name: str) -> ModelCard:
 
 @pytest.fixture
 def library(tmp_path: Path) -> Library:
-    return Library(Indexes(tmp_path), model_card)
+    return Library(Indexes(tmp_path), model_card, "all-minilm")
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ async def test_what_generates_cannot_embed(library: Library) -> None:
 async def test_an_index_is_not_searched_with_another_model_of_the_same_name(
     index: Index, tmp_path: Path
 ) -> None:
-    changed = Library(Indexes(tmp_path), lambda name: OTHER)
+    changed = Library(Indexes(tmp_path), lambda name: OTHER, "all-minilm")
 
     with pytest.raises(InvalidRequest) as refused:
         await changed.open("notes")

@@ -22,7 +22,7 @@ from canteen.lifecycle.evaluate.runs import Run, Subject
 from canteen.metering.receipt import as_json
 from canteen.tasks.classify import Example
 from canteen.tasks.fitting import FitRequest
-from canteen.tasks.model import DEFAULT_EMBEDDER, Model
+from canteen.tasks.model import Model
 
 # Texts that a classifier is fitted to: a language model reads each, an embedder is fast.
 NUM_TAUGHT = {"score": 200, "head": 2000}
@@ -47,7 +47,7 @@ class Wish:
     @property
     def embedder(self) -> str:
         """The model that embeds."""
-        return self.model if self.task in EMBEDDING else DEFAULT_EMBEDDER
+        return self.model if self.task in EMBEDDING else store.settings().default_embedder
 
     @property
     def is_embedding(self) -> bool:
@@ -67,7 +67,7 @@ def wished(what: str, asked: Mapping[str, Any], default_model: str) -> Wish:
         options["classifier"] = asked["classifier"]
     if asked["fit"] and options.get("classifier"):
         raise InvalidRequest("give --fit or --classifier, and not both", param="fit")
-    usual = DEFAULT_EMBEDDER if task in EMBEDDING else default_model
+    usual = store.settings().default_embedder if task in EMBEDDING else default_model
     return Wish(task, asked["model"] or usual, asked["limit"], options, asked["fit"])
 
 

@@ -46,7 +46,7 @@ from canteen.tasks.doing import Item, do
 from canteen.tasks.extract import Extracted
 from canteen.tasks.fitting import FitRequest
 from canteen.tasks.library import IndexRequest
-from canteen.tasks.model import DEFAULT_EMBEDDER, Model
+from canteen.tasks.model import Model
 from canteen.tasks.rewrite import Rewritten
 from canteen.tasks.searching import Searched
 from canteen.tasks.summarize import Summarized
@@ -115,6 +115,7 @@ class LLM:
     def __init__(self, model: str | None = None, *, conversation_id: str = "") -> None:
         self._services: Services = store.services()
         self.model = model or self._services.settings.default_model
+        self._embedder = self._services.settings.default_embedder
         self.receipt: Receipt | None = None
         self._conversation_id = conversation_id
         self._charge = Charge()
@@ -204,7 +205,7 @@ class LLM:
         # Wrong options are wrong for every text.
         wanted = what.request("", **options)
         if getattr(wanted, "needs_embedder", False):
-            self._run(store.ensure(self._services, DEFAULT_EMBEDDER))
+            self._run(store.ensure(self._services, self._embedder))
         yield from self._as_they_come(self._outcomes(what, list(texts), options))
 
     def index(self, name: str, **options: Any) -> NamedIndex:
@@ -280,20 +281,26 @@ class LLM:
 
     async def _fit(self, name: str, request: FitRequest) -> Classifier:
         if request.method == "head":
-            await store.ensure(self._services, DEFAULT_EMBEDDER)
+            await store.ensure(self._services, self._embedder)
         async with self._at_work("fit", classify.PROMPT.id) as model:
             return await self._services.fit(model, name, request)
 
     @asynccontextmanager
     async def _at_work(
-        self, operation: str, prompt_version: str, embedder: str = DEFAULT_EMBEDDER
+        self, operation: str, prompt_version: str, embedder: str = ""
     ) -> AsyncIterator[Model]:
         """The models for one piece of work, which has one receipt."""
         receipt_id = new_receipt_id()
         services = Charged(self._services, receipt_id, self._conversation_id, operation)
         work_id = f"local-{next(_ids)}"
         try:
-            yield Model(services, self.model, embedder, work_id, prompt_version=prompt_version)
+            yield Model(
+                services,
+                self.model,
+                embedder or self._embedder,
+                work_id,
+                prompt_version=prompt_version,
+            )
         finally:
             self._settle(receipt_id)
 

@@ -15,7 +15,6 @@ from canteen.core.errors import IndexNotFound, InvalidRequest
 from canteen.tasks.indexes import Indexes
 from canteen.tasks.indexing import Added, Source
 from canteen.tasks.library import IndexDescription, IndexRequest, Library
-from canteen.tasks.model import DEFAULT_EMBEDDER
 
 
 @click.group
@@ -105,7 +104,8 @@ def rm(name: str, documents: tuple[str, ...], is_json: bool) -> None:
 
 def library() -> Library:
     """The indexes of the home."""
-    return Library(Indexes(store.settings().home / "indexes"), store.catalog().get)
+    told = store.settings()
+    return Library(Indexes(told.home / "indexes"), store.catalog().get, told.default_embedder)
 
 
 def embedder_of(name: str) -> str:
@@ -117,7 +117,7 @@ def _embedder(request: IndexRequest) -> str:
     try:
         return request.embedder or embedder_of(request.name)
     except IndexNotFound:
-        return DEFAULT_EMBEDDER
+        return store.settings().default_embedder
 
 
 def _sources(paths: Iterable[Path], jsonl: Any) -> Iterator[Source]:

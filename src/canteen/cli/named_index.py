@@ -16,7 +16,7 @@ from canteen.tasks.documents.document import checked
 from canteen.tasks.indexes import Index
 from canteen.tasks.indexing import Added, Source, add
 from canteen.tasks.library import IndexDescription, IndexRequest
-from canteen.tasks.model import DEFAULT_EMBEDDER, Model
+from canteen.tasks.model import Model
 from canteen.tasks.searching import Searched, SearchRequest, search
 
 _KEYS = ("text", "id", "title", "metadata")
@@ -104,7 +104,7 @@ class NamedIndex:
         try:
             return (await self._open()).card.model
         except IndexNotFound:
-            return DEFAULT_EMBEDDER
+            return store.settings().default_embedder
 
     async def _open(self) -> Index:
         return await self._library.indexes.open(self._request.name)

@@ -30,7 +30,7 @@ Ctrl-C stops.
 @click.option("--port", type=click.IntRange(0, 65535), help="The port; 0 takes a free one.")
 @click.option("--model", help="The model that is loaded at the start.")
 @click.option("--allow-remote", is_flag=True, default=None, help="Allow other machines to call.")
-@click.option("--no-pull", is_flag=True, help="Do not pull the model if it is not there.")
+@click.option("--no-pull", is_flag=True, help="Do not pull what is not there.")
 @store.as_json
 def command(no_pull: bool, is_json: bool, **overrides: Any) -> None:
     """Serve Ollama's API and OpenAI's API over HTTP until Ctrl-C or SIGTERM."""
@@ -45,7 +45,8 @@ def command(no_pull: bool, is_json: bool, **overrides: Any) -> None:
     logging.basicConfig(level=settings.log_level, stream=sys.stderr)
     services = build(settings)
     if not no_pull:
-        asyncio.run(store.ensure(services, settings.default_model))
+        for model in (settings.default_model, settings.default_embedder):
+            asyncio.run(store.ensure(services, model))
 
     def welcome(url: str) -> None:
         line = {"url": url, "model": settings.default_model}

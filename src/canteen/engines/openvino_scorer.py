@@ -163,6 +163,8 @@ class OpenVinoScorer:
             for index, text in enumerate(one.continuations)
             if len(text) > 1
         ]
+        # Those of like length side by side, so that little is read for padding.
+        rows.sort(key=lambda row: len(row[2]))
         for one in batch:
             self._note(one, len(one.tokens) - num_known, num_known)
         longest = max(

@@ -32,6 +32,10 @@ Text: {{ text }}
 Is the category of this text "{{ label }}"{% if description %} ({{ description }}){% endif %}? \
 Answer yes or no.""",
 )
+# A text is likened to what a label says of itself. 30 gave the best likelihoods of right labels on
+# BBC news and film reviews with all-minilm.
+ABOUT = "This text is about {}."
+SHARPNESS = 30.0
 MOST_LABELS = 256
 YES_OR_NO = ("yes", "no")
 
@@ -53,6 +57,11 @@ class ClassifyRequest:
     descriptions: Mapping[str, str] | None = asked("What labels mean, by label.")
     examples: tuple[Example, ...] | None = asked("A few texts with their labels, to be told.")
     classifier: str = asked("A classifier that was fitted to examples, in place of labels.", "")
+    method: str | None = asked(
+        "embedding: the label whose meaning is nearest to the text's; score: what the language "
+        "model finds likely. Or embedding, but score with examples or several labels.",
+        choices=("embedding", "score"),
+    )
     is_multi: bool = asked("A text may bear several labels or none.", False, flag="--multi")
     threshold: float = asked(
         "The least probability of a label; below it, none. With several, 0.5.", 0.0, least=0, most=1
@@ -61,18 +70,28 @@ class ClassifyRequest:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.classifier and (self.labels or self.is_multi or self.examples):
-            raise InvalidRequest("a classifier has labels of its own", param="labels")
+        if self.classifier and (self.labels or self.is_multi or self.examples or self.method):
+            raise InvalidRequest("a classifier has labels and a method", param="classifier")
+        if self.method == "embedding" and not self.needs_embedder:
+            raise InvalidRequest(
+                "examples and several labels need the method score", param="method"
+            )
         if not self.classifier:
             check_labels(self.labels, self.descriptions or {}, 1 if self.is_multi else 2)
             _check_examples(self.examples or (), self.labels)
+
+    @property
+    def needs_embedder(self) -> bool:
+        """Whether labels are told by their meanings."""
+        plain = not (self.classifier or self.is_multi or self.examples)
+        return plain and self.method != "score"
 
 
 @dataclass(frozen=True, slots=True)
 class Classified:
     """The likeliest label, or None where none is likely enough, and all probabilities. `labels`
     are those above the threshold, likeliest first. `label_mass` is what the model gave all
-    labels together, of all that it might have said; None where a head decided."""
+    labels together, of all that it might have said; None where embeddings decided."""
 
     label: str | None
     probability: float
@@ -89,6 +108,9 @@ async def classify(model: Model, request: ClassifyRequest) -> Classified:
         return await _each(model, request, text)
     if request.classifier:
         return await _fitted(model, model.classifier(request.classifier), request, text)
+    if request.needs_embedder:
+        shares = softmax(await _likeness(model, request, text))
+        return _single(request, request.labels, shares, None, "embedding")
     weighed = await weights(model, request, text)
     return _single(request, request.labels, weighed.probabilities, weighed.label_mass, "score")
 
@@ -147,6 +169,18 @@ def _told(examples: Sequence[Example]) -> Iterator[Message]:
         *_, question = PROMPT.messages(labels=(), descriptions={}, text=example.text)
         yield question
         yield Message("assistant", example.label)
+
+
+async def _likeness(model: Model, request: ClassifyRequest, text: str) -> list[float]:
+    """How near the text's meaning is to each label's, as logits."""
+    told = request.descriptions or {}
+    meanings = [
+        f"{label}: {told[label]}" if told.get(label) else ABOUT.format(label)
+        for label in request.labels
+    ]
+    vectors = await model.once(("meanings", *meanings), lambda: model.embed(meanings))
+    (vector,) = await model.embed([text])
+    return [SHARPNESS * heads.dot(vector, one) for one in vectors]
 
 
 async def _each(model: Model, request: ClassifyRequest, text: str) -> Classified:

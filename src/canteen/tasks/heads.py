@@ -10,11 +10,12 @@ from canteen.tasks.choosing import softmax
 def probabilities(classifier: Classifier, vector: Sequence[float]) -> tuple[float, ...]:
     """Of each label, told by a vector of the embedder that the classifier was fitted to."""
     logits = [
-        _dot(row, vector) + bias
+        dot(row, vector) + bias
         for row, bias in zip(classifier.weights, classifier.biases, strict=True)
     ]
     return softmax(logits)
 
 
-def _dot(one: Sequence[float], other: Sequence[float]) -> float:
+def dot(one: Sequence[float], other: Sequence[float]) -> float:
+    """The product of two vectors; of unit vectors, their cosine."""
     return math.fsum(a * b for a, b in zip(one, other, strict=True))

@@ -9,7 +9,6 @@ from canteen.core.errors import IndexNotFound, InvalidRequest
 from canteen.core.model import ModelCard
 from canteen.tasks.indexes import Index, IndexCard, Indexes
 from canteen.tasks.indexes.table import LANGUAGES
-from canteen.tasks.model import DEFAULT_EMBEDDER
 from canteen.tasks.passages import CHARACTERS, LEAST_CHARACTERS, MOST_CHARACTERS
 
 DEFAULT_LANGUAGE = "English"
@@ -20,7 +19,7 @@ class IndexRequest:
     """How an index is to be made; what is given must be so where it is there already."""
 
     name: str
-    embedder: str | None = asked(f"The model that embeds, of a new index; or {DEFAULT_EMBEDDER}.")
+    embedder: str | None = asked("The model that embeds, of a new index; or the default one.")
     characters: int | None = asked(
         f"Characters of a passage, at most; or {CHARACTERS:,}.",
         least=LEAST_CHARACTERS,
@@ -56,9 +55,13 @@ class IndexDescription:
 
 
 class Library:
-    """Indexes by name; `model_card` knows the models of the store, and raises ModelNotFound."""
+    """Indexes by name; `model_card` knows the models of the store, and raises ModelNotFound.
+    A new index is of `embedder` where no other is asked for."""
 
-    def __init__(self, indexes: Indexes, model_card: Callable[[str], ModelCard]) -> None:
+    def __init__(
+        self, indexes: Indexes, model_card: Callable[[str], ModelCard], embedder: str
+    ) -> None:
+        self._embedder = embedder
         self.indexes = indexes
         self._model_card = model_card
 
@@ -118,7 +121,7 @@ class Library:
         card.check_model(model.name, model.digest)
 
     def _card(self, request: IndexRequest) -> IndexCard:
-        model = self._model_card(request.embedder or DEFAULT_EMBEDDER)
+        model = self._model_card(request.embedder or self._embedder)
         if model.kind != "embedder":
             raise InvalidRequest(
                 f"model '{model.name}' does not embed; choose another", param="embedder"

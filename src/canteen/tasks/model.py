@@ -28,7 +28,6 @@ from canteen.core.model import full_name
 
 T = TypeVar("T")
 
-DEFAULT_EMBEDDER = "all-minilm"
 # However tasks nest what they ask, no more of it is with the models: the queue is everybody's.
 MOST_AT_ONCE = 32
 # The likeliest text, the same each time.

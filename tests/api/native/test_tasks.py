@@ -13,7 +13,7 @@ LABELS = ["sports", "politics"]
 
 
 def post(server: Server, body: dict[str, Any], task: str = "classify") -> httpx.Response:
-    asked = {"model": "echo", "labels": LABELS, **body}
+    asked = {"model": "echo", "labels": LABELS, "method": "score", **body}
     return httpx.post(f"{server.url}/v1/tasks/{task}", json=asked, timeout=60, trust_env=False)
 
 

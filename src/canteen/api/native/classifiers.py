@@ -17,14 +17,13 @@ from canteen.api.wire import Wire
 from canteen.core.classifier import Classifier as Kept
 from canteen.tasks.classify import PROMPT
 from canteen.tasks.fitting import FitRequest
-from canteen.tasks.model import DEFAULT_EMBEDDER
 
 
 class FitBody(Wire):
     """Which models a classifier is for."""
 
     model: str = Field("", description="The model whose probabilities are calibrated.")
-    embedder: str = Field(DEFAULT_EMBEDDER, description="The model whose vectors a head reads.")
+    embedder: str = Field("", description="The model whose vectors a head reads; or the default.")
 
 
 Fit = create_model("FitRequest", __base__=FitBody, **fields_of(FitRequest))

@@ -22,7 +22,7 @@ from canteen.core.errors import CanteenError, InvalidRequest
 from canteen.core.generation import Usage
 from canteen.tasks.batch import each
 from canteen.tasks.doing import Item, Upload, do
-from canteen.tasks.model import DEFAULT_EMBEDDER, Model
+from canteen.tasks.model import Model
 from canteen.tasks.table import TASKS, Task
 
 MOST_INPUTS = 10_000
@@ -48,7 +48,9 @@ class TaskBody(Wire):
     """What every task takes beside its own fields."""
 
     model: str = Field("", description="The model that works; or the service's default.")
-    embedder: str = Field(DEFAULT_EMBEDDER, description="The model that embeds, where one does.")
+    embedder: str = Field(
+        "", description="The model that embeds, where one does; or the service's default."
+    )
     input: Input | None = Field(None, description="A text or a document.")
     inputs: list[Input] | None = Field(
         None, description="Many, answered in order; one that fails does not fail the others."
@@ -105,13 +107,17 @@ def model_of(body: Any, served: Served, prompt_version: str) -> Model:
 
 
 def model_named(name: str, embedder: str, served: Served, prompt_version: str) -> Model:
-    """The models of these names, for one request; without a `name`, the default one writes."""
-    name = name or served.services.settings.default_model
+    """The models of these names, or the default ones, for one request; raises ModelNotFound for an
+    embedder that was named and is not there."""
+    settings = served.services.settings
+    name = name or settings.default_model
     served.observe.model = name
+    if embedder:
+        served.services.catalog.get(embedder)
     return Model(
         served.services,
         name,
-        embedder,
+        embedder or settings.default_embedder,
         id=f"task-{served.observe.receipt_id.removeprefix('rcpt_')}",
         caller_id=served.caller_id,
         prompt_version=prompt_version,

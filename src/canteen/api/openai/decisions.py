@@ -14,7 +14,7 @@ from canteen.core.errors import InvalidRequest, NotSupported
 from canteen.core.generation import Usage
 from canteen.tasks.choosing import Weighed
 from canteen.tasks.decide import PROMPT, Decision, Option, decide, expected
-from canteen.tasks.model import DEFAULT_EMBEDDER, Model
+from canteen.tasks.model import Model
 
 MOST_QUESTIONS = 400
 CALIBRATION = "cleared of what the model prefers whatever it reads; not fitted to labelled data"
@@ -101,7 +101,7 @@ def model_of(name: str, served: Served) -> Model:
     return Model(
         served.services,
         name,
-        DEFAULT_EMBEDDER,
+        "",
         answer.new_id("dcsn-"),
         served.caller_id,
         prompt_version=PROMPT.id,
