@@ -20,9 +20,10 @@ METRICS: Mapping[Task, Sequence[str]] = {
     "embed": ("spearman",),
 }
 ABOUT: Mapping[Task, str] = {
-    "classify": "`default` weighs the labels by the language model and takes off what it prefers "
-    "whatever it reads; `not debiased` does not take that off; `calibrated` was fitted to 200 "
-    "texts of the train part, and `with a head` to 2,000 by the embedding model alone. `tfidf + "
+    "classify": "`default` takes the label whose meaning is nearest to the text's by the embedding "
+    "model; `by score` weighs the labels by the language model and takes off what it prefers "
+    "whatever it reads; `not debiased` does not take that off; `calibrated` is `by score`, fitted "
+    "to 200 texts of the train part, and `with a head` to 2,000 by the embedding model. `tfidf + "
     "svc` learned from the whole train part; VADER's authors rated the three two-class sentiment "
     "sets, so it is at home there.",
     "extract": "`default` finds what has a form of its own by patterns, and types other names by "

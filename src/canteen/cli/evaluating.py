@@ -52,8 +52,10 @@ class Wish:
     @property
     def is_embedding(self) -> bool:
         """Whether the embedder works beside the model that was named."""
-        by_names = self.task == "extract" and self.options.get("method") != "model"
-        return by_names or self.fit == "head"
+        method = self.options.get("method")
+        by_names = self.task == "extract" and method != "model"
+        by_meaning = self.task == "classify" and method != "score" and self.fit != "score"
+        return by_names or by_meaning
 
 
 def wished(what: str, asked: Mapping[str, Any], default_model: str) -> Wish:
