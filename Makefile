@@ -92,7 +92,7 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/base.done: $(VENV)/bin/python pyproject.toml constraints.txt
-	@echo "installing Canteen into $(VENV) (about 650 MB)"
+	@echo "installing Canteen into $(VENV) (about 1.1 GB)"
 	@$(BIN)/$(PIP_INSTALL) -c constraints.txt -e .
 	@touch $@
 
