@@ -72,6 +72,11 @@ class Client:
         """Entities and fields that a text has."""
         return self.task("extract", text, **options)
 
+    def decide(self, state: Any, questions: Mapping[str, Mapping[str, Any]]) -> Any:
+        """Answers, by name, to System One's questions about a state."""
+        body = self._terms() | {"state": state, "questions": questions}
+        return self._posted("/v1/systemone", body)["answers"]
+
     def prompt(self, name: str, /, **inputs: Any) -> Any:
         """The answer to a stored prompt: text, or an object where it declares an output."""
         return self.task(name, inputs)["result"]
@@ -141,18 +146,24 @@ def _json(item: Any) -> Any:
     return {"data": b64encode(item.read_bytes()).decode(), "name": item.name}
 
 
+def _said(problem: Mapping[str, Any], status: int) -> str:
+    """Its words, in our own routes' shape or in OpenAI's."""
+    return str(problem.get("detail") or problem.get("message") or f"status {status}")
+
+
 def _outcome(told: dict[str, Any]) -> Any:
     return _error(told["error"], told["error"]["status"]) if "error" in told else told
 
 
 def _error(problem: Mapping[str, Any], status: int) -> CanteenError:
     """The error that was raised there: of the class of its code, else of its status."""
+    problem = problem.get("error", problem)
     code = str(problem.get("code", ""))
     kind = _BY_CODE.get(code) or _BY_STATUS.get(status)
     kind = kind or _BY_STATUS.get(status // 100, EngineError)
     # Classes make their messages themselves; this one is made already.
     error = kind.__new__(kind)
-    CanteenError.__init__(error, str(problem.get("detail", f"status {status}")), code=code)
+    CanteenError.__init__(error, _said(problem, status), code=code)
     if isinstance(error, InvalidRequest):
         error.param = problem.get("param")
     if isinstance(error, Overloaded):

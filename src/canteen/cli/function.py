@@ -39,7 +39,7 @@ from canteen.core.generation import (
     ScoreRequest,
     Scores,
 )
-from canteen.tasks import classify
+from canteen.tasks import classify, decide, system_one
 from canteen.tasks.batch import each
 from canteen.tasks.classify import Classified, Example
 from canteen.tasks.doing import Item, do
@@ -50,6 +50,7 @@ from canteen.tasks.model import Model
 from canteen.tasks.rewrite import Rewritten
 from canteen.tasks.searching import Searched
 from canteen.tasks.summarize import Summarized
+from canteen.tasks.system_one import Question
 from canteen.tasks.table import TASKS, Task
 
 # The likeliest completion, and a little less likely where a small model repeats itself.
@@ -170,6 +171,19 @@ class LLM:
         done: Extracted = self._one("extract", text, types=named, **options)
         return done
 
+    def decide(
+        self, state: str, questions: Mapping[str, Mapping[str, Any]]
+    ) -> dict[str, dict[str, Any]]:
+        """Answers, by name, to System One's questions about a state: each has a `type` (`noul`,
+        `choice`, `score`), `instructions` and, where there are any, `criteria`."""
+        try:
+            asked = {name: Question(**one) for name, one in questions.items()}
+        except TypeError as exc:
+            raise InvalidRequest(
+                "a question has type, instructions and criteria", param="questions"
+            ) from exc
+        return self._run(self._decide(state, asked))
+
     def fit(self, name: str, examples: Iterable[Mapping[str, str]], **options: Any) -> Classifier:
         """Fit a classifier to examples, each with `text` and `label`, for
         `classify(text, classifier=name)`.
@@ -278,6 +292,13 @@ class LLM:
         ):
             async for outcome in outcomes:
                 yield outcome
+
+    async def _decide(
+        self, state: str, questions: Mapping[str, Question]
+    ) -> dict[str, dict[str, Any]]:
+        async with self._at_work("decide", decide.PROMPT.id) as model:
+            told, _ = await system_one.answers(model, state, questions)
+            return told
 
     async def _fit(self, name: str, request: FitRequest) -> Classifier:
         if request.method == "head":

@@ -19,6 +19,7 @@ VERBS = {
     "ps": "The models a running server has in memory",
     "stop": "Take a model out of a running server's memory",
     "embed": "Vectors of texts",
+    "decide": "Questions about a state, answered with probabilities",
     "classify": "Which of your labels a text bears",
     "extract": "Entities and fields of a text, each with its place",
     "summarize": "What a text or document says, in few sentences",

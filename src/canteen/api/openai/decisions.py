@@ -96,7 +96,8 @@ async def decisions(body: DecisionsRequest, served: Served) -> Response:
 
 
 def model_of(name: str, served: Served) -> Model:
-    """The model that a request for decisions names."""
+    """The model that a request for decisions names, or the default one."""
+    name = name or served.services.settings.default_model
     served.observe.model = name
     return Model(
         served.services,

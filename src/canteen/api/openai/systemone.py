@@ -10,15 +10,12 @@ from canteen.api.openai import answer
 from canteen.api.openai.decisions import about, model_of
 from canteen.api.receipts import ReceiptBody
 from canteen.api.routing import Route, Served
-from canteen.api.wire import Name, Wire
+from canteen.api.wire import Wire
 from canteen.core.errors import InvalidRequest, NotSupported
-from canteen.tasks.choosing import Weighed
-from canteen.tasks.decide import YES_OR_NO, Decision, Option, decide, expected
+from canteen.tasks import system_one
+from canteen.tasks.system_one import MOST_QUESTIONS
 
-MOST_QUESTIONS = 64
 MOST_BYTES = 64 << 10
-MOST_LEVELS = 10
-_TRUE_OR_FALSE = ("true", "false")
 
 
 class Question(Wire):
@@ -33,7 +30,7 @@ class Question(Wire):
 class SystemOneRequest(Wire):
     """Questions about one state, which is a text, or told as JSON."""
 
-    model: Name
+    model: str = Field("", description="The model that decides; or the service's default.")
     state: str | dict[str, Any] | list[Any]
     images: list[Any] = Field(default_factory=list)
     questions: Annotated[dict[str, Question], Field(min_length=1, max_length=MOST_QUESTIONS)]
@@ -60,59 +57,19 @@ async def systemone(body: SystemOneRequest, served: Served) -> Response:
     state = body.state if isinstance(body.state, str) else json.dumps(body.state)
     if len(state.encode(errors="replace")) > MOST_BYTES:
         raise InvalidRequest(f"the state is larger than {MOST_BYTES} bytes", param="state")
-    asked = {name: _decision(one, f"questions.{name}") for name, one in body.questions.items()}
+    questions = {
+        name: system_one.Question(one.type, one.instructions, one.criteria)
+        for name, one in body.questions.items()
+    }
     model = model_of(body.model, served)
-    found = await decide(model, state, list(asked.values()), temperature=body.temperature)
+    answers, found = await system_one.answers(model, state, questions, temperature=body.temperature)
     told = {
-        "model": body.model,
-        "answers": {
-            name: _answer(body.questions[name], asked[name], weighed)
-            for name, weighed in zip(asked, found, strict=True)
-        },
+        "model": model.name,
+        "answers": answers,
         "usage": {"input_tokens": model.usage.prompt_tokens, "output_tokens": 0},
         **about(found),
     }
     return answer.whole(told | served.footprint())
-
-
-def _decision(one: Question, param: str) -> Decision:
-    where = f"{param}.criteria"
-    if one.type == "noul":
-        return Decision(one.instructions, _meanings(one.criteria, where), param)
-    if one.type == "choice":
-        if not isinstance(one.criteria, dict):
-            raise InvalidRequest("a choice needs an object of its options", param=where)
-        options = tuple(Option(name, about or "") for name, about in one.criteria.items())
-        return Decision(one.instructions, options, where)
-    if not isinstance(one.criteria, list) or not 2 <= len(one.criteria) <= MOST_LEVELS:
-        raise InvalidRequest(
-            f"a score needs a list of 2 to {MOST_LEVELS} descriptions", param=where
-        )
-    levels = tuple(Option(str(place), about) for place, about in enumerate(one.criteria))
-    return Decision(one.instructions, levels, where)
-
-
-def _meanings(criteria: Any, param: str) -> tuple[Option, ...]:
-    meanings = criteria or {}
-    if not isinstance(meanings, dict) or not set(meanings) <= set(_TRUE_OR_FALSE):
-        raise InvalidRequest("a noul's criteria are what true and false mean", param=param)
-    return tuple(
-        Option(word, meanings.get(which) or "")
-        for word, which in zip(YES_OR_NO, _TRUE_OR_FALSE, strict=True)
-    )
-
-
-def _answer(question: Question, decision: Decision, weighed: Weighed) -> dict[str, Any]:
-    shares = weighed.probabilities
-    if question.type == "noul":
-        return {"type": "noul", "noul": shares[0]}
-    by_name = dict(zip(map(str, decision.texts), shares, strict=True))
-    likeliest = max(by_name, key=by_name.__getitem__)
-    told = {"type": question.type, "probabilities": by_name, "confidence": by_name[likeliest]}
-    if question.type == "choice":
-        return {**told, "choice": likeliest}
-    legend = {str(i): option.description for i, option in enumerate(decision.options)}
-    return {**told, "score": expected(shares), "legend": legend}
 
 
 ROUTES = (
