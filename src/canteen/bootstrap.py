@@ -1,7 +1,7 @@
 """The only file that knows every class: wires the rooms into the services behind every door."""
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -145,11 +145,8 @@ class Services:
 
     async def fit(self, model: Model, name: str, request: FitRequest) -> Classifier:
         """Fit a classifier to examples, and keep it under its name."""
-        # It brings numpy, which nobody else here needs.
-        from canteen.lifecycle import classifiers as learning
-
         classifiers.checked(name)
-        learned = await fitting.fit(model, name, request, learning)
+        learned = await fitting.fit(model, name, request, _learn)
         now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         made = replace(learned, digest=self.digest(learned.model), created_at=now)
         self.classifiers.put(made)
@@ -274,6 +271,13 @@ class Services:
             can = "embeds and does not generate" if kind == "generator" else "does not embed"
             raise InvalidRequest(f"model '{model}' {can}; choose another", param="model")
         return card
+
+
+def _learn(method: str, rows: Sequence[Sequence[float]], gold: Sequence[int]) -> fitting.Learned:
+    # It brings numpy, which nobody else here needs.
+    from canteen.lifecycle import classifiers as learning
+
+    return (learning.head if method == "head" else learning.calibrate)(rows, gold)
 
 
 def build(settings: Settings) -> Services:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,32 @@ def test_texts_are_answered_in_order_and_fail_by_themselves(llm: LLM) -> None:
     assert llm.receipt.prompt_version == "classify/1"
 
 
+def test_examples_are_told_to_the_model_as_mappings_too(llm: LLM) -> None:
+    examples = [{"text": "a goal", "label": "sports"}]
+
+    result = llm.classify("about science", LABELS, examples=examples)
+
+    assert result.label == "science"
+    assert result.method == "score"
+
+
+@pytest.mark.parametrize(
+    ("options", "version"),
+    [
+        ({"labels": LABELS}, "classify-meaning/1"),
+        ({"labels": LABELS, "method": "score"}, "classify/1"),
+        ({"labels": LABELS, "is_multi": True}, "classify-each/1"),
+    ],
+)
+def test_the_receipt_names_the_prompt_that_was_asked_with(
+    llm: LLM, options: dict[str, Any], version: str
+) -> None:
+    list(llm.each("classify", ["science"], **options))
+
+    assert llm.receipt is not None
+    assert llm.receipt.prompt_version == version
+
+
 @pytest.mark.parametrize(
     ("options", "param", "said"),
     [
@@ -81,7 +108,10 @@ def test_texts_are_answered_in_order_and_fail_by_themselves(llm: LLM) -> None:
         ({"labels": LABELS, "threshold": 1.5}, "threshold", "from 0 to 1"),
         ({"labels": LABELS, "threshold": math.nan}, "threshold", "from 0 to 1"),
         ({"labels": LABELS, "examples": (Example("t", "art"),)}, "examples.0.label", "'art'"),
-        ({"labels": LABELS, "classifier": "mine"}, "classifier", "labels and a method"),
+        ({"labels": LABELS, "classifier": "mine"}, "classifier", "labels and a method of its own"),
+        ({"labels": LABELS, "examples": ({"text": "t"},)}, "examples", "a text and a label"),
+        ({"labels": LABELS, "examples": (Example("t", LABELS[0]),) * 65}, "examples", "64"),
+        ({"classifier": "mine", "debias": False}, "classifier", "of its own"),
         ({"labels": LABELS, "method": "guess"}, "method", "embedding, score"),
         ({"labels": LABELS, "method": "embedding", "is_multi": True}, "method", "need the method"),
     ],
@@ -123,6 +153,21 @@ def test_a_calibrated_classifier_is_kept_by_name_and_asked_by_name(llm: LLM) -> 
     assert made.report["ece_after"]["central"] < made.report["ece_before"]["central"]
     assert result.label == "science"
     assert result.method == "score"
+
+
+def test_a_classifier_of_another_prompt_is_refused(llm: LLM) -> None:
+    made = llm.fit("topics", examples())
+    llm._services.classifiers.put(replace(made, prompt_version="classify/0"))
+
+    with pytest.raises(InvalidRequest, match="prompt has changed"):
+        llm.classify("news", classifier="topics")
+
+
+def test_an_empty_example_is_named(llm: LLM) -> None:
+    with pytest.raises(InvalidRequest, match="empty") as refused:
+        llm.fit("topics", [*examples(), {"text": " ", "label": "sports"}], method="head")
+
+    assert refused.value.param == "examples.30.text"
 
 
 def test_a_classifier_of_another_model_is_refused(llm: LLM) -> None:

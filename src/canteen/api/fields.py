@@ -1,6 +1,7 @@
 """Fields of our own requests, as pydantic has them."""
 
 import dataclasses
+from collections.abc import Callable
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -31,22 +32,23 @@ def _kind(hint: Any, limits: Any) -> Any:
 
 
 def _lax(hint: Any) -> Any:
-    """A type in which a JSON object may stand for a dataclass, at any depth."""
-    if dataclasses.is_dataclass(hint):
-        made = TypeAdapter(hint).validate_python
-        return Annotated[
-            hint, BeforeValidator(lambda given: made(given) if isinstance(given, dict) else given)
-        ]
+    """A type in which JSON's objects and lists stand for dataclasses and tuples, at any depth."""
     inner = tuple(map(_lax, get_args(hint)))
+    if dataclasses.is_dataclass(hint):
+        return _made_from(hint, dict, TypeAdapter(hint).validate_python)
+    if get_origin(hint) is tuple:
+        return _made_from(tuple.__class_getitem__(inner), list, tuple)
     if isinstance(hint, UnionType):
         return Union[inner]  # noqa: UP007 - it is made of what there is
-    return tuple.__class_getitem__(inner) if get_origin(hint) is tuple else hint
+    return hint
+
+
+def _made_from(hint: Any, form: type, make: Callable[[Any], Any]) -> Any:
+    return Annotated[
+        hint, BeforeValidator(lambda given: make(given) if isinstance(given, form) else given)
+    ]
 
 
 def _field(one: "dataclasses.Field[Any]") -> Any:
     bounds = {told: one.metadata[ours] for ours, told in _BOUNDS.items() if ours in one.metadata}
-    # JSON has lists for tuples, and objects for dataclasses.
-    strict = None if isinstance(one.default, str | int | float | None) else False
-    return Field(
-        one.default, description=one.metadata["meaning"], json_schema_extra=bounds, strict=strict
-    )
+    return Field(one.default, description=one.metadata["meaning"], json_schema_extra=bounds)

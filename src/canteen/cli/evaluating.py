@@ -20,7 +20,7 @@ from canteen.lifecycle.evaluate.evaluation import evaluate
 from canteen.lifecycle.evaluate.examples import Dataset, Task, shuffled
 from canteen.lifecycle.evaluate.runs import Run, Subject
 from canteen.metering.receipt import as_json
-from canteen.tasks.classify import Example
+from canteen.tasks.classify import ABOUT, Example
 from canteen.tasks.fitting import FitRequest
 from canteen.tasks.model import Model
 
@@ -131,8 +131,10 @@ def _subject(services: Services, wish: Wish, options: Mapping[str, Any]) -> Subj
     """The model that answers, which is that of the classifier where there is one."""
     settings = _settings(wish, options)
     if not options.get("classifier"):
-        version = answers.prompt_version(wish.task)
-        return Subject(wish.model, services.digest(wish.model), version, settings)
+        by_meaning = wish.task == "classify" and wish.is_embedding
+        name = wish.embedder if by_meaning else wish.model
+        version = ABOUT.id if by_meaning else answers.prompt_version(wish.task)
+        return Subject(name, services.digest(name), version, settings)
     fitted = services.classifier(options["classifier"])
     settings = {**settings, "method": fitted.method}
     return Subject(fitted.model, fitted.digest, fitted.prompt_version, settings)

@@ -41,7 +41,7 @@ from canteen.core.generation import (
 )
 from canteen.tasks import classify, decide, system_one
 from canteen.tasks.batch import each
-from canteen.tasks.classify import Classified, Example
+from canteen.tasks.classify import Classified
 from canteen.tasks.doing import Item, do
 from canteen.tasks.extract import Extracted
 from canteen.tasks.fitting import FitRequest
@@ -172,7 +172,7 @@ class LLM:
         return done
 
     def decide(
-        self, state: str, questions: Mapping[str, Mapping[str, Any]]
+        self, state: Any, questions: Mapping[str, Mapping[str, Any]]
     ) -> dict[str, dict[str, Any]]:
         """Answers, by name, to System One's questions about a state: each has a `type` (`noul`,
         `choice`, `score`), `instructions` and, where there are any, `criteria`."""
@@ -191,8 +191,7 @@ class LLM:
         Options: method (`score` calibrates the language model, `head` is a linear classifier on
         embeddings), labels, descriptions. Its `report` is of examples held back.
         """
-        told = tuple(Example(one["text"], one["label"]) for one in examples)
-        return self._run(self._fit(name, FitRequest(told, **options)))
+        return self._run(self._fit(name, FitRequest(tuple(examples), **options)))  # type: ignore[arg-type]
 
     def summarize(self, text: Item, **options: Any) -> Summarized:
         """What a text or document of any length says, in few sentences."""
@@ -286,15 +285,16 @@ class LLM:
     async def _outcomes(
         self, task: Task, items: Sequence[Item], options: Mapping[str, Any]
     ) -> AsyncGenerator[Any]:
+        version = task.version_of(task.request("", **options))
         async with (
-            self._at_work(task.name, task.prompt_version) as model,
+            self._at_work(task.name, version) as model,
             aclosing(each(items, partial(do, task, model, options))) as outcomes,
         ):
             async for outcome in outcomes:
                 yield outcome
 
     async def _decide(
-        self, state: str, questions: Mapping[str, Question]
+        self, state: Any, questions: Mapping[str, Question]
     ) -> dict[str, dict[str, Any]]:
         async with self._at_work("decide", decide.PROMPT.id) as model:
             told, _ = await system_one.answers(model, state, questions)

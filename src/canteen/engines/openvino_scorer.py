@@ -12,9 +12,9 @@ from canteen.engines.openvino_forward import Forward, State
 
 # So many prompts that wait are looked at for what they share.
 WINDOW = 64
-# A continuation of several tokens is a row with the keys and values of all its prompt: so many
-# tokens may stand in all rows of a step.
-MOST_ROW_TOKENS = 2048
+# A row has the keys and values of all that stands before it, of its own: so many tokens may stand
+# in all rows of a step.
+MOST_ROW_TOKENS = 4096
 
 
 @dataclass(slots=True)
@@ -144,7 +144,9 @@ class OpenVinoScorer:
         ]
         lengths = [len(one.tokens) - num_known for one in alike]
         batches = [[alike[index] for index in batch] for batch in by_length(lengths, max_tokens)]
-        return next(batch for batch in batches if any(one is head for one in batch))
+        batch = next(batch for batch in batches if any(one is head for one in batch))
+        most = max(1, MOST_ROW_TOKENS // max(len(one.tokens) for one in batch))
+        return [head, *(one for one in batch if one is not head)][:most]
 
     def _read(self, batch: Sequence[_Prompt], num_known: int, state: State | None) -> _Branching:
         """Read the rest of the prompts."""

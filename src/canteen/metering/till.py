@@ -75,7 +75,9 @@ class Till:
 
     def open(self, receipt_id: str, order: Order) -> None:
         """A model is about to work for a request. Opening again, as a request of several parts
-        does, changes nothing."""
+        does, changes nothing; nor does one that comes after its receipt."""
+        if receipt_id in self._settled:
+            return
         self.look()
         self._bills.setdefault(receipt_id, _Bill(order, self._now))
 

@@ -1,11 +1,13 @@
 """Classification: which of the caller's labels a text bears, with a probability for each."""
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from canteen.core.asking import asked, check
 from canteen.core.classifier import Classifier
-from canteen.core.errors import InvalidRequest
+from canteen.core.errors import ContextTooLong, InvalidRequest
 from canteen.core.generation import Message
 from canteen.tasks import heads
 from canteen.tasks.choosing import Question, Weighed, softmax, weigh
@@ -32,11 +34,16 @@ Text: {{ text }}
 Is the category of this text "{{ label }}"{% if description %} ({{ description }}){% endif %}? \
 Answer yes or no.""",
 )
-# A text is likened to what a label says of itself. 30 gave the best likelihoods of right labels on
-# BBC news and film reviews with all-minilm.
-ABOUT = "This text is about {}."
+ABOUT = Template(
+    "classify-meaning",
+    1,
+    user="{{ label ~ ': ' ~ description if description else 'This text is about ' ~ label ~ '.' }}",
+)
+# By what the likeness of meanings is multiplied: it gave the right labels of BBC news and of film
+# reviews the best likelihoods, with all-minilm.
 SHARPNESS = 30.0
 MOST_LABELS = 256
+MOST_EXAMPLES = 64
 YES_OR_NO = ("yes", "no")
 
 
@@ -63,15 +70,24 @@ class ClassifyRequest:
         choices=("embedding", "score"),
     )
     is_multi: bool = asked("A text may bear several labels or none.", False, flag="--multi")
-    threshold: float = asked(
-        "The least probability of a label; below it, none. With several, 0.5.", 0.0, least=0, most=1
+    threshold: float | None = asked(
+        "The least probability of a label, below which it is none; or 0, and 0.5 with several.",
+        least=0,
+        most=1,
     )
     debias: bool = asked("Take off what the model prefers whatever it reads.", True)
 
     def __post_init__(self) -> None:
         check(self)
-        if self.classifier and (self.labels or self.is_multi or self.examples or self.method):
-            raise InvalidRequest("a classifier has labels and a method", param="classifier")
+        examples = tuple(map(example_of, self.examples or ()))
+        object.__setattr__(self, "examples", examples or None)
+        own = (self.labels, self.is_multi, self.examples, self.method, self.descriptions)
+        if self.classifier and (any(own) or not self.debias):
+            raise InvalidRequest(
+                "a classifier has labels and a method of its own", param="classifier"
+            )
+        if not isinstance(self.descriptions or {}, Mapping):
+            raise InvalidRequest("descriptions are an object, by label", param="descriptions")
         if self.method == "embedding" and not self.needs_embedder:
             raise InvalidRequest(
                 "examples and several labels need the method score", param="method"
@@ -79,6 +95,15 @@ class ClassifyRequest:
         if not self.classifier:
             check_labels(self.labels, self.descriptions or {}, 1 if self.is_multi else 2)
             _check_examples(self.examples or (), self.labels)
+
+    @property
+    def prompt_version(self) -> str:
+        """What asks for the label; of a classifier, its name."""
+        if self.classifier:
+            return f"classifier/{self.classifier}"
+        if self.needs_embedder:
+            return ABOUT.id
+        return ONE_OF_MANY.id if self.is_multi else PROMPT.id
 
     @property
     def needs_embedder(self) -> bool:
@@ -107,7 +132,11 @@ async def classify(model: Model, request: ClassifyRequest) -> Classified:
     if request.is_multi:
         return await _each(model, request, text)
     if request.classifier:
-        return await _fitted(model, model.classifier(request.classifier), request, text)
+        classifier = await model.once(
+            ("classifier", request.classifier),
+            lambda: asyncio.to_thread(model.classifier, request.classifier),
+        )
+        return await _fitted(model, classifier, request, text)
     if request.needs_embedder:
         shares = softmax(await _likeness(model, request, text))
         return _single(request, request.labels, shares, None, "embedding")
@@ -141,7 +170,26 @@ def check_labels(labels: Sequence[str], descriptions: Mapping[str, str], least: 
         raise InvalidRequest(f"'{unknown[0]}' is described and no label", param="descriptions")
 
 
+def example_of(given: Any) -> Example:
+    """An example, or a mapping that has its fields; raises InvalidRequest."""
+    if isinstance(given, Example):
+        return given
+    try:
+        text, label = given["text"], given["label"]
+    except (KeyError, TypeError):
+        text = label = None
+    if not (isinstance(text, str) and isinstance(label, str)):
+        raise InvalidRequest("an example has a text and a label", param="examples")
+    return Example(text, label)
+
+
 def _check_examples(examples: Sequence[Example], labels: Sequence[str]) -> None:
+    if len(examples) > MOST_EXAMPLES:
+        raise InvalidRequest(
+            f"examples are read before each text, so {MOST_EXAMPLES} are the most; "
+            "fit a classifier to more",
+            param="examples",
+        )
     for index, example in enumerate(examples):
         if example.label not in labels:
             raise InvalidRequest(
@@ -175,12 +223,23 @@ async def _likeness(model: Model, request: ClassifyRequest, text: str) -> list[f
     """How near the text's meaning is to each label's, as logits."""
     told = request.descriptions or {}
     meanings = [
-        f"{label}: {told[label]}" if told.get(label) else ABOUT.format(label)
+        ABOUT.messages(label=label, description=told.get(label, ""))[0].content
         for label in request.labels
     ]
-    vectors = await model.once(("meanings", *meanings), lambda: model.embed(meanings))
+    vectors = await model.once(("meanings", *meanings), lambda: _meanings(model, meanings))
     (vector,) = await model.embed([text])
     return [SHARPNESS * heads.dot(vector, one) for one in vectors]
+
+
+async def _meanings(model: Model, meanings: Sequence[str]) -> Sequence[Sequence[float]]:
+    try:
+        return await model.embed(meanings, truncate=False)
+    except ContextTooLong as error:
+        raise InvalidRequest(
+            f"a label with its description is longer than the {error.context_length} tokens that "
+            "the embedding model reads; shorten it, or ask for method score",
+            param="labels",
+        ) from None
 
 
 async def _each(model: Model, request: ClassifyRequest, text: str) -> Classified:
@@ -198,7 +257,7 @@ async def _each(model: Model, request: ClassifyRequest, text: str) -> Classified
     questions = [question(label) for label in request.labels]
     found = await weigh(model, questions, text, debias=request.debias)
     shares = {label: one.probabilities[0] for label, one in zip(request.labels, found, strict=True)}
-    least = request.threshold or 0.5
+    least = 0.5 if request.threshold is None else request.threshold
     borne = sorted((label for label in shares if shares[label] >= least), key=lambda x: -shares[x])
     mass = sum(one.label_mass for one in found) / len(found)
     first = borne[0] if borne else None
@@ -213,8 +272,13 @@ async def _fitted(
         (vector,) = await model.embed([text])
         shares = heads.probabilities(classifier, vector)
         return _single(request, classifier.labels, shares, None, "head")
+    if classifier.prompt_version != PROMPT.id:
+        raise InvalidRequest(
+            f"the prompt has changed since classifier '{classifier.name}' was fitted; fit it again",
+            param="classifier",
+        )
     asked_for = ClassifyRequest(
-        text, classifier.labels, classifier.descriptions or None, debias=request.debias
+        text, classifier.labels, classifier.descriptions or None, method="score"
     )
     weighed = await weights(model, asked_for, text)
     shares = softmax(
@@ -235,7 +299,7 @@ def _single(
 ) -> Classified:
     by_label = dict(zip(labels, shares, strict=True))
     likeliest = max(by_label, key=by_label.__getitem__)
-    is_likely = by_label[likeliest] >= request.threshold
+    is_likely = by_label[likeliest] >= (request.threshold or 0.0)
     label = likeliest if is_likely else None
     borne = (likeliest,) if is_likely else ()
     return Classified(label, by_label[likeliest], borne, by_label, label_mass, method)

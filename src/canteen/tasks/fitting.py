@@ -1,6 +1,7 @@
 """Fitting a classifier to labelled examples: what the models say of each, and what is learned."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -9,7 +10,14 @@ from canteen.core.asking import asked, check
 from canteen.core.classifier import Classifier
 from canteen.core.errors import CanteenError, InvalidRequest
 from canteen.tasks.batch import each
-from canteen.tasks.classify import PROMPT, ClassifyRequest, Example, check_labels, weights
+from canteen.tasks.classify import (
+    PROMPT,
+    ClassifyRequest,
+    Example,
+    check_labels,
+    example_of,
+    weights,
+)
 from canteen.tasks.inputs import checked
 from canteen.tasks.model import Model
 
@@ -34,12 +42,8 @@ class Learned(Protocol):
     def report(self) -> Mapping[str, Any]: ...
 
 
-class Learner(Protocol):
-    """Learns from rows of numbers, one an example, and the places of the right labels."""
-
-    def calibrate(self, rows: Sequence[Sequence[float]], gold: Sequence[int]) -> Learned: ...
-
-    def head(self, rows: Sequence[Sequence[float]], gold: Sequence[int]) -> Learned: ...
+# By its name; from rows of numbers, one an example, and the places of the right labels.
+Learn = Callable[[str, Sequence[Sequence[float]], Sequence[int]], Learned]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class FitRequest:
 
     def __post_init__(self) -> None:
         check(self)
+        object.__setattr__(self, "examples", tuple(map(example_of, self.examples)))
         if not 2 <= len(self.examples) <= MOST_EXAMPLES:
             raise InvalidRequest(
                 f"examples must be from 2 to {MOST_EXAMPLES:,}, not {len(self.examples)}",
@@ -75,23 +80,24 @@ class FitRequest:
         return self.labels or tuple(dict.fromkeys(one.label for one in self.examples))
 
 
-async def fit(model: Model, name: str, request: FitRequest, learner: Learner) -> Classifier:
+async def fit(model: Model, name: str, request: FitRequest, learn: Learn) -> Classifier:
     """Learn a classifier, which is neither stored nor dated yet; raises InvalidRequest, and what
     the models raise."""
     labels = request.all_labels
     places = {label: place for place, label in enumerate(labels)}
     gold = [places[one.label] for one in request.examples]
-    if request.method == "head":
-        learned = learner.head(await _vectors(model, request.examples), gold)
-    else:
-        learned = learner.calibrate(await _weights(model, request), gold)
+    _check_texts(request.examples)
+    by_head = request.method == "head"
+    rows = await (_vectors(model, request.examples) if by_head else _weights(model, request))
+    # It takes seconds of arithmetic.
+    learned = await asyncio.to_thread(learn, request.method, rows, gold)
     return Classifier(
         name=name,
-        method="head" if request.method == "head" else "score",
+        method="head" if by_head else "score",
         labels=labels,
-        model=model.embedder if request.method == "head" else model.name,
+        model=model.embedder if by_head else model.name,
         digest="",
-        prompt_version="" if request.method == "head" else PROMPT.id,
+        prompt_version="" if by_head else PROMPT.id,
         biases=learned.biases,
         temperature=learned.temperature,
         weights=learned.weights,
@@ -100,9 +106,17 @@ async def fit(model: Model, name: str, request: FitRequest, learner: Learner) ->
     )
 
 
+def _check_texts(examples: Sequence[Example]) -> None:
+    for index, one in enumerate(examples):
+        try:
+            checked(one.text)
+        except InvalidRequest as error:
+            raise InvalidRequest(error.message, param=f"examples.{index}.text") from None
+
+
 async def _weights(model: Model, request: FitRequest) -> list[Sequence[float]]:
     question = ClassifyRequest("", request.all_labels, request.descriptions)
-    texts = [checked(one.text) for one in request.examples]
+    texts = [one.text for one in request.examples]
     rows: list[Sequence[float]] = []
     async for weighed in each(texts, partial(weights, model, question)):
         if isinstance(weighed, CanteenError):

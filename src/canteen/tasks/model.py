@@ -51,6 +51,14 @@ class Models(Protocol):
 
 
 @dataclass(slots=True)
+class _Making:
+    """What is being made for several, and how many wait for it."""
+
+    future: "asyncio.Future[Any]"
+    num_waiting: int = 0
+
+
+@dataclass(slots=True)
 class Model:
     """The models that a task works with: `name` writes and scores, `embedder` embeds.
 
@@ -68,7 +76,7 @@ class Model:
     usage: Usage = field(default_factory=Usage)
     _ids: "itertools.count[int]" = field(default_factory=itertools.count)
     _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_AT_ONCE))
-    _made: "dict[Hashable, asyncio.Future[Any]]" = field(default_factory=dict)
+    _made: dict[Hashable, "_Making"] = field(default_factory=dict)
 
     async def context_length(self) -> int:
         """Tokens that prompt and completion may have together."""
@@ -116,11 +124,23 @@ class Model:
         return completion
 
     async def once(self, key: Hashable, make: Callable[[], Awaitable[T]]) -> T:
-        """What `make` gives, made once for all inputs that this model works on."""
-        if key not in self._made:
-            self._made[key] = asyncio.ensure_future(make())
-        made: T = await asyncio.shield(self._made[key])
-        return made
+        """What `make` gives, made once for all inputs that this model works on. Where it fails, the
+        next one tries again; when nobody waits for it any more, it is given up."""
+        making = self._made.get(key)
+        if making is None:
+            making = self._made[key] = _Making(asyncio.ensure_future(make()))
+        making.num_waiting += 1
+        try:
+            made: T = await asyncio.shield(making.future)
+            return made
+        except BaseException:
+            if self._made.get(key) is making and (making.future.done() or making.num_waiting == 1):
+                del self._made[key]
+            raise
+        finally:
+            making.num_waiting -= 1
+            if not making.num_waiting:
+                making.future.cancel()
 
     async def score(self, prompts: Sequence[ScorePrompt]) -> tuple[tuple[float, ...], ...]:
         """Natural-log probabilities of each prompt's continuations."""

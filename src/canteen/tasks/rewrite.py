@@ -12,7 +12,14 @@ from canteen.tasks.batch import each
 from canteen.tasks.inputs import checked
 from canteen.tasks.model import Model
 from canteen.tasks.preserving import KINDS, Kept, Kind, lost
-from canteen.tasks.rewording import PROMPT, Reworded, Wish, reworded
+from canteen.tasks.rewording import (
+    CORRECTING,
+    PROMPT,
+    TRANSLATING,
+    Reworded,
+    Wish,
+    reworded,
+)
 from canteen.tasks.units import units
 from canteen.tasks.words import Change, diff, joined
 
@@ -57,6 +64,13 @@ class RewriteRequest:
             raise InvalidRequest(
                 f"preserve must be of {', '.join(KINDS)}, not '{unknown[0]}'", param="preserve"
             )
+
+    @property
+    def prompt_version(self) -> str:
+        """The prompt that most is asked with."""
+        if self.grammar_only:
+            return CORRECTING.id
+        return TRANSLATING.id if self.translate else PROMPT.id
 
     @property
     def kinds(self) -> tuple[Kind, ...]:

@@ -22,6 +22,10 @@ class Task:
     prompt_version: str
     takes_documents: bool = False
 
+    def version_of(self, request: Any) -> str:
+        """The prompt that a request is answered by, where it is another than the usual one."""
+        return getattr(request, "prompt_version", self.prompt_version)
+
 
 TASKS = {
     one.name: one

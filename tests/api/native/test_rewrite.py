@@ -25,7 +25,7 @@ def test_the_answer_has_text_diff_and_what_was_lost(echo_server: Server) -> None
     assert said["lost"] == []
     # Echo says the same again and again, which is no translation.
     assert said["warnings"] == ["1 sentence is as before: the model did not come to an end"]
-    assert said["prompt_version"] == "rewrite/1"
+    assert said["prompt_version"] == "rewrite-translate/1"
 
 
 def test_many_are_rewritten_in_order_and_one_that_fails_fails_alone(echo_server: Server) -> None:

@@ -1,13 +1,15 @@
 """Tasks over HTTP: one input or many, whole or as they are done."""
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.serving import Server
+from tests.serving import Server, set_pace
 
 LABELS = ["sports", "politics"]
 
@@ -15,6 +17,11 @@ LABELS = ["sports", "politics"]
 def post(server: Server, body: dict[str, Any], task: str = "classify") -> httpx.Response:
     asked = {"model": "echo", "labels": LABELS, "method": "score", **body}
     return httpx.post(f"{server.url}/v1/tasks/{task}", json=asked, timeout=60, trust_env=False)
+
+
+@pytest.fixture
+def slow_server(echo_home: Path, serve: Callable[..., Server]) -> Server:
+    return serve(set_pace(echo_home, tokens_per_s=40.0))
 
 
 def frames(answer: httpx.Response) -> Iterator[Any]:
@@ -34,6 +41,49 @@ def test_one_input_has_its_result_beside_usage_and_receipt(echo_server: Server) 
     assert told["prompt_version"] == told["footprint"]["prompt_version"] == "classify/1"
     assert told["usage"]["prompt_tokens"] == told["footprint"]["tokens"]["prompt"] > 0
     assert answer.headers["x-canteen-receipt"] == told["footprint"]["id"]
+
+
+def test_examples_come_as_objects(echo_server: Server) -> None:
+    examples = [{"text": "a goal", "label": "sports"}]
+
+    told = post(echo_server, {"input": "politics", "examples": examples}).json()
+
+    assert told["label"] == "politics"
+
+
+def test_the_answer_names_the_model_that_worked(echo_server: Server) -> None:
+    told = post(echo_server, {"input": "This text is about sports.", "method": None}).json()
+
+    assert told["label"] == "sports"
+    assert told["model"] == "echo-embed"
+    assert told["prompt_version"] == told["footprint"]["prompt_version"] == "classify-meaning/1"
+
+
+def test_a_batch_of_one_that_fails_is_told_so_in_its_place(echo_server: Server) -> None:
+    whole = post(echo_server, {"inputs": [""]})
+    streamed = list(frames(post(echo_server, {"inputs": [""], "stream": True})))
+
+    assert whole.json()["results"][0]["error"]["status"] == 400
+    assert streamed[0]["error"]["status"] == 400
+    assert streamed[-1] == "[DONE]"
+
+
+def test_who_leaves_a_stream_leaves_no_error_in_the_log(
+    slow_server: Server,
+) -> None:
+    body = {"model": "echo", "inputs": ["one two three " * 40] * 20, "words": 50, "stream": True}
+    with (
+        httpx.Client(trust_env=False, timeout=30) as client,
+        client.stream("POST", f"{slow_server.url}/v1/tasks/summarize", json=body) as answer,
+    ):
+        next(answer.iter_bytes())
+
+    deadline_s = time.monotonic() + 20
+    while not slow_server.records() and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+
+    assert slow_server.records()[-1]["status"] == 200
+    assert "Traceback" not in slow_server.log.read_text()
 
 
 def test_many_inputs_are_answered_in_order_and_fail_by_themselves(echo_server: Server) -> None:

@@ -20,6 +20,7 @@ from canteen.api.streaming import heartbeat, json_bytes, sse, stream
 from canteen.api.wire import Wire, expecting
 from canteen.core.errors import CanteenError, InvalidRequest
 from canteen.core.generation import Usage
+from canteen.core.model import full_name
 from canteen.tasks.batch import each
 from canteen.tasks.doing import Item, Upload, do
 from canteen.tasks.model import Model
@@ -81,13 +82,12 @@ async def run(task: Task, body: Any, served: Served) -> Response:
         if name not in TaskBody.model_fields and value is not None
     }
     # Wrong options are wrong for every input.
-    task.request("", **options)
-    model = model_of(body, served, task.prompt_version)
+    model = model_of(body, served, task.version_of(task.request("", **options)))
     outcomes = each(items, partial(do, task, model, options))
     is_batch = body.inputs is not None
     if body.stream:
         beat = heartbeat(b": ping\n", served.observe)
-        frames = _frames(task, model, outcomes, served, len(items))
+        frames = _frames(task, model, outcomes, served, len(items) if is_batch else None)
         return await stream(frames, SSE, _last_words, beat)
     async with aclosing(outcomes):
         results = [outcome async for outcome in outcomes]
@@ -95,10 +95,8 @@ async def run(task: Task, body: Any, served: Served) -> Response:
         raise results[0]
     said = [_told(one) for one in results]
     told = {"results": said} if is_batch else said[0]
-    return Response(
-        json_bytes(_head(task, model) | told | _foot(model, served)),
-        media_type="application/json",
-    )
+    around = _around(task, model, served)
+    return Response(json_bytes(around | told), media_type="application/json")
 
 
 def model_of(body: Any, served: Served, prompt_version: str) -> Model:
@@ -142,14 +140,15 @@ def _item(given: str | Mapping[str, Any] | DocumentBody, param: str) -> Item:
 
 
 async def _frames(
-    task: Task, model: Model, outcomes: AsyncGenerator[Any], served: Served, count: int
+    task: Task, model: Model, outcomes: AsyncGenerator[Any], served: Served, count: int | None
 ) -> AsyncGenerator[bytes]:
-    """Of one input the pieces of its text, of each its result, at last what it took."""
+    """Of one input, which is no batch, the pieces of its text; of each its result, at last what
+    it took."""
     pieces: asyncio.Queue[str | None] = asyncio.Queue()
-    if count == 1:
+    if count is None:
         model.on_text = pieces.put_nowait
     async with aclosing(outcomes):
-        for index in range(count):
+        for index in range(count or 1):
             coming = asyncio.ensure_future(anext(outcomes))
             coming.add_done_callback(lambda _: pieces.put_nowait(None))
             try:
@@ -158,10 +157,11 @@ async def _frames(
                 outcome = await coming
             finally:
                 coming.cancel()
-            if isinstance(outcome, CanteenError) and count == 1:
+                await asyncio.wait([coming])
+            if isinstance(outcome, CanteenError) and count is None:
                 raise outcome
             yield sse(json_bytes({"index": index} | _told(outcome)))
-    yield sse(json_bytes(_head(task, model) | _foot(model, served)))
+    yield sse(json_bytes(_around(task, model, served)))
     yield sse(DONE)
 
 
@@ -176,17 +176,20 @@ def _told(outcome: Any) -> dict[str, Any]:
     return told
 
 
-def _head(task: Task, model: Model) -> dict[str, Any]:
+def _around(task: Task, model: Model, served: Served) -> dict[str, Any]:
+    """What is told beside results: who worked first, by which prompt, and what it took."""
+    receipt = served.footprint()
+    # As the caller calls them.
+    called = {full_name(name): name for name in (model.embedder, model.name)}
+    worked = receipt["footprint"]["model"] if receipt else full_name(model.name)
     return {
         "id": model.id,
         "task": task.name,
-        "model": model.name,
+        "model": called.get(worked, worked),
         "prompt_version": model.prompt_version,
+        "usage": usage_json(model.usage),
+        **receipt,
     }
-
-
-def _foot(model: Model, served: Served) -> dict[str, Any]:
-    return {"usage": usage_json(model.usage), **served.footprint()}
 
 
 def usage_json(usage: Usage) -> dict[str, int]:
