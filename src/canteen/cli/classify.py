@@ -1,18 +1,17 @@
 """`canteen classify`: which of your labels a text bears, out of the box or fitted to examples."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
 
 from canteen.cli import store
-from canteen.cli.task import task_command
+from canteen.cli.task import json_lines, task_command
 from canteen.core.classifier import Classifier
 from canteen.core.errors import InvalidRequest
 
 _classify = task_command("classify")
-_examples = click.File(encoding="utf-8")
+_examples = click.File("rb")
 
 
 def _run(
@@ -27,7 +26,7 @@ def _run(
     from canteen.cli.function import LLM
 
     method = "score" if calibrate else "head"
-    examples = list(_read(calibrate or train))
+    examples = list(_read(calibrate or train, "calibrate" if calibrate else "train"))
     with LLM(model) as llm:
         made = llm.fit(
             save,
@@ -39,15 +38,15 @@ def _run(
     _say(made, is_json=is_json)
 
 
-def _read(lines: Any) -> Iterator[dict[str, str]]:
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-            yield {"text": str(value["text"]), "label": str(value["label"])}
-        except (ValueError, KeyError, TypeError) as exc:
-            raise InvalidRequest(f'line {number} is no object with "text" and "label"') from exc
+def _read(file: Any, param: str) -> Iterator[dict[str, str]]:
+    for number, value in json_lines(file, param):
+        told = value if isinstance(value, Mapping) else {}
+        text, label = told.get("text"), told.get("label")
+        if not (isinstance(text, str) and isinstance(label, str)):
+            raise InvalidRequest(
+                f'line {number} is no object with the strings "text" and "label"', param=param
+            )
+        yield {"text": text, "label": label}
 
 
 def _say(made: Classifier, *, is_json: bool) -> None:

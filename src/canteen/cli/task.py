@@ -2,10 +2,10 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -34,7 +34,7 @@ def task_command(name: str) -> click.Command:
     )
     @click.option(
         "--jsonl",
-        type=click.File(encoding="utf-8"),
+        type=click.File("rb"),
         help='Many texts: lines of JSON, each a string or {"text": …}; - is standard input.',
     )
     @options_of(task.request, leave_out="text")
@@ -58,7 +58,7 @@ def _items(texts: tuple[str, ...], files: tuple[Path, ...], jsonl: Any) -> Itera
     for file in files:
         yield Upload(partial(_bytes, file), file.name, param=file.name)
     if jsonl is not None:
-        yield from (_text(number, line) for number, line in enumerate(jsonl, 1) if line.strip())
+        yield from (_text(number, value) for number, value in json_lines(jsonl, "jsonl"))
     elif not texts and not files:
         yield store.piped()
 
@@ -72,14 +72,28 @@ def _bytes(file: Path) -> bytes:
         raise InvalidRequest(f"it cannot be read: {exc.strerror}", param=file.name) from exc
 
 
-def _text(number: int, line: str) -> str:
-    try:
-        value = json.loads(line)
-        return value if isinstance(value, str) else str(value["text"])
-    except (ValueError, KeyError, TypeError) as exc:
-        raise InvalidRequest(
-            f'line {number} is neither a JSON string nor an object with "text"', param="jsonl"
-        ) from exc
+def json_lines(file: IO[bytes], param: str) -> Iterator[tuple[int, Any]]:
+    """The values of a file's lines, with their numbers; raises InvalidRequest."""
+    for number, line in enumerate(file, 1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line.decode("utf-8-sig"))
+        except UnicodeDecodeError as exc:
+            raise InvalidRequest(f"line {number} is not UTF-8", param=param) from exc
+        except (ValueError, RecursionError) as exc:
+            raise InvalidRequest(f"line {number} is not JSON", param=param) from exc
+        yield number, value
+
+
+def _text(number: int, value: Any) -> str:
+    text = value.get("text") if isinstance(value, Mapping) else value
+    if isinstance(text, str):
+        return text
+    raise InvalidRequest(
+        f'line {number} is neither a JSON string nor an object with a string "text"',
+        param="jsonl",
+    )
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
