@@ -31,19 +31,41 @@ def command(
     """Answer questions about STATE, or standard input, by what a model finds likely."""
     from canteen.cli.function import LLM
 
-    questions: dict[str, dict[str, Any]] = {
-        text: {"type": "noul", "instructions": text} for text in asked
-    }
-    for text, options in chosen:
-        criteria = {option.strip(): None for option in options.split(",")}
-        questions[text] = {"type": "choice", "instructions": text, "criteria": criteria}
-    if not questions:
-        raise InvalidRequest("ask something, with --ask or --choose")
+    questions = _questions(asked, chosen)
     with LLM(model) as llm:
         answers = llm.decide(state or store.piped(), questions)
     if is_json:
         store.echo_json(answers)
         return
     for text, answer in answers.items():
-        said = answer.get("choice", "yes")
-        click.echo(f"{text}\t{said}\t{answer.get('confidence', answer.get('noul')):.3f}")
+        click.echo(f"{text}\t{told(answer)}")
+
+
+def told(answer: dict[str, Any]) -> str:
+    """What is likeliest, and how likely it is."""
+    if "choice" in answer:
+        return f"{answer['choice']}\t{answer['confidence']:.3f}"
+    is_true = answer["noul"]
+    return f"yes\t{is_true:.3f}" if is_true >= 0.5 else f"no\t{1 - is_true:.3f}"
+
+
+def _questions(
+    asked: tuple[str, ...], chosen: tuple[tuple[str, str], ...]
+) -> dict[str, dict[str, Any]]:
+    """The questions, named by their words."""
+    if not (asked or chosen):
+        raise InvalidRequest("ask something, with --ask or --choose")
+    _check_once("question", [*asked, *(text for text, _ in chosen)])
+    nouls = {text: {"type": "noul", "instructions": text} for text in asked}
+    return nouls | {text: _choice(text, options) for text, options in chosen}
+
+
+def _choice(text: str, options: str) -> dict[str, Any]:
+    names = [option.strip() for option in options.split(",")]
+    _check_once("option", names)
+    return {"type": "choice", "instructions": text, "criteria": dict.fromkeys(names)}
+
+
+def _check_once(what: str, words: list[str]) -> None:
+    if twice := [one for one in words if words.count(one) > 1]:
+        raise InvalidRequest(f"the {what} '{twice[0]}' is given twice")
