@@ -184,6 +184,15 @@ def test_criteria_that_do_not_fit_are_refused(
     assert answer.json()["error"]["param"].startswith("questions.q")
 
 
+def test_an_empty_state_is_named(echo_server: Server) -> None:
+    body = {"model": MODEL, "state": " ", "questions": {"q": {"type": "noul", "instructions": "?"}}}
+
+    answer = post(echo_server, "/v1/systemone", body)
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == "state"
+
+
 def test_the_default_model_reads_a_state_once_for_64_questions(model_server: Server) -> None:
     state = json.dumps({"mail": "My parcel 4711 has not come, and nobody answers. " * 60})
     questions = {

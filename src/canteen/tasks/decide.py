@@ -63,7 +63,7 @@ class Decision:
         """The options as a model says them."""
         values = [option.value for option in self.options]
         if any(isinstance(value, bool) for value in values):
-            return tuple(map(json.dumps, values))
+            return tuple(json.dumps(value, ensure_ascii=False) for value in values)
         return tuple(map(str, values))
 
 

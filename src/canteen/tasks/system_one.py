@@ -1,5 +1,6 @@
 """System One's questions by name: what each asks, and its answer as System One tells it."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,12 +8,15 @@ from typing import Any
 from canteen.core.errors import InvalidRequest
 from canteen.tasks.choosing import Weighed
 from canteen.tasks.decide import YES_OR_NO, Decision, Option, decide, expected
+from canteen.tasks.inputs import checked
 from canteen.tasks.model import Model
 
 MOST_QUESTIONS = 64
 MOST_LEVELS = 10
 _TRUE_OR_FALSE = ("true", "false")
 
+# What questions are about: a text, or told as JSON.
+State = str | Mapping[str, Any] | Sequence[Any]
 Criteria = Mapping[str, str | None] | Sequence[str] | None
 
 
@@ -56,8 +60,22 @@ class Question:
         return {**told, "score": expected(shares), "legend": legend}
 
 
+def text_of(state: State) -> str:
+    """A state as a model reads it; raises InvalidRequest."""
+    if isinstance(state, str):
+        return checked(state, "state")
+    try:
+        if not isinstance(state, Mapping | list | tuple):
+            raise TypeError(type(state))
+        return checked(json.dumps(state, ensure_ascii=False), "state")
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise InvalidRequest(
+            "a state is a text, or an object or list that JSON can tell", param="state"
+        ) from exc
+
+
 async def answers(
-    model: Model, state: str, questions: Mapping[str, Question], *, temperature: float = 1.0
+    model: Model, state: State, questions: Mapping[str, Question], *, temperature: float = 1.0
 ) -> tuple[dict[str, dict[str, Any]], list[Weighed]]:
     """The answers by name, and what was weighed; raises InvalidRequest."""
     if not 1 <= len(questions) <= MOST_QUESTIONS:
@@ -65,7 +83,7 @@ async def answers(
             f"questions must be from 1 to {MOST_QUESTIONS}, not {len(questions)}", param="questions"
         )
     asked = {name: one.decision(f"questions.{name}") for name, one in questions.items()}
-    found = await decide(model, state, list(asked.values()), temperature=temperature)
+    found = await decide(model, text_of(state), list(asked.values()), temperature=temperature)
     told = {
         name: questions[name].answer(asked[name], weighed)
         for name, weighed in zip(asked, found, strict=True)

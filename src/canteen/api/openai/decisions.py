@@ -16,6 +16,8 @@ from canteen.tasks.choosing import Weighed
 from canteen.tasks.decide import PROMPT, Decision, Option, decide, expected
 from canteen.tasks.model import Model
 
+# As the official client's own documentation has it ("Ask 1-400 questions"); OpenAI's reference
+# says 200.
 MOST_QUESTIONS = 400
 CALIBRATION = "cleared of what the model prefers whatever it reads; not fitted to labelled data"
 _TEXTS = ("input_text", "output_text", "text", "refusal")

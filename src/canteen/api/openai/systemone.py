@@ -1,6 +1,5 @@
 """`POST /v1/systemone`: System One's questions about a state, by name."""
 
-import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -54,8 +53,8 @@ async def systemone(body: SystemOneRequest, served: Served) -> Response:
     """Answer the questions; the state is read once for all of them."""
     if body.images:
         raise NotSupported("this model cannot see images; send text", param="images")
-    state = body.state if isinstance(body.state, str) else json.dumps(body.state)
-    if len(state.encode(errors="replace")) > MOST_BYTES:
+    state = system_one.text_of(body.state)
+    if len(state.encode()) > MOST_BYTES:
         raise InvalidRequest(f"the state is larger than {MOST_BYTES} bytes", param="state")
     questions = {
         name: system_one.Question(one.type, one.instructions, one.criteria)
