@@ -93,6 +93,27 @@ def test_a_file_is_a_document(client: canteen.Client, tmp_path: Path) -> None:
     assert client.task("classify", page, labels=LABELS)["label"] == "food"
 
 
+def test_a_file_that_cannot_be_read_is_named(client: canteen.Client, tmp_path: Path) -> None:
+    with pytest.raises(errors.InvalidRequest, match=r"missing\.txt cannot be read") as refused:
+        client.summarize(tmp_path / "missing.txt")
+
+    assert refused.value.param == "missing.txt"
+
+
+def test_a_classifier_is_fitted_and_asked_by_its_name(client: canteen.Client) -> None:
+    examples = [
+        {"text": f"{n} times {label}", "label": label} for n in range(4) for label in LABELS
+    ]
+
+    made = client.fit("drinks", examples, method="score")
+    told = client.classify("some food", classifier="drinks")
+
+    assert made["labels"] == LABELS
+    assert made["report"]["num_examples"] == 8
+    assert told["label"] == "food"
+    assert client.receipt is not None
+
+
 def test_a_prompt_is_answered(client: canteen.Client) -> None:
     assert client.prompt("greet", name="Ann") == "Hello Ann."
     both = client.task("greet@1", [{"name": "Ann"}, "Bob"])

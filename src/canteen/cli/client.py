@@ -2,7 +2,7 @@
 
 import ipaddress
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
@@ -56,9 +56,16 @@ class Client:
         is_here = _is_loopback(_checked(url).host)
         self._http = httpx.Client(base_url=url, timeout=timeout, trust_env=not is_here)
 
-    def classify(self, text: Items, labels: Sequence[str], **options: Any) -> Any:
+    def classify(self, text: Items, labels: Sequence[str] = (), **options: Any) -> Any:
         """Which of the labels a text bears, with a probability for each."""
         return self.task("classify", text, labels=list(labels), **options)
+
+    def fit(self, name: str, examples: Iterable[Mapping[str, str]], **options: Any) -> Any:
+        """Fit a classifier to examples, each with `text` and `label`, for
+        `classify(text, classifier=name)`; gives its labels, and a report of examples held back."""
+        body = self._terms() | options | {"examples": list(examples)}
+        made = self._sent("PUT", f"/v1/classifiers/{quote(name, safe='')}", body)
+        return {key: value for key, value in made.items() if key != "footprint"}
 
     def summarize(self, text: Items, **options: Any) -> Any:
         """What a text or document says, in few sentences."""
@@ -125,8 +132,11 @@ class Client:
         return {"model": self.model} if self.model else {}
 
     def _posted(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return self._sent("POST", path, body)
+
+    def _sent(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
         try:
-            answer = self._http.post(path, json=body)
+            answer = self._http.request(method, path, json=body)
             told = answer.json()
         except httpx.TimeoutException as exc:
             raise DeadlineExceeded("the service did not answer in time") from exc
@@ -143,7 +153,11 @@ class Client:
 def _json(item: Any) -> Any:
     if not isinstance(item, Path):
         return item
-    return {"data": b64encode(item.read_bytes()).decode(), "name": item.name}
+    try:
+        data = item.read_bytes()
+    except OSError as exc:
+        raise InvalidRequest(f"{item} cannot be read: {exc.strerror}", param=item.name) from exc
+    return {"data": b64encode(data).decode(), "name": item.name}
 
 
 def _said(problem: Mapping[str, Any], status: int) -> str:
