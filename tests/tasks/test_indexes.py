@@ -293,16 +293,16 @@ async def test_a_name_that_is_not_there_is_told_with_names_like_it(tmp_path: Pat
 
 async def test_indexes_are_listed_and_removed(tmp_path: Path) -> None:
     indexes = Indexes(tmp_path)
-    assert await indexes.list() == []
+    assert await indexes.names() == []
     made = [await indexes.create(card(name)) for name in ("b", "a")]
 
-    assert [one.name for one in await indexes.list()] == ["a", "b"]
+    assert await indexes.names() == ["a", "b"]
     assert (await Indexes(tmp_path).open("b")).card == made[0].card
     with pytest.raises(InvalidRequest, match="there already"):
         await indexes.create(card("a"))
     await indexes.remove("a")
 
-    assert [one.name for one in await indexes.list()] == ["b"]
+    assert await indexes.names() == ["b"]
     assert os.listdir(tmp_path) == ["b"]
 
 
@@ -332,12 +332,24 @@ async def test_an_index_that_cannot_be_is_refused(
     assert caught.value.param == param
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 1}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 1}', "[" * 100_000])
 async def test_a_damaged_card_says_what_to_do(tmp_path: Path, text: str) -> None:
     write(tmp_path / "notes", text)
 
     with pytest.raises(EngineError, match="canteen index rm notes"):
         await Indexes(tmp_path).open("notes")
+
+
+async def test_a_damaged_index_hides_no_other(tmp_path: Path) -> None:
+    indexes = Indexes(tmp_path)
+    await indexes.create(card("notes"))
+    write(tmp_path / "bad", "{")
+
+    assert await indexes.names() == ["bad", "notes"]
+    with pytest.raises(InvalidRequest, match="did you mean 'notes'"):
+        await indexes.open("note")
+    await indexes.remove("bad")
+    assert await indexes.names() == ["notes"]
 
 
 async def test_what_another_process_writes_is_seen_at_once(index: Index, tmp_path: Path) -> None:

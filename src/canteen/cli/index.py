@@ -14,7 +14,7 @@ from canteen.cli.options import options_of
 from canteen.core.errors import IndexNotFound, InvalidRequest
 from canteen.tasks.indexes import Indexes
 from canteen.tasks.indexing import Added, Source
-from canteen.tasks.library import IndexDescription, IndexRequest, Library
+from canteen.tasks.library import IndexDescription, IndexRequest, Library, UnusableIndex
 
 
 @click.group
@@ -63,7 +63,7 @@ def add(name: str, paths: tuple[Path, ...], jsonl: Any, is_json: bool, **options
 @store.as_json
 def ls(is_json: bool) -> None:
     """The indexes there are."""
-    found = asyncio.run(_every())
+    found = asyncio.run(library().every())
     if is_json:
         store.echo_json([dataclasses.asdict(one) for one in found])
     elif not found:
@@ -150,12 +150,6 @@ def _counted(outcomes: Iterable[Added]) -> dict[str, int]:
     return counts
 
 
-async def _every() -> list[IndexDescription]:
-    shelf = library()
-    names = [one.name for one in await shelf.indexes.list()]
-    return [await shelf.describe(await shelf.indexes.open(name)) for name in names]
-
-
 async def _shown(name: str) -> tuple[IndexDescription, list[str]]:
     shelf = library()
     index = await shelf.indexes.open(name)
@@ -170,5 +164,7 @@ async def _removed(name: str, documents: tuple[str, ...]) -> int:
     return 0
 
 
-def _row(one: IndexDescription) -> tuple[str, ...]:
+def _row(one: IndexDescription | UnusableIndex) -> tuple[str, ...]:
+    if isinstance(one, UnusableIndex):
+        return one.name, "-", "-", one.problem
     return one.name, f"{one.num_documents}", f"{one.num_passages}", one.embedder

@@ -31,7 +31,7 @@ class ClassifierStore:
             return msgspec.json.decode(self._path(name).read_bytes(), type=Classifier)
         except FileNotFoundError:
             raise ClassifierNotFound(name, self.names()) from None
-        except msgspec.DecodeError as exc:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
             raise InvalidRequest(
                 f"the file of classifier '{name}' is damaged; fit it again", param="classifier"
             ) from exc

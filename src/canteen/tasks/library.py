@@ -1,11 +1,12 @@
 """The indexes of a home with the embedding models that they were built with."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from canteen.core.asking import asked, check
-from canteen.core.errors import IndexNotFound, InvalidRequest
+from canteen.core.errors import CanteenError, IndexNotFound, InvalidRequest
 from canteen.core.model import ModelCard
 from canteen.tasks.indexes import Index, IndexCard, Indexes
 from canteen.tasks.indexes.table import LANGUAGES
@@ -52,6 +53,14 @@ class IndexDescription:
     num_documents: int
     num_passages: int
     fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnusableIndex:
+    """An index that cannot be used any more, and why."""
+
+    name: str
+    problem: str
 
 
 class Library:
@@ -101,6 +110,23 @@ class Library:
             num_passages=await index.num_passages(),
             fields=tuple(await index.fields()),
         )
+
+    async def every(self) -> list[IndexDescription | UnusableIndex]:
+        """What every index is and holds, by name."""
+        told = []
+        for name in await self.indexes.names():
+            # One may be removed meanwhile.
+            with suppress(IndexNotFound):
+                told.append(await self._listed(name))
+        return told
+
+    async def _listed(self, name: str) -> IndexDescription | UnusableIndex:
+        try:
+            return await self.describe(await self.indexes.open(name))
+        except IndexNotFound:
+            raise
+        except CanteenError as exc:
+            return UnusableIndex(name, exc.message)
 
     async def _fitting(self, request: IndexRequest) -> Index:
         index = await self.indexes.open(request.name)

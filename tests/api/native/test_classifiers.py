@@ -1,11 +1,16 @@
 """Classifiers over HTTP: fitted, shown, used, removed."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from canteen.api.native.classifiers import listed
+from canteen.core.classifier import Classifier
+from canteen.runtime.classifiers import ClassifierStore
+from tests.conftest import Serve
 from tests.serving import Server
 
 EXAMPLES = [
@@ -59,6 +64,32 @@ def test_classifiers_are_listed_shown_and_removed(client: httpx.Client) -> None:
     assert removed.status_code == 200
     assert after.status_code == 404
     assert after.json()["code"] == "classifier_not_found"
+
+
+def test_a_damaged_classifier_is_listed_with_its_problem(echo_home: Path, serve: Serve) -> None:
+    folder = echo_home / "classifiers"
+    folder.mkdir()
+    for name, data in (("bad", b"{"), ("deep", b'{"report": ' + b"[" * 100_000), ("odd", b'"\xff')):
+        folder.joinpath(f"{name}.json").write_bytes(data)
+    with httpx.Client(base_url=serve(echo_home).url, timeout=60, trust_env=False) as client:
+        fit(client, "whole")
+
+        listed = client.get("/v1/classifiers").json()["classifiers"]
+
+    assert [one["name"] for one in listed] == ["bad", "deep", "odd", "whole"]
+    assert all("damaged" in one["problem"] for one in listed[:3])
+    assert listed[3]["labels"] == ["sports", "politics"]
+
+
+def test_what_is_removed_while_others_are_listed_is_left_out(tmp_path: Path) -> None:
+    class Losing(ClassifierStore):
+        def names(self) -> tuple[str, ...]:
+            return "gone", *super().names()
+
+    store = Losing(tmp_path)
+    store.put(Classifier("kept", "score", ("a", "b"), "m", "d", "", (0.0, 0.0)))
+
+    assert [one["name"] for one in listed(store)] == ["kept"]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """Search indexes over HTTP: made, filled, searched, and refused with problems."""
 
 from base64 import b64encode
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.conftest import Serve
 from tests.serving import Server
 
 ZOO = "# Zoo\n\nA zebra ran over the river."
@@ -42,6 +44,21 @@ def test_an_index_is_made_told_and_removed(echo_server: Server) -> None:
     assert ask(echo_server, "DELETE", "/made").json() == {"removed": "made"}
     gone = ask(echo_server, "GET", "/made")
     assert (gone.status_code, gone.json()["code"]) == (404, "index_not_found")
+
+
+def test_a_damaged_index_is_listed_with_its_problem(echo_home: Path, serve: Serve) -> None:
+    server = serve(echo_home)
+    ask(server, "PUT", "/whole", embedder="echo-embed")
+    bad = echo_home / "indexes" / "bad"
+    bad.mkdir()
+    bad.joinpath("index.json").write_text("{")
+
+    listed = ask(server, "GET", "").json()["indexes"]
+
+    assert [one["name"] for one in listed] == ["bad", "whole"]
+    assert "damaged" in listed[0]["problem"]
+    assert listed[1]["num_documents"] == 0
+    assert ask(server, "GET", "/hole").status_code == 404
 
 
 def test_documents_of_every_kind_go_in_and_each_fails_alone(echo_server: Server) -> None:

@@ -1,7 +1,8 @@
 """`/v1/classifiers`: classifiers of the caller's own, fitted to labelled examples."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -15,6 +16,8 @@ from canteen.api.routing import Route, Served
 from canteen.api.streaming import json_bytes
 from canteen.api.wire import Wire
 from canteen.core.classifier import Classifier as Kept
+from canteen.core.errors import ClassifierNotFound, InvalidRequest
+from canteen.runtime.classifiers import ClassifierStore
 from canteen.tasks.classify import PROMPT
 from canteen.tasks.fitting import FitRequest
 
@@ -44,10 +47,17 @@ class Classifier(BaseModel):
     footprint: ReceiptBody | None = None
 
 
+class Unusable(BaseModel):
+    """A classifier that cannot be used any more, and why."""
+
+    name: str
+    problem: str
+
+
 class Classifiers(BaseModel):
     """Every classifier, by name."""
 
-    classifiers: list[Classifier]
+    classifiers: list[Classifier | Unusable]
 
 
 async def fit(body: Any, served: Served) -> Response:
@@ -61,10 +71,8 @@ async def fit(body: Any, served: Served) -> Response:
 
 async def every(served: Served) -> Response:
     """The classifiers there are."""
-    store = served.services.classifiers
-    names = await asyncio.to_thread(store.names)
-    found = [await asyncio.to_thread(store.get, name) for name in names]
-    return _said({"classifiers": [described(one) for one in found]})
+    rows = await asyncio.to_thread(lambda: [*listed(served.services.classifiers)])
+    return _said({"classifiers": rows})
 
 
 async def show(served: Served) -> Response:
@@ -85,6 +93,23 @@ def described(classifier: Kept) -> dict[str, Any]:
     told: dict[str, Any] = msgspec.to_builtins(classifier)
     del told["weights"]
     return told
+
+
+def listed(store: ClassifierStore) -> Iterator[dict[str, Any]]:
+    """Every classifier, or what is wrong with it."""
+    for name in store.names():
+        # One may be removed meanwhile.
+        with suppress(ClassifierNotFound):
+            yield _row(store, name)
+
+
+def _row(store: ClassifierStore, name: str) -> dict[str, Any]:
+    try:
+        return described(store.get(name))
+    except ClassifierNotFound:
+        raise
+    except InvalidRequest as exc:
+        return {"name": name, "problem": exc.message}
 
 
 def _said(body: Mapping[str, Any]) -> Response:

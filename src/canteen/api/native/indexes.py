@@ -75,10 +75,17 @@ class IndexBody(BaseModel):
     fields: list[str] = Field(description="The metadata that searches can filter by.")
 
 
+class UnusableBody(BaseModel):
+    """An index that cannot be used any more, and why."""
+
+    name: str
+    problem: str
+
+
 class Indexes(BaseModel):
     """Every index, by name."""
 
-    indexes: list[IndexBody]
+    indexes: list[IndexBody | UnusableBody]
 
 
 class AddedBody(BaseModel):
@@ -168,9 +175,7 @@ class Removed(BaseModel):
 
 async def every(served: Served) -> Response:
     """The indexes there are."""
-    library = served.services.library
-    indexes = [await library.indexes.open(one.name) for one in await library.indexes.list()]
-    return _said({"indexes": [await _described(served, one) for one in indexes]})
+    return _said({"indexes": msgspec.to_builtins(await served.services.library.every())})
 
 
 async def show(served: Served) -> Response:

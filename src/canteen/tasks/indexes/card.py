@@ -69,7 +69,7 @@ def read(folder: Path) -> IndexCard | None:
         found = json.loads(folder.joinpath(FILE).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise _damaged(folder.name) from exc
     if not isinstance(found, Mapping) or not isinstance(found.get("schema"), int):
         raise _damaged(folder.name)

@@ -1,7 +1,6 @@
 """The indexes of a home, by name: made, opened, listed and removed, each wholly or not at all."""
 
 import asyncio
-import builtins
 import errno
 import shutil
 import time
@@ -31,9 +30,9 @@ class Indexes:
         # LanceDB keeps what it read of an index with the open table.
         self._open: dict[str, Index] = {}
 
-    async def list(self) -> builtins.list[IndexCard]:
-        """Every index, by name."""
-        return await asyncio.to_thread(self._cards)
+    async def names(self) -> list[str]:
+        """Every index, by name, damaged ones too."""
+        return await asyncio.to_thread(self._names)
 
     async def create(self, card: IndexCard) -> Index:
         """Make an empty index for vectors of one embedding model.
@@ -56,7 +55,7 @@ class Indexes:
         card = await asyncio.to_thread(cards.read, folder)
         if card is None:
             self._open.pop(name, None)
-            raise IndexNotFound(name, [one.name for one in await self.list()])
+            raise IndexNotFound(name, await self.names())
         index = self._open.get(name)
         if index is None or index.card != card:
             index = Index(card, folder, await Table.open(folder, card.dimensions))
@@ -70,15 +69,12 @@ class Indexes:
         try:
             (self._folder / cards.checked_name(name)).rename(removed)
         except FileNotFoundError:
-            raise IndexNotFound(name, [one.name for one in await self.list()]) from None
+            raise IndexNotFound(name, await self.names()) from None
         await asyncio.to_thread(shutil.rmtree, removed, ignore_errors=True)
 
-    def _cards(self) -> builtins.list[IndexCard]:
-        if not self._folder.is_dir():
-            return []
-        folders = sorted(one for one in self._folder.iterdir() if not one.name.startswith("."))
-        found = [cards.read(folder) for folder in folders]
-        return [card for card in found if card is not None]
+    def _names(self) -> list[str]:
+        names = (path.parent.name for path in self._folder.glob(f"*/{cards.FILE}"))
+        return sorted(name for name in names if not name.startswith("."))
 
     def _begin(self, begun: Path) -> None:
         begun.mkdir(parents=True)
