@@ -102,6 +102,33 @@ def test_indexes_are_listed_and_removed(call: Call, files: Path) -> None:
     assert call("index", "ls", "--json").stdout == "[]\n"
 
 
+def test_a_damaged_index_is_listed_with_its_problem(
+    call: Call, files: Path, echo_home: Path
+) -> None:
+    call("index", "add", "n", "notes/zoo.md", "--embedder", "echo-embed")
+    bad = echo_home / "indexes" / "bad"
+    bad.mkdir()
+    bad.joinpath("index.json").write_text("{")
+
+    first, second = call("index", "ls").stdout.splitlines()[1:]
+    listed = json.loads(call("index", "ls", "--json").stdout)
+
+    assert first.startswith("bad   -          -         index 'bad' is damaged; remove it")
+    assert second.startswith("n ")
+    assert set(listed[0]) == {"name", "problem"}
+    assert listed[1]["num_documents"] == 1
+
+
+@pytest.mark.parametrize("given", ['["a"]', "[]"])
+def test_a_filter_that_is_no_object_is_refused(call: Call, files: Path, given: str) -> None:
+    call("index", "add", "n", "notes/zoo.md", "--embedder", "echo-embed")
+
+    told = call("search", "n", "zebra", "--filter", given)
+
+    assert told.exit_code == 1
+    assert "give an object of fields" in told.stderr
+
+
 def test_a_search_prints_where_and_what(call: Call, files: Path) -> None:
     call("index", "add", "n", "notes/zoo.md", "notes/ferries.txt", "--embedder", "echo-embed")
 

@@ -79,7 +79,7 @@ class Searched:
 
 async def search(index: Index, model: Model, request: SearchRequest) -> Searched:
     """Search an index whose vectors the model's embedder made; raises InvalidRequest."""
-    conditions = parsed(request.filter or {})
+    conditions = parsed({} if request.filter is None else request.filter)
     vector = None if request.mode == "text" else (await model.embed([request.query]))[0]
     hits = await index.search(Query(request.query, vector, request.limit, request.mode, conditions))
     answer = await answering.answer(model, request.query, hits) if request.answer else None

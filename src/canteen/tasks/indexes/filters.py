@@ -35,6 +35,8 @@ class Condition:
 def parsed(given: Mapping[str, Any], param: str = "filter") -> tuple[Condition, ...]:
     """Conditions, all of which must hold, of `{"lang": "en", "year": {"gte": 2020, "lt": 2024},
     "kind": {"in": ["a", "b"]}}`. Raises InvalidRequest, naming the field."""
+    if not isinstance(given, Mapping):
+        raise InvalidRequest("give an object of fields and what they must be", param=param)
     conditions = [
         _condition(field, operator, value, f"{param}.{field}")
         for field, asked in given.items()
