@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canteen.core.errors import InvalidRequest
-from canteen.core.generation import ScoreRequest, Scores, Usage
-from canteen.tasks.reranking import MOST_DOCUMENTS, rerank
+from canteen.core.generation import EmbeddingRequest, Embeddings, ScoreRequest, Scores, Usage
+from canteen.tasks.reranking import MOST_DOCUMENTS, TEXTS_AT_ONCE, rerank
 from tests.tasks.speaking import Speaking, model_of
 
 TEXTS = ["bread and butter", "a zebra ran", "a zebra"]
@@ -21,6 +21,29 @@ class Judging(Speaking):
         yes = ["zebra" in one.messages[-1].content.split("Passage")[1] for one in request.prompts]
         rows = tuple((math.log(0.6), math.log(0.2)) if one else (-3.0, -1.0) for one in yes)
         return Scores(rows, Usage(prompt_tokens=len(yes)))
+
+
+class Counting(Speaking):
+    """Keeps how many texts it was asked for at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        self.sizes.append(len(request.inputs))
+        return await super().embed(request)
+
+
+async def test_many_texts_are_embedded_some_at_a_time() -> None:
+    models = Counting()
+    texts = ["bread"] * (2 * TEXTS_AT_ONCE) + ["a zebra"]
+
+    ranked = await rerank(model_of(models), "a zebra", texts, method="embedding")
+
+    assert models.sizes == [TEXTS_AT_ONCE, TEXTS_AT_ONCE, 2]
+    assert ranked[0].index == len(texts) - 1
+    assert len(ranked) == len(texts)
 
 
 async def test_embeddings_rank_by_their_cosine_from_0_to_1() -> None:

@@ -24,6 +24,7 @@ MOST_DOCUMENTS = 1_000
 # A language model reads so much of a text; more may not fit its context.
 MOST_CHARACTERS = 6_000
 PROMPTS_AT_ONCE = 32
+TEXTS_AT_ONCE = 64
 
 Method = Literal["embedding", "language_model"]
 
@@ -60,7 +61,12 @@ def _check(query: str, texts: Sequence[str]) -> None:
 
 async def _by_cosine(model: Model, query: str, texts: Sequence[str]) -> list[float]:
     """The cosine of the angle to the query, from 0 for the opposite to 1 for the same."""
-    asked, *vectors = await model.embed([query, *texts])
+    wanted = [query, *texts]
+    asked, *vectors = [
+        vector
+        for start in range(0, len(wanted), TEXTS_AT_ONCE)
+        for vector in await model.embed(wanted[start : start + TEXTS_AT_ONCE])
+    ]
     cosines = (sum(map(operator.mul, asked, vector)) for vector in vectors)
     return [min(1.0, max(0.0, (1 + cosine) / 2)) for cosine in cosines]
 
