@@ -57,8 +57,9 @@ class Method:
 
 PEER = "free text of llama.cpp"
 METHODS = (
-    Method("zero-shot", {"debias": False}),
-    Method("debiased", {"debias": True}),
+    Method("embedding, the default"),
+    Method("score, not debiased", {"method": "score", "debias": False}),
+    Method("score, debiased", {"method": "score"}),
     Method("calibrated", fit="score", num_taught=200),
     Method("head", fit="head", num_taught=500),
 )
