@@ -39,7 +39,7 @@ class Json(click.ParamType[Any]):
         try:
             text = value if value.lstrip()[:1] in ("{", "[") else Path(value).read_text("utf-8")
             return json.loads(text)
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             self.fail("give JSON, or the name of a file of it", param, ctx)
 
 

@@ -1,7 +1,6 @@
 """`canteen prompt`: prompts of one's own, which are tasks of the service."""
 
 import dataclasses
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import click
 
 from canteen.cli import store
-from canteen.cli.task import say
+from canteen.cli.task import json_lines, say
 from canteen.core.errors import InvalidRequest
 from canteen.runtime.prompts import PromptStore, StoredPrompt
 from canteen.tasks import prompted
@@ -90,7 +89,7 @@ def rm(names: tuple[str, ...], is_json: bool) -> None:
 @click.option("--input", "pairs", multiple=True, metavar="KEY=VALUE", help="An input's value.")
 @click.option(
     "--jsonl",
-    type=click.File(encoding="utf-8"),
+    type=click.File("rb"),
     help="Many: lines of JSON, each an object of inputs, or a string; - is standard input.",
 )
 @click.option("--model", help="The model that answers; or the prompt's own, or the default one.")
@@ -139,16 +138,11 @@ def _pair(file: PromptFile, pair: str) -> tuple[str, Any]:
 def _lines(jsonl: Any, pairs: tuple[str, ...]) -> Iterator[Item]:
     if pairs:
         raise InvalidRequest("give --input or --jsonl, and not both", param="jsonl")
-    for number, line in enumerate(jsonl, 1):
-        if line.strip():
-            yield _line(number, line)
+    for number, value in json_lines(jsonl, "jsonl"):
+        yield _line(number, value)
 
 
-def _line(number: int, line: str) -> Item:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as exc:
-        raise InvalidRequest(f"line {number} is not JSON", param="jsonl") from exc
+def _line(number: int, value: Any) -> Item:
     if not isinstance(value, str | dict):
         raise InvalidRequest(f"line {number} is no object of inputs", param="jsonl")
     return value

@@ -5,6 +5,7 @@ default embedder came out well ahead of lists from a language model of 135 M par
 labels scored by it, in a small part of the time. A larger model may turn that round.
 """
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -86,7 +87,7 @@ async def entities(
 
 async def typed_names(model: Model, text: str, types: Mapping[str, str]) -> list[Claim]:
     """The names in a text that are nearer to a type than to common words and to other types."""
-    spans = list(names(text))
+    spans = await asyncio.to_thread(lambda: list(names(text)))
     quotes = list(dict.fromkeys(text[span.start : span.end] for span in spans))
     if not quotes:
         return []

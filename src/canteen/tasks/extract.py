@@ -1,5 +1,6 @@
 """Extraction: entities of the caller's types, or the values of a JSON Schema, quoted by place."""
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -138,14 +139,14 @@ async def extract(model: Model, request: ExtractRequest) -> Extracted:
 async def _of_types(model: Model, text: str, request: ExtractRequest) -> Extracted:
     types = dict(_named(request.types or ()))
     kinds = {name: kind for name in types if (kind := kind_of(name))}
+    others = {name: about for name, about in types.items() if name not in kinds}
     # What has a form of its own is no name, whether it was asked for or not.
-    of_kind = fields(text, FINDERS)
+    of_kind = await asyncio.to_thread(fields, text, FINDERS if others else kinds.values())
     found = [
         _found(name, text[span.start : span.end], span, "pattern")
         for name, kind in kinds.items()
         for span in of_kind[kind]
     ]
-    others = {name: about for name, about in types.items() if name not in kinds}
     method = request.method or ("embedding" if is_cased(text) else "model")
     claims, unread = await _claims(model, text, others, method) if others else ([], [])
     taken = sorted(span for spans in of_kind.values() for span in spans)

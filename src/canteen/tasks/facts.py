@@ -116,7 +116,8 @@ def _value(run: list[str]) -> str:
     total = part = 0.0
     for word in run:
         if word in _SCALES:
-            part = (part or 1) * _SCALES[word]
+            # A float ends in infinity, where whole numbers would grow for ever.
+            part = (part or 1.0) * _SCALES[word]
             if word != "hundred":
                 total, part = total + part, 0
         else:

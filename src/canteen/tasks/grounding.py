@@ -46,8 +46,12 @@ class Source:
         wanted = _fold(quote)[0].strip()
         if not wanted:
             return
-        for found in _occurrences(folded, wanted):
-            start, end = origins[found.start].start, origins[found.end - 1].end
+        spans = (
+            Span(origins[found.start].start, origins[found.end - 1].end)
+            for found in _occurrences(folded, wanted)
+        )
+        # All within a character with many marks are one.
+        for start, end in dict.fromkeys(spans):
             # What begins or ends within a folded character is another quote.
             if _fold(self.part[start:end])[0] == wanted:
                 yield Span(start, end)

@@ -130,17 +130,17 @@ class Model:
         if making is None:
             making = self._made[key] = _Making(asyncio.ensure_future(make()))
         making.num_waiting += 1
+        is_made = False
         try:
             made: T = await asyncio.shield(making.future)
+            is_made = True
             return made
-        except BaseException:
-            if self._made.get(key) is making and (making.future.done() or making.num_waiting == 1):
-                del self._made[key]
-            raise
         finally:
             making.num_waiting -= 1
-            if not making.num_waiting:
+            is_over = making.future.done() or not making.num_waiting
+            if not is_made and is_over and self._made.get(key) is making:
                 making.future.cancel()
+                del self._made[key]
 
     async def score(self, prompts: Sequence[ScorePrompt]) -> tuple[tuple[float, ...], ...]:
         """Natural-log probabilities of each prompt's continuations."""

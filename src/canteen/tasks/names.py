@@ -35,10 +35,10 @@ def is_cased(text: str) -> bool:
 def names(text: str) -> Iterator[Span]:
     """Runs of words that begin with a capital, with small links within, apart and in order."""
     for run in _runs(text):
-        while run and run[0][0].lower() in _COMMON:
-            del run[0]
         while run and run[-1][0].lower() in _LINKS | _COMMON:
-            del run[-1]
+            run.pop()
+        first = next((at for at, one in enumerate(run) if one[0].lower() not in _COMMON), len(run))
+        del run[:first]
         if 0 < len(run) <= MOST_WORDS:
             yield Span(run[0].start(), run[-1].end())
 

@@ -1,6 +1,7 @@
 """What a rewriting must leave as it is: names, numbers, quotes, placeholders, code."""
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -17,20 +18,22 @@ COUNTED: tuple[Kind, ...] = ("placeholders", "code")
 _CODE = re.compile(
     r"""
     ^(?P<fence>```|~~~)[^\n]*\n.*?(?:^(?P=fence)|\Z)     # a block
-  | (?P<ticks>`+)[^`\n]+(?P=ticks)                         # in a line
+  | (?P<ticks>`{1,3}+)[^`\n]++(?P=ticks)                    # in a line
   | \b(?:https?|ftp|mailto)://?[^\s<>"'`{}]*[^\s<>"'`{}.,;:!?)\]]    # an address
-  | [\w.+-]+@[\w-]+(?:\.[\w-]+)+
+  | (?<![\w.+-])[\w.+-]{1,64}+@[\w-]++(?:\.[\w-]++)+
     """,
     re.VERBOSE | re.MULTILINE | re.DOTALL,
 )
 _PLACEHOLDER = re.compile(
     r"""
-    \{\{[^{}\n]*\}\} | \{%[^\n]*?%\} | \$\{[^{}\n]*\} | \{[^{}\n]*\}   # {{x}} {% x %} ${x} {x}
-  | %\([\w.]+\)[-+0\#]*\d*(?:\.\d+)?[a-zA-Z]                # %(x)s
-  | (?<![\w%])%(?:\d+\$)?[-+0\#]*\d*(?:\.\d+)?[sdiufFeEgGxXorcpab@](?![a-zA-Z])    # %s %1$d
-  | %[A-Z][A-Z0-9_]+%                                          # %NAME%
+    \{\{[^{}\n]*\}\} | \$\{[^{}\n]*\} | \{[^{}\n]*\}       # {{x}} ${x} {x}
+  | \{%(?:(?!\{%|%\})[^\n])*+%\}                               # {% x %}
+  | %\([\w.]++\)[-+0\#]{0,5}+\d{0,4}+(?:\.\d{1,4}+)?[a-zA-Z]   # %(x)s
+  | (?<![\w%])%(?:\d{1,3}+\$)?[-+0\#]{0,5}+\d{0,4}+(?:\.\d{1,4}+)?
+    [sdiufFeEgGxXorcpab@](?![a-zA-Z])                          # %s %1$d
+  | %[A-Z][A-Z0-9_]++%                                         # %NAME%
   | (?<![\w$])\$[A-Za-z_]\w*                                   # $x
-  | </?[A-Za-z][^<>\n]*> | <!--.*?-->                          # <tag>
+  | </?[A-Za-z][^<>\n]*> | <!--(?:(?!<!--|-->).)*+-->          # <tag>
     """,
     re.VERBOSE,
 )
@@ -82,7 +85,7 @@ def lost(before: str, after: str, kinds: Collection[Kind] = KINDS) -> list[Kept]
     """What of `before` is not in `after`, in order."""
     wanted = found(before, kinds)
     there = Counter((one.kind, one.text) for one in found(after, COUNTED))
-    numbers = set(numerals(after))
+    numbers, said = set(numerals(after)), _spaced(after)
     missing = []
     for one in wanted:
         key = (one.kind, one.text)
@@ -92,7 +95,7 @@ def lost(before: str, after: str, kinds: Collection[Kind] = KINDS) -> list[Kept]
         elif one.kind == "numbers":
             is_there = numbers.issuperset(numerals(one.text))
         else:
-            is_there = _spaced(one.text) in _spaced(after)
+            is_there = _spaced(one.text) in said
         if not is_there:
             missing.append(one)
     return missing
@@ -103,7 +106,9 @@ def _spaced(text: str) -> str:
 
 
 def _is_free(one: "re.Match[str]", taken: list[Span]) -> bool:
-    return not any(start <= one.start() and one.end() <= end for start, end in taken)
+    """Whether none of these, which are in order and apart, holds it."""
+    place = bisect_right(taken, one.start(), key=lambda span: span.start)
+    return not place or taken[place - 1].end < one.end()
 
 
 def _names(text: str, taken: list[Span]) -> Iterator[Span]:

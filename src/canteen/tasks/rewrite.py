@@ -1,5 +1,6 @@
 """Rewriting: the same said otherwise, with all in it that must stay as it is."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
@@ -121,8 +122,11 @@ async def rewrite(model: Model, request: RewriteRequest) -> Rewritten:
         async for start, before, part in parts:
             pieces.append(part.text)
             model.on_text(part.text)
-            changes += diff(before, part.text) if before != part.text else [_same(before)]
-            missing += _moved(lost(before, part.text, request.kinds), start)
+            if before == part.text:
+                changes.append(Change("equal", before, before))
+            else:
+                changes += diff(before, part.text)
+                missing += _moved(lost(before, part.text, request.kinds), start)
             faults.update(part.faults)
             extra.update(dict.fromkeys(part.added))
     warnings = [f"{_sentences(count)} as before: {fault}" for fault, count in faults.items()]
@@ -135,7 +139,7 @@ async def _parts(
     model: Model, wish: Wish, source: str
 ) -> AsyncGenerator[tuple[int, str, Reworded]]:
     """All parts of the source, in order: where each begins, what it was, and what it became."""
-    spans = list(units(source))
+    spans = await asyncio.to_thread(lambda: list(units(source)))
     texts = (source[start:end] for start, end in spans)
     at = 0
     async with aclosing(each(texts, partial(reworded, model, wish), MOST_UNITS)) as outcomes:
@@ -149,10 +153,6 @@ async def _parts(
             at = end
     if at < len(source):
         yield at, source[at:], Reworded(source[at:])
-
-
-def _same(text: str) -> Change:
-    return Change("equal", text, text)
 
 
 def _moved(missing: Iterable[Kept], by: int) -> list[Kept]:

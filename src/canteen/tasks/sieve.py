@@ -15,6 +15,8 @@ LEAST_SHARE = 0.4
 # Above this share of words that were said already, a sentence says nothing new.
 MOST_REPEATED = 0.8
 LEAST_CHARACTERS = 8
+# What has no end by then is none, and would be looked through again with every piece.
+MOST_CHARACTERS = 2_000
 _PREAMBLE = re.compile(
     r"""
     (?:(?:sure|certainly|of\ course|okay|ok)\b[,!.]?\s*)?
@@ -52,6 +54,9 @@ class Sieve:
             for start, end in spans[:-1]:
                 self._judge(self._text[start:end])
             self._text = self._text[spans[-1].start :] if spans else ""
+            if len(self._text) > MOST_CHARACTERS:
+                self.faults.append("no sentence")
+                self._text = ""
 
     def close(self, *, is_whole: bool) -> None:
         """Take the rest as the last sentence, which is cut short unless the text `is_whole`."""

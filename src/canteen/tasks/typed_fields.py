@@ -4,6 +4,7 @@ import ipaddress
 import re
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 
 from canteen.tasks.dates import dates
 from canteen.tasks.phones import phones
@@ -40,7 +41,9 @@ _ORDER = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _AFTER_NUMBER = re.compile(r"(?![\w#]|[-/.,][0-9])")
-_AMOUNT = r"[0-9]{1,3}(?:(?:[ ,.'\u2019\u00a0\u202f][0-9]{3})+|[0-9]*)(?:[.,][0-9]{1,2})?(?![0-9])"
+# Only so many thousands: a table of numbers may go on for ever.
+_THOUSANDS = r"(?:[ ,.'\u2019\u00a0\u202f][0-9]{3}(?![0-9])){1,6}+"
+_AMOUNT = rf"[0-9]{{1,3}}(?:{_THOUSANDS}|[0-9]*+)(?:[.,][0-9]{{1,2}})?(?![0-9])"
 _SCALE = r"(?:[ ]?(?:k|m|bn|thousand|million|billion|trillion|Mio\.?|Mrd\.?)\b)?"
 _SIGN = r"(?:(?:US|A|C|CA|AU|NZ|HK|S|R)?\$|[€£¥₹₽₩₺₴₪฿₫])"
 _CODE = "(?:USD|EUR|GBP|JPY|CHF|CNY|INR|AUD|CAD|SEK|NOK|DKK|PLN|CZK|HUF|BRL|MXN|ZAR|KRW|TRY)"
@@ -142,7 +145,9 @@ def fields(text: str, kinds: Iterable[str]) -> dict[str, list[Span]]:
     was not asked for."""
     taken: list[Span] = []
     found: dict[str, list[Span]] = {kind: [] for kind in kinds}
-    for kind, find in FINDERS.items():
+    # Those after the last one asked for take nothing from it.
+    last = max((place for place, kind in enumerate(FINDERS) if kind in found), default=-1)
+    for kind, find in islice(FINDERS.items(), last + 1):
         own = [span for span in find(text) if _takes(span, taken)]
         if kind in found:
             found[kind] = sorted(own)

@@ -12,6 +12,9 @@ Op = Literal["equal", "insert", "delete", "replace"]
 # A word goes with the space before it, so that spaces do not hold words together.
 _TOKEN = re.compile(r"\s*(?:\w+(?:['\u2019-]\w+)*|[^\w\s])|\s+")
 
+# Of words of one text and the other; a bit of memory each.
+MOST_PAIRS = 100_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -24,8 +27,11 @@ class Change:
 
 def diff(before: str, after: str) -> list[Change]:
     """Changes in order, whose parts are all of both texts; no two equal ones, nor two others,
-    follow each other. Takes memory for the square of the words: give it a paragraph."""
+    follow each other. Very long texts, which it would take too much memory to compare, are told
+    as one change."""
     old, new = _TOKEN.findall(before), _TOKEN.findall(after)
+    if before and len(old) * len(new) > MOST_PAIRS:
+        return [_change(before, after)]
     return joined(
         _change("".join(old[step.src_start : step.src_end]), "".join(new[a:b]))
         for step in Indel.opcodes(old, new)

@@ -7,9 +7,9 @@ from canteen.tasks.documents.decoding import decoded
 from canteen.tasks.documents.document import Document, checked, sections_of
 
 _FRONT_MATTER = re.compile(r"---[ \t]*\r?\n.*?^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
-_TITLE = re.compile(r"^title:[ \t]*(\S.*?)[ \t]*\r?$", re.MULTILINE)
+_TITLE = re.compile(r"^title:[ \t]*(\S[^\r\n]*)", re.MULTILINE)
 _NEWLINE = re.compile(r"\r\n?|\n")
-_MARKUP = re.compile(r"[*_`~]+|!?\[([^]]*)\](?:\([^)]*\))?|\\(?=[!-/:-@[-`{-~])")
+_MARKUP = re.compile(r"[*_`~]+|!?\[([^][]*+)\](?:\([^)[]*+\))?|\\(?=[!-/:-@[-`{-~])")
 
 
 def read(data: bytes, param: str, charset: str | None = None) -> Document:
@@ -20,7 +20,7 @@ def read(data: bytes, param: str, charset: str | None = None) -> Document:
     headings = [(begin + start, level, words) for start, level, words in _headings(text[begin:])]
     named = _TITLE.search(text, 0, begin)
     first = min(headings, key=lambda one: one[1], default=(0, 0, ""))[2]
-    title = named.group(1).strip("\"'") if named else first
+    title = named.group(1).rstrip().strip("\"'") if named else first
     return Document(text, title=title, sections=sections_of(text, headings))
 
 

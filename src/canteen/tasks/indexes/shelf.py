@@ -16,6 +16,7 @@ from canteen.tasks.indexes.table import LANGUAGES, Table
 from canteen.tasks.passages import passages
 
 MOST_DIMENSIONS = 8_192
+MOST_OPEN = 16
 # What was begun and not finished for so long was left by a process that died.
 LEFT_S = 24 * 3600
 _BEGUN = ".begun-"
@@ -27,7 +28,8 @@ class Indexes:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.absolute()
-        # LanceDB keeps what it read of an index with the open table.
+        # LanceDB keeps what it read of an index in memory, with the open table. The one used last
+        # is the last one.
         self._open: dict[str, Index] = {}
 
     async def names(self) -> list[str]:
@@ -59,7 +61,10 @@ class Indexes:
         index = self._open.get(name)
         if index is None or index.card != card:
             index = Index(card, folder, await Table.open(folder, card.dimensions))
-            self._open[name] = index
+        self._open.pop(name, None)
+        self._open[name] = index
+        while len(self._open) > MOST_OPEN:
+            del self._open[next(iter(self._open))]
         return index
 
     async def remove(self, name: str) -> None:
