@@ -57,6 +57,19 @@ def test_the_model_of_the_start_is_pulled_and_warm(
     assert [model["name"] for model in models] == ["echo:latest"]
 
 
+def test_an_embedder_that_cannot_be_had_keeps_nobody_from_serving(
+    serve: Callable[..., Server], echo_home: Path
+) -> None:
+    server = serve(echo_home, CANTEEN_MODEL="echo", CANTEEN_EMBEDDER="nowhere")
+
+    body = {"input": "text", "labels": ["a", "b"]}
+    refused = httpx.post(f"{server.url}/v1/tasks/classify", json=body)
+
+    assert "'nowhere' not found" in server.log.read_text()
+    assert refused.status_code == 404
+    assert "'nowhere'" in refused.json()["detail"]
+
+
 def test_the_access_log_has_no_word_of_a_prompt(
     serve: Callable[..., Server], echo_home: Path
 ) -> None:

@@ -39,6 +39,11 @@ def found(text: str, kind: str) -> list[str]:
         ("date", "Am 3. Oktober 1990 und le 14 juillet", ["3. Oktober 1990", "14 juillet"]),
         ("date", "on March 3rd. Then 2024年3月3日", ["March 3rd", "2024年3月3日"]),
         ("money", "$1,250.50, 99.90 EUR, €5bn, 12% of 30", ["$1,250.50", "99.90 EUR", "€5bn"]),
+        (
+            "money",
+            "$1,000 2000; 1 234 567 EUR; in 2024 500 EUR",
+            ["$1,000", "1 234 567 EUR", "500 EUR"],
+        ),
         ("social security number", "123-45-6789, 000-45-6789", ["123-45-6789"]),
         ("order number", "order no. A-77/12 and #12345", ["A-77/12", "#12345"]),
         ("order number", "in order to go, order 66", ["66"]),

@@ -3,11 +3,15 @@
 import asyncio
 import logging
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from canteen.cli import store
+from canteen.core.errors import CanteenError
+
+if TYPE_CHECKING:
+    from canteen.bootstrap import Services
 
 WELCOME = """\
 listening on {url}
@@ -45,8 +49,8 @@ def command(no_pull: bool, is_json: bool, **overrides: Any) -> None:
     logging.basicConfig(level=settings.log_level, stream=sys.stderr)
     services = build(settings)
     if not no_pull:
-        for model in (settings.default_model, settings.default_embedder):
-            asyncio.run(store.ensure(services, model))
+        asyncio.run(store.ensure(services, settings.default_model))
+        _ensure_embedder(services)
 
     def welcome(url: str) -> None:
         line = {"url": url, "model": settings.default_model}
@@ -57,6 +61,15 @@ def command(no_pull: bool, is_json: bool, **overrides: Any) -> None:
         sys.stdout.flush()
 
     server.serve(services, listener, welcome)
+
+
+def _ensure_embedder(services: "Services") -> None:
+    """Without it much can be done, so that it cannot be had is told and no more."""
+    try:
+        asyncio.run(store.ensure(services, services.settings.default_embedder))
+    except CanteenError as error:
+        said = "what needs an embedding model will be refused until it is pulled"
+        click.echo(f"canteen: {error.message}; {said}", err=True)
 
 
 def _program() -> str:

@@ -89,7 +89,8 @@ _PREAMBLE = re.compile(
 # What a model says about its answer, in a paragraph after it.
 _COMMENT = re.compile(
     r"(?<!\s)[^\S\n]*+\n\s++(?<=\n)(?:note\b|the (?:original|corrected|rewritten)\b|"
-    r"this (?:version|rewrit|revis)|i (?:have|hope)\b|i've\b|let me know\b|explanation\b|changes\b).*",
+    r"this (?:version|rewrit|revis)|i (?:have|hope)\b|i've\b|let me know\b|"
+    r"explanation\b|changes\b).*",
     re.IGNORECASE | re.DOTALL,
 )
 _QUOTES = "\"'\u201c\u201d\u2018\u2019«»„`"
