@@ -65,9 +65,9 @@ def test_an_embedder_that_cannot_be_had_keeps_nobody_from_serving(
     body = {"input": "text", "labels": ["a", "b"]}
     refused = httpx.post(f"{server.url}/v1/tasks/classify", json=body)
 
-    assert "'nowhere' not found" in server.log.read_text()
+    assert "'nowhere:latest' not found" in server.log.read_text()
     assert refused.status_code == 404
-    assert "'nowhere'" in refused.json()["detail"]
+    assert "'nowhere" in refused.json()["detail"]
 
 
 def test_the_access_log_has_no_word_of_a_prompt(
