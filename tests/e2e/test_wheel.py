@@ -56,7 +56,7 @@ def test_the_installed_wheel_serves(wheel: Path, model_home_copy: Path, tmp_path
 
     assert answer["done"] is True
     assert str(answer["response"]).strip()
-    assert _megabytes(environment) - empty_mb < 650
+    assert _megabytes(environment) - empty_mb < 1300
 
 
 def _pip(python: str, *arguments: str) -> None:
