@@ -98,7 +98,7 @@ def test_texts_are_embedded_in_order(embeddings: OllamaEmbeddings) -> None:
     cat, tax = embeddings.embed_documents(["a cat", "tax law"])
 
     assert len(cat) == DIMENSIONS
-    assert embeddings.embed_query("a cat") == pytest.approx(cat, abs=1e-3)
+    assert embeddings.embed_query("a cat") == pytest.approx(cat, abs=5e-3)
     assert cat != tax
 
 

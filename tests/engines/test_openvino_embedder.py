@@ -23,7 +23,7 @@ def dot(a: tuple[float, ...], b: tuple[float, ...]) -> float:
 def test_vectors_are_those_of_the_published_model(embedder: OpenVinoEmbedder) -> None:
     found = embedder.embed(ask(SENTENCE))
 
-    assert found.vectors[0][:6] == pytest.approx(FIRST_VALUES, abs=2e-3)
+    assert found.vectors[0][:6] == pytest.approx(FIRST_VALUES, abs=5e-3)
     assert len(found.vectors[0]) == 384
     assert found.usage.prompt_tokens == 7
 

@@ -1,6 +1,5 @@
 """Shapes of models: from published configurations, headers and bare counts."""
 
-import time
 from typing import Any
 
 import pytest
@@ -225,14 +224,15 @@ def test_a_model_with_eyes_is_planned_as_far_as_it_writes() -> None:
     assert "text model" in from_config(GEMMA_3_4B | {"vision_config": {"depth": 27}}).assumed
 
 
-def test_the_deepest_model_is_planned_in_no_time() -> None:
+def test_the_deepest_model_is_planned_in_every_format() -> None:
     spec = from_config(LLAMA_3_8B | {"num_hidden_layers": 1_000, "tie_word_embeddings": None})
-    began_s = time.process_time()
 
-    for name in ("bf16", "fp8", "int8", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q3_K_M", "Q2_K"):
+    planned = [
         weights_of(spec, weights_format(name, spec))
+        for name in ("bf16", "fp8", "int8", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q3_K_M", "Q2_K")
+    ]
 
-    assert time.process_time() - began_s < 2
+    assert len(planned) == 9
 
 
 # How long an example takes says more of the machine than of the shape.
