@@ -71,8 +71,28 @@ class ToolChoice:
     name: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """On whose behalf, until when and for which receipt a model is asked, whatever it is asked.
+
+    `deadline_s` is a time of `time.monotonic()`, which all processes of a machine share; after
+    it nobody wants the answer. `is_retry`: the same request was refused or lost before.
+    `prompt_version` names the template that a task made the prompt with.
+    """
+
+    keep_alive_s: float | None = None
+    caller_id: str = ""
+    deadline_s: float | None = None
+    priority: Priority = "interactive"
+    is_retry: bool = False
+    receipt_id: str = ""
+    conversation_id: str = ""
+    operation: str = ""
+    prompt_version: str = ""
+
+
 @dataclass(frozen=True, slots=True)
-class GenerationRequest:
+class GenerationRequest(Call):
     """One request to a model, whatever the dialect it came in.
 
     Exactly one of `messages` (the model's chat template is applied), `prompt` (raw text, taken
@@ -81,9 +101,6 @@ class GenerationRequest:
     oldest part of a prompt that is too long be dropped and counted, instead of an error.
     `template` replaces the model's own chat template (Jinja). `is_streamed` is false where the
     caller sees only the whole answer, so that an invalid one can be made again unseen.
-    `deadline_s` is a time of `time.monotonic()`, which all processes of a machine share; after
-    it nobody wants the answer. `is_retry`: the same request was refused or lost before.
-    `prompt_version` names the template that a task made the prompt with.
     """
 
     id: str
@@ -103,15 +120,6 @@ class GenerationRequest:
     truncate: bool = False
     template: str | None = None
     is_streamed: bool = True
-    keep_alive_s: float | None = None
-    caller_id: str = ""
-    deadline_s: float | None = None
-    priority: Priority = "interactive"
-    is_retry: bool = False
-    receipt_id: str = ""
-    conversation_id: str = ""
-    operation: str = ""
-    prompt_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,26 +200,14 @@ class Completion:
 
 
 @dataclass(frozen=True, slots=True)
-class EmbeddingRequest:
-    """Texts (or token ids) to embed; `truncate` cuts what is longer than the context.
-
-    The other fields are those of GenerationRequest.
-    """
+class EmbeddingRequest(Call):
+    """Texts (or token ids) to embed; `truncate` cuts what is longer than the context."""
 
     id: str
     model: str
     inputs: tuple[str | tuple[int, ...], ...]
     dimensions: int | None = None
     truncate: bool = False
-    keep_alive_s: float | None = None
-    caller_id: str = ""
-    deadline_s: float | None = None
-    priority: Priority = "interactive"
-    is_retry: bool = False
-    receipt_id: str = ""
-    conversation_id: str = ""
-    operation: str = ""
-    prompt_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,22 +227,13 @@ class ScorePrompt:
 
 
 @dataclass(frozen=True, slots=True)
-class ScoreRequest:
+class ScoreRequest(Call):
     """How likely a model finds continuations of prompts; what the prompts have in common at
-    their beginning is read once. The other fields are those of GenerationRequest."""
+    their beginning is read once."""
 
     id: str
     model: str
     prompts: tuple[ScorePrompt, ...]
-    keep_alive_s: float | None = None
-    caller_id: str = ""
-    deadline_s: float | None = None
-    priority: Priority = "interactive"
-    is_retry: bool = False
-    receipt_id: str = ""
-    conversation_id: str = ""
-    operation: str = ""
-    prompt_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
