@@ -189,11 +189,6 @@ def test_the_worst_grade_wins(one: Quantity, other: Quantity, factor: Quantity) 
     assert ((one + other) / factor).grade == max(grades)
 
 
-def test_a_grade_can_only_be_lowered() -> None:
-    assert exact(1).graded("C").grade == "C"
-    assert exact(1).graded("C").graded("B").grade == "C"
-
-
 @given(centrals, centrals, centrals)
 def test_exact_stays_exact(a: float, b: float, c: float) -> None:
     result = (exact(a) + exact(b)) * exact(c) / exact(a) * 2

@@ -151,10 +151,6 @@ class Quantity:
         """The same figure as the count of another boundary, which its caller answers for."""
         return replace(self, boundary=boundary)
 
-    def graded(self, grade: Grade) -> "Quantity":
-        """The same figure, at best of this grade."""
-        return replace(self, grade=max(self.grade, grade))
-
     @property
     def _sigmas(self) -> tuple[float, float]:
         """Standard deviations of the logarithm, below and above the median."""

@@ -22,10 +22,6 @@ class Interval:
     low: float
     high: float
 
-    def is_apart(self, other: "Interval") -> bool:
-        """Whether the two do not overlap."""
-        return self.low > other.high or self.high < other.low
-
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
