@@ -95,8 +95,9 @@ async def run(task: Task, body: Any, served: Served) -> Response:
         raise results[0]
     said = [_told(one) for one in results]
     told = {"results": said} if is_batch else said[0]
-    around = _around(task, model, served)
-    return Response(json_bytes(around | told), media_type="application/json")
+    receipt = served.footprint()
+    body = _head(task, model, receipt) | told | _foot(model, receipt)
+    return Response(json_bytes(body), media_type="application/json")
 
 
 def model_of(body: Any, served: Served, prompt_version: str) -> Model:
@@ -161,7 +162,8 @@ async def _frames(
             if isinstance(outcome, CanteenError) and count is None:
                 raise outcome
             yield sse(json_bytes({"index": index} | _told(outcome)))
-    yield sse(json_bytes(_around(task, model, served)))
+    receipt = served.footprint()
+    yield sse(json_bytes(_head(task, model, receipt) | _foot(model, receipt)))
     yield sse(DONE)
 
 
@@ -176,10 +178,8 @@ def _told(outcome: Any) -> dict[str, Any]:
     return told
 
 
-def _around(task: Task, model: Model, served: Served) -> dict[str, Any]:
-    """What is told beside results: who worked first, by which prompt, and what it took."""
-    receipt = served.footprint()
-    # As the caller calls them.
+def _head(task: Task, model: Model, receipt: Mapping[str, Any]) -> dict[str, Any]:
+    """Who worked first, as the caller calls it, and by which prompt."""
     called = {full_name(name): name for name in (model.embedder, model.name)}
     worked = receipt["footprint"]["model"] if receipt else full_name(model.name)
     return {
@@ -187,9 +187,11 @@ def _around(task: Task, model: Model, served: Served) -> dict[str, Any]:
         "task": task.name,
         "model": called.get(worked, worked),
         "prompt_version": model.prompt_version,
-        "usage": usage_json(model.usage),
-        **receipt,
     }
+
+
+def _foot(model: Model, receipt: Mapping[str, Any]) -> dict[str, Any]:
+    return {"usage": usage_json(model.usage), **receipt}
 
 
 def usage_json(usage: Usage) -> dict[str, int]:
