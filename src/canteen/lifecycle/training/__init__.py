@@ -1,0 +1,1 @@
+"""Training: from a specification and texts to weights, in a process of its own."""
