@@ -1,4 +1,4 @@
-"""The only file that knows every class: wires the rooms into the services behind every door."""
+"""The services behind every door, wired from the rooms."""
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
