@@ -387,3 +387,41 @@ def test_whoever_does_the_same_pays_the_same_to_a_microjoule() -> None:
 
     assert max(charged) - min(charged) <= 1
     assert sum(charged) == 3_333_310
+
+
+def test_what_a_training_program_uses_is_booked_as_training() -> None:
+    bench, program = Bench(), Program()
+    bench.node.open("job", "train")
+    trainer = bench.node.trainer("job", program)
+    bench.spend(1000)
+    program.used_s = 1.5
+    bench.node.tick()
+    so_far = bench.node.charged("job").energy_uj
+    bench.spend(500)
+    program.used_s = 2.0
+    trainer.ended()
+
+    charge = bench.node.close("job")
+
+    assert (so_far, charge.energy_uj) == (1000, 1500)
+    assert bench.accounts().energy_uj["train"] == 1500
+
+
+def test_a_training_shares_with_a_worker_by_processor_time() -> None:
+    bench, program = Bench(), Program()
+    worker = bench.node.consumer(BY_TOKENS)
+    worker.loading()
+    worker.loaded(0.0)
+    bench.node.open("job", "train")
+    trainer = bench.node.trainer("job", program)
+    bench.node.open("a")
+    bench.spend(1000)
+    program.used_s = 0.75
+    worker.step(StepRecord(0.25, 0.25, [Work("a", 5, 0, 0)]))
+
+    charge = bench.node.close("a")
+    trainer.ended()
+    bench.node.close("job")
+
+    assert charge.energy_uj == 250
+    assert bench.accounts().energy_uj["train"] == 750

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from canteen.core.engine import Embedder, Engine
+from canteen.core.generation import Usage
 from canteen.core.units import Quantity
 from canteen.metering.consumer import process_cpu_s
 from canteen.metering.ledger import Ledger
@@ -12,8 +13,9 @@ from canteen.metering.meter import Meter
 from canteen.metering.metered import Metered, MeteredEmbedder
 from canteen.metering.node import Node
 from canteen.metering.rates import Rates
+from canteen.metering.tab import Tab
 from canteen.metering.terms import Terms, terms
-from canteen.metering.till import Till
+from canteen.metering.till import Order, Till
 
 TICK_S = 1.0
 
@@ -68,6 +70,19 @@ class Accounting:
             yield
         finally:
             helper.ended()
+
+    @contextlib.contextmanager
+    def tab(self, receipt_id: str, order: Order) -> Iterator[Tab]:
+        """While a training is under way; after it, its receipt can be settled."""
+        self.start()
+        self.till.open(receipt_id, order)
+        self.node.open(receipt_id, "train")
+        tab = Tab(self.node, receipt_id, lambda charge: self.rates.footprint(charge))
+        try:
+            yield tab
+        finally:
+            charge = self.node.close(receipt_id)
+            self.till.add(receipt_id, charge, Usage(prompt_tokens=tab.tokens))
 
     async def close(self) -> None:
         """Write everything down."""

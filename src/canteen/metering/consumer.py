@@ -1,4 +1,4 @@
-"""Who works on a node: workers, which tell what their steps took, and helpers, which are asked."""
+"""Who works on a node: workers, which tell what their steps took, and programs, which are asked."""
 
 import os
 from collections.abc import Callable
@@ -13,9 +13,9 @@ from canteen.metering.attribution import StepCost, Weights, add_step
 class Windows(Protocol):
     """What consumers need of their node."""
 
-    def add(self, consumer: "Consumer | Helper") -> None: ...
+    def add(self, consumer: "Consumer | Program") -> None: ...
 
-    def remove(self, consumer: "Consumer | Helper") -> None: ...
+    def remove(self, consumer: "Consumer | Program") -> None: ...
 
     def read(self) -> None: ...
 
@@ -30,6 +30,11 @@ class Consumer(StepListener):
         self._assumed_s = 0.0
         self.is_loading = False
         self.forget()
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether it has told of work in this window."""
+        return self.cpu_s > 0
 
     @property
     def account(self) -> Account:
@@ -76,15 +81,14 @@ class Consumer(StepListener):
         self.forget()
 
 
-class Helper:
-    """A program that brings or prepares a model: its processor time is of loading, whoever waits.
+class Program:
+    """A program that tells nothing and is looked at. `clock` tells the processor seconds that it
+    has used since it began, None where it cannot. Where it never could, it counts as one busy
+    thread. What it used after the last look is not seen."""
 
-    `clock` tells the seconds that it has used since it began, None where it cannot. Where it never
-    could, the program counts as one busy thread. What it used after the last look is not seen.
-    """
-
-    account: Account = "load"
+    account: Account = "requests"
     is_loading = False
+    is_heard = True
     stepped_s = 0.0
 
     def __init__(self, node: Windows, clock: Callable[[], float | None]) -> None:
@@ -92,8 +96,12 @@ class Helper:
         self._clock = clock
         self._told_s = None if clock() is None else 0.0
         self.cpu_s = 0.0
-        self.weights: dict[str, Weights] = {}
         node.add(self)
+
+    @property
+    def weights(self) -> dict[str, Weights]:
+        """For which requests it worked in the window."""
+        return {}
 
     def forget(self) -> None:
         """A new window begins."""
@@ -111,6 +119,26 @@ class Helper:
     def ended(self) -> None:
         """The program is no more."""
         self._node.remove(self)
+
+
+class Helper(Program):
+    """A program that brings or prepares a model: what it uses is for loading, whoever waits."""
+
+    account: Account = "load"
+    is_heard = False
+
+
+class Trainer(Program):
+    """A program that trains: what it uses is for one request."""
+
+    def __init__(self, node: Windows, clock: Callable[[], float | None], request_id: str) -> None:
+        self._request_id = request_id
+        super().__init__(node, clock)
+
+    @property
+    def weights(self) -> dict[str, Weights]:
+        """All of it."""
+        return {self._request_id: Weights(decode_s=self.cpu_s)} if self.cpu_s else {}
 
 
 def process_cpu_s(pid: int) -> float | None:

@@ -189,7 +189,7 @@ class Ledger:
             # One that is there already counts once.
             new = upsert(connection, "receipts", ("id",), rows)
             receipted_uj = run["receipted_uj"] + sum(
-                one["prefill_uj"] + one["decode_uj"] for one in new
+                one["prefill_uj"] + one["decode_uj"] for one in new if one["phase"] == "inference"
             )
             open_uj = energy_uj["requests"] - self._runs_before["requests"] - receipted_uj
             connection.execute(

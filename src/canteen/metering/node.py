@@ -7,7 +7,7 @@ from typing import get_args
 
 from canteen.core.footprint import Account, Charge
 from canteen.metering.attribution import StepCost, Weights, apportion
-from canteen.metering.consumer import Consumer, Helper
+from canteen.metering.consumer import Consumer, Helper, Program, Trainer
 from canteen.metering.meter import Meter
 
 ACCOUNTS: tuple[Account, ...] = get_args(Account)
@@ -55,7 +55,7 @@ class Node:
         self._clock = clock
         self._cpu_clock = cpu_clock
         self._open: dict[str, _Open] = {}
-        self._consumers: list[Consumer | Helper] = []
+        self._consumers: list[Consumer | Program] = []
         self._workers_cpu_s = 0.0
         self._energy_uj: dict[Account, int] = dict.fromkeys(ACCOUNTS, 0)
         self._time_us: dict[Account, int] = dict.fromkeys(ACCOUNTS, 0)
@@ -70,6 +70,14 @@ class Node:
     def helper(self, clock: Callable[[], float | None]) -> Helper:
         """A program that brings a model has begun, and has used so much processor time."""
         return Helper(self, clock)
+
+    def trainer(self, request_id: str, clock: Callable[[], float | None]) -> Trainer:
+        """A program that trains for a request has begun, and has used so much."""
+        return Trainer(self, clock, request_id)
+
+    def charged(self, request_id: str) -> Charge:
+        """What a request that is under way has been charged so far."""
+        return self._open[request_id].charge
 
     def open(self, request_id: str, account: Account = "requests") -> None:
         """A request is about to be sent to a worker; what it costs is booked to an account."""
@@ -89,7 +97,7 @@ class Node:
 
         While requests are under way and no step has told yet for whom, it waits.
         """
-        if not self._open or any(consumer.cpu_s for consumer in self._consumers):
+        if not self._open or any(consumer.is_heard for consumer in self._consumers):
             self.read()
 
     def accounts(self) -> Accounts:
@@ -106,13 +114,13 @@ class Node:
             ),
         )
 
-    def add(self, consumer: Consumer | Helper) -> None:
+    def add(self, consumer: Consumer | Program) -> None:
         """A worker or helper has been started."""
         if not self._is_busy:
             self.read()
         self._consumers.append(consumer)
 
-    def remove(self, consumer: Consumer | Helper) -> None:
+    def remove(self, consumer: Consumer | Program) -> None:
         """A worker or helper has ended."""
         if consumer in self._consumers:
             self.read()

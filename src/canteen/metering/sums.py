@@ -175,7 +175,7 @@ def _phases(database: Database, span: Span) -> list[dict[str, Any]]:
     asked = (
         "SELECT COALESCE(SUM(prefill_uj), 0) AS prefill, COALESCE(SUM(decode_uj), 0) AS decode "
         "FROM receipts "
-        "WHERE ended_s >= :since AND ended_s < :until"
+        "WHERE ended_s >= :since AND ended_s < :until AND phase = 'inference'"
     )
     with database.reading() as connection:
         (read,) = connection.execute(asked, _bounds(span))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from canteen.core.footprint import Charge, Receipt
+from canteen.core.footprint import Charge, Phase, Receipt
 from canteen.core.generation import Usage
 from canteen.metering.node import Accounts
 from canteen.metering.terms import Terms
@@ -33,6 +33,7 @@ class Order:
     conversation_id: str = ""
     operation: str = ""
     prompt_version: str = ""
+    phase: Phase = "inference"
 
 
 @dataclass(slots=True)
@@ -109,6 +110,7 @@ class Till:
             usage=replace(bill.usage, queue_s=queue_s),
             charge=bill.charge,
             footprint=bill.terms.rates.footprint(bill.charge),
+            phase=bill.order.phase,
             operation=bill.order.operation,
             conversation_id=bill.order.conversation_id,
             prompt_version=bill.order.prompt_version,
