@@ -7,6 +7,7 @@ CanteenError
 │   ├── PromptNotFound      no such prompt or task        404
 │   ├── IndexNotFound       no such search index          404
 │   ├── ClassifierNotFound  no such classifier            404
+│   ├── JobNotFound         no such job                   404
 │   ├── Forbidden           not allowed here              403
 │   ├── NotSupported        this model cannot do it       501
 │   └── ModelUnsuitable     files we cannot run           400
@@ -111,6 +112,16 @@ class IndexNotFound(InvalidRequest):
         near = get_close_matches(name, known, n=3, cutoff=0.5) or known[:3]
         hint = f"did you mean {_or(near)}?" if near else "there is none yet; add documents to one"
         super().__init__(f"index '{name}' not found; {hint}", param="index")
+
+
+class JobNotFound(InvalidRequest):
+    """No job goes by this id, or more than one does."""
+
+    code = "job_not_found"
+
+    def __init__(self, job_id: str, num_found: int = 0) -> None:
+        which = f"{num_found} jobs begin with '{job_id}'" if num_found else f"no job '{job_id}'"
+        super().__init__(f"{which}; `canteen jobs list` shows all", param="job")
 
 
 class Forbidden(InvalidRequest):

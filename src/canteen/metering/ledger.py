@@ -14,10 +14,11 @@ from typing import Any
 
 import msgspec
 
+from canteen.core.database import Connection, Row
 from canteen.core.footprint import Counted, Receipt
 from canteen.metering import sums
 from canteen.metering.node import ACCOUNTS, Accounts
-from canteen.metering.store import Connection, NewerDatabase, Row, Trouble, connect, upsert
+from canteen.metering.store import NewerDatabase, Trouble, connect, upsert
 from canteen.metering.terms import Terms
 
 logger = logging.getLogger(__name__)

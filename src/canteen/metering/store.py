@@ -9,6 +9,7 @@ from importlib import resources
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from canteen.core.database import Connection, Row
 from canteen.core.errors import CanteenError, EngineError, InvalidRequest
 
 logger = logging.getLogger(__name__)
@@ -18,8 +19,6 @@ _PATIENCE_S = 5
 # Any number, the same in all gateways: it names the lock under which one of them migrates.
 _MIGRATING = 4_177_001
 _NAMED = re.compile(r":(\w+)")
-
-Row = dict[str, Any]
 
 
 class NewerDatabase(CanteenError):
@@ -32,10 +31,8 @@ class Trouble(Exception):
     """The database cannot be read or written now."""
 
 
-class Connection(Protocol):
-    """A transaction: SQL with `:name` for each value."""
-
-    def execute(self, sql: str, values: Mapping[str, Any] = ...) -> list[Row]: ...
+class _Transaction(Connection, Protocol):
+    """One that knows how far its tables are."""
 
     def version(self) -> int: ...
 
@@ -46,12 +43,26 @@ class Database:
 
     def __init__(self, connect: Callable[[bool], Any]) -> None:
         self._connect = connect
+        self._is_migrated = False
 
     @contextmanager
-    def begin(self) -> Iterator[Connection]:
+    def begin(self) -> Iterator[_Transaction]:
         """A transaction, rolled back by an exception; raises Trouble."""
         with self._connect(True) as transaction:
             yield transaction
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction for a caller's change, on tables that are up to date; raises EngineError
+        and NewerDatabase."""
+        try:
+            if not self._is_migrated:
+                self.migrate()
+                self._is_migrated = True
+            with self.begin() as transaction:
+                yield transaction
+        except Trouble as error:
+            raise _unavailable(error) from error
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -60,11 +71,7 @@ class Database:
             with self._connect(False) as transaction:
                 yield transaction
         except Trouble as error:
-            logger.error("the ledger cannot be read: %s", error)
-            raise EngineError(
-                "the ledger cannot be read now; see CANTEEN_DATABASE and CANTEEN_HOME, and the log",
-                code="ledger_unavailable",
-            ) from error
+            raise _unavailable(error) from error
 
     def migrate(self) -> None:
         """Bring the tables up to date; raises NewerDatabase and Trouble."""
@@ -83,6 +90,14 @@ class Database:
                     if statement.strip():
                         transaction.execute(statement)
             transaction.execute("UPDATE schema_version SET version = :new", {"new": len(steps)})
+
+
+def _unavailable(error: Trouble) -> EngineError:
+    logger.error("the database cannot be used: %s", error)
+    return EngineError(
+        "the ledger cannot be read now; see CANTEEN_DATABASE and CANTEEN_HOME, and the log",
+        code="ledger_unavailable",
+    )
 
 
 def connect(url: str) -> Database:

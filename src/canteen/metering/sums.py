@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from canteen.core.database import Connection, Row
 from canteen.core.errors import InvalidRequest
 from canteen.core.footprint import Charge, Footprint, Receipt
 from canteen.core.generation import Usage
@@ -17,7 +18,7 @@ from canteen.core.units import Quantity
 from canteen.metering.node import ACCOUNTS
 from canteen.metering.rates import Rates
 from canteen.metering.receipt import footprint_json, provenance
-from canteen.metering.store import Connection, Database, Row
+from canteen.metering.store import Database
 
 _COLUMNS = {
     "model": "model",

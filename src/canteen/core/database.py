@@ -1,0 +1,27 @@
+"""A database as the rooms that keep things in it see it."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+Row = dict[str, Any]
+
+
+class Connection(Protocol):
+    """A transaction: SQL with `:name` for each value."""
+
+    def execute(self, sql: str, values: Mapping[str, Any] = ...) -> list[Row]:
+        """Run a statement; the rows that it gives."""
+        ...
+
+
+class Tables(Protocol):
+    """Transactions on one database; what is wrong with it is an EngineError."""
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """A transaction that changes something; undone by an exception."""
+        ...
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A transaction that only reads."""
+        ...
