@@ -1,28 +1,12 @@
 """Plots of a run as SVG, drawn by matplotlib where it is installed."""
 
-import io
-import re
-import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from canteen.lifecycle.drawing import is_available, svg
 from canteen.lifecycle.evaluate.classification import NUM_BINS, Record, bin_of
 from canteen.lifecycle.evaluate.runs import Run
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-_REFERENCE = re.compile(r'(\bid="|href="#|url\(#)')
 _MOST_LABELS = 60
-
-
-def is_available() -> bool:
-    """Whether plots can be drawn here."""
-    try:
-        import matplotlib  # noqa: F401 - asked for only
-    except ImportError:
-        return False
-    return True
 
 
 def of(run: Run) -> dict[str, str]:
@@ -64,7 +48,7 @@ def metrics(run: Run) -> str:
     panel.invert_yaxis()
     panel.grid(alpha=0.3, axis="x")
     panel.legend(fontsize="small")
-    return _svg(figure, "metrics")
+    return svg(figure, "metrics")
 
 
 def reliability(records: Sequence[Record]) -> str:
@@ -88,7 +72,7 @@ def reliability(records: Sequence[Record]) -> str:
     edges = [(place + 0.5) / NUM_BINS for place in range(NUM_BINS)]
     counts.bar(edges, [len(held) for held in bins], width=0.9 / NUM_BINS)
     counts.set(ylabel="answers", xlabel="confidence")
-    return _svg(figure, "reliability")
+    return svg(figure, "reliability")
 
 
 def confusion(records: Sequence[Record]) -> str:
@@ -111,7 +95,7 @@ def confusion(records: Sequence[Record]) -> str:
     panel.set_xticks(range(len(names)), [_title(name) for name in names], rotation=90)
     panel.set_yticks(range(len(names)), [_title(name) for name in names])
     panel.set(xlabel="predicted", ylabel="gold")
-    return _svg(figure, "confusion")
+    return svg(figure, "confusion")
 
 
 def labels(records: Sequence[Record]) -> list[str]:
@@ -132,19 +116,3 @@ def matrix(records: Sequence[Record], names: Sequence[str]) -> list[list[int]]:
 def _title(label: str) -> str:
     # A dollar sign would begin a formula.
     return label[:40].replace("$", r"\$") or "(no answer)"
-
-
-def _svg(figure: "Figure", name: str) -> str:
-    """The drawing as an element whose ids are its own among several in a page."""
-    from matplotlib import rc_context
-
-    written = io.StringIO()
-    with (
-        rc_context({"svg.fonttype": "none", "svg.hashsalt": name}),
-        warnings.catch_warnings(),
-    ):
-        # Letters that the font lacks are still written as text.
-        warnings.simplefilter("ignore", UserWarning)
-        figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None})
-    drawing = written.getvalue()
-    return _REFERENCE.sub(rf"\g<1>{name}-", drawing[drawing.index("<svg") :])

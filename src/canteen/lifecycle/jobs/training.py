@@ -1,0 +1,197 @@
+"""The jobs that make a model: fine-tuning one, and training one from scratch."""
+
+import asyncio
+import dataclasses
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from canteen.core.errors import EngineError, InvalidRequest, ModelUnsuitable
+from canteen.core.footprint import Footprint
+from canteen.core.model import Progress, full_name
+from canteen.lifecycle.evaluate import datasets
+from canteen.lifecycle.jobs.job import Job
+from canteen.lifecycle.jobs.runner import Desk, dumped
+from canteen.lifecycle.training import data
+from canteen.lifecycle.training.specs import Finetune, Train
+
+PROGRAM = "canteen.lifecycle.training"
+RESULT = Path("result", "model.gguf")
+SPEC = "spec.json"
+EXAMPLES = "examples.jsonl"
+# What a program's last line names that was not to be done.
+_OURS = (InvalidRequest, ModelUnsuitable, EngineError)
+
+
+class Tab(Protocol):
+    """What a training has taken so far."""
+
+    tokens: int
+
+    def watch(self, pid: int) -> AbstractContextManager[None]: ...
+
+    def footprint(self) -> Footprint: ...
+
+
+class Running(Protocol):
+    """A program under way, and why it ended."""
+
+    def lines(self) -> AsyncIterator[bytes]: ...
+
+    def failure(self) -> EngineError: ...
+
+
+# The chat that asks for a label, and the answer; the number of the example turns the labels.
+Chat = Callable[[str, str, int], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What the jobs are given by the rooms that they do not know.
+
+    `source`: the GGUF file of a model, and its digest; raises InvalidRequest. `estimate`: of a
+    specification and so many tokens, refusing what does not fit. `program`: runs a module on a
+    folder. `tab`: opens the account of a training. `adopt`: takes a GGUF into the store.
+    `chat`: how a label is asked for.
+    """
+
+    home: Path
+    source: Callable[[str], tuple[Path, str]]
+    estimate: Callable[[Any, int], Mapping[str, Any]]
+    program: Callable[[Sequence[str], Path, Tab], AbstractAsyncContextManager[Running]]
+    tab: Callable[[Job, str], AbstractContextManager[Tab]]
+    adopt: Callable[[Path, str, Mapping[str, Any]], AsyncIterator[Progress]]
+    digest: Callable[[str], str]
+    chat: Callable[[Sequence[str], Mapping[str, str]], Chat]
+
+
+class Training:
+    """A job whose program trains in the job's folder; what it made is prepared and named."""
+
+    spec: type[Any]
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+
+    async def run(self, job: Job, desk: Desk) -> Mapping[str, Any]:
+        """Train, then prepare the weights and give them their name."""
+        with self._ports.tab(job, desk.receipt_id) as tab:
+            made = await self._trained(desk, tab)
+        lineage = {"job": job.id, "kind": job.kind, **_read(desk.folder)["lineage"]}
+        weights = desk.folder / RESULT
+        async with aclosing(_closing(self._ports.adopt(weights, job.name, lineage))) as steps:
+            async for step in steps:
+                desk.tell({"status": step.status, "completed": step.completed, "total": step.total})
+        await asyncio.to_thread(weights.unlink, missing_ok=True)
+        return {**made, "model": job.name, "digest": self._ports.digest(job.name)}
+
+    async def _trained(self, desk: Desk, tab: Tab) -> Mapping[str, Any]:
+        """The last thing that the program says."""
+        last: dict[str, Any] = {}
+        async with self._ports.program((PROGRAM, str(desk.folder)), desk.folder, tab) as running:
+            async for line in running.lines():
+                last = json.loads(line)
+                tab.tokens = last.get("tokens", tab.tokens)
+                if "result" not in last and "error" not in last:
+                    desk.tell({**last, **_eaten(tab, last)})
+            if "result" not in last and "error" not in last:
+                raise running.failure()
+        if "error" in last:
+            raise _error(last)
+        result: dict[str, Any] = last["result"]
+        return result
+
+
+class Finetuning(Training):
+    """A fine-tune; what it learns from is checked and split before it begins."""
+
+    spec = Finetune
+
+    def check(self, spec: Finetune, folder: Path) -> Mapping[str, Any]:
+        """Read the examples, split them, and see that they and the model can be had."""
+        full_name(spec.name)
+        gguf, digest = self._ports.source(spec.model)
+        examples = self._examples(spec)
+        parts = data.split(examples, spec.validation_share, spec.seed)
+        chats = self._chats(examples)
+        with (folder / EXAMPLES).open("w", encoding="utf-8") as file:
+            for part, members in parts.items():
+                for number, one in enumerate(members):
+                    line = {"part": part, **chats(one, number)}
+                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        told = {name: len(members) for name, members in parts.items()}
+        lineage = {
+            "parent": spec.model,
+            "parent_digest": digest,
+            "data_digest": data.digest(examples),
+        }
+        _write(folder, "finetune", spec, {"gguf": str(gguf), "lineage": lineage})
+        num_tokens = data.num_tokens(parts["train"], spec)
+        return {"examples": told, **self._ports.estimate(spec, num_tokens)}
+
+    def _examples(self, spec: Finetune) -> Sequence[data.Example]:
+        path = Path(spec.data)
+        if path.is_file():
+            return data.read(path, spec.max_examples)
+        train = datasets.load(spec.data, "classify", self._ports.home).train
+        if not train:
+            raise InvalidRequest(f"'{spec.data}' has no part to learn from", param="data")
+        return data.labelled([(one.text, one.label) for one in train], spec.max_examples)
+
+    def _chats(self, examples: Sequence[data.Example]) -> Callable[[data.Example, int], Any]:
+        """Each example as the chat that it is learned from."""
+        labels = data.labels(examples)
+        if not labels:
+            return lambda one, _: one.chat()
+        ask = self._ports.chat(labels, {})
+        return lambda one, number: ask(one.text, one.label, number)
+
+
+class FromScratch(Training):
+    """A training from nothing but texts."""
+
+    spec = Train
+
+    def check(self, spec: Train, folder: Path) -> Mapping[str, Any]:
+        """See that the texts can be had."""
+        from canteen.lifecycle.training import corpus
+
+        full_name(spec.name)
+        works = corpus.checked(spec, self._ports.home)
+        lineage = {"data_digest": works.digest}
+        _write(folder, "train", spec, {"home": str(self._ports.home), "lineage": lineage})
+        return self._ports.estimate(spec, works.num_tokens(spec))
+
+
+def _write(folder: Path, kind: str, spec: Any, inputs: Mapping[str, Any]) -> None:
+    told = {"kind": kind, "spec": dataclasses.asdict(spec), **inputs}
+    (folder / SPEC).write_text(dumped(told), "utf-8")
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((folder / SPEC).read_text("utf-8"))
+    return told
+
+
+def _eaten(tab: Tab, event: Mapping[str, Any]) -> dict[str, Any]:
+    """Energy and money so far, beside a step."""
+    if event.get("event") != "step":
+        return {}
+    told = tab.footprint()
+    cost = {} if told.cost is None else {"cost_usd": told.cost.to("USD").central}
+    return {"energy_wh": told.energy.to("Wh").central, **cost}
+
+
+def _error(last: Mapping[str, Any]) -> InvalidRequest | EngineError:
+    for kind in _OURS:
+        if last.get("code") == kind.code:
+            return kind(last["error"])
+    return EngineError(last["error"], code=last.get("code"))
+
+
+async def _closing(steps: AsyncIterator[Progress]) -> Any:
+    async for step in steps:
+        yield step
