@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any
 
+from canteen.bootstrap.jobs import jobs
 from canteen.core.classifier import Classifier
 from canteen.core.engine import Embedder, Engine
 from canteen.core.errors import InvalidRequest
@@ -28,6 +29,7 @@ from canteen.engines import registry
 from canteen.engines.process import Worker, WorkerEmbedder, WorkerEngine
 from canteen.factors import instances, places, site
 from canteen.factors.hardware import Device
+from canteen.lifecycle.jobs.runner import Jobs
 from canteen.metering.accounting import Accounting
 from canteen.metering.attribution import StepCost
 from canteen.metering.ledger import Ledger
@@ -91,6 +93,10 @@ class Services:
     started_s: float = field(default_factory=time.time)
     is_draining: bool = False
     is_warm: bool = False
+    jobs: Jobs = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.jobs = jobs(self)
 
     @property
     def till(self) -> Till:
@@ -218,7 +224,8 @@ class Services:
         return self.puller.pull(what, name, over_http=over_http)
 
     async def close(self) -> None:
-        """End every worker, and write everything down."""
+        """End every worker and job, and write everything down."""
+        await self.jobs.close()
         await self.pool.close()
         await self.accounting.close()
 

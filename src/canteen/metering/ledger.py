@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from canteen.core.database import Connection, Row
+from canteen.core.database import Connection, Row, Tables
 from canteen.core.footprint import Counted, Receipt
 from canteen.metering import sums
 from canteen.metering.node import ACCOUNTS, Accounts
@@ -83,6 +83,11 @@ class Ledger:
         self._written_s = 0.0
         self._written: dict[str, int] = dict(self._before)
         self._thread = threading.Thread(target=self._write_on, name="ledger", daemon=True)
+
+    @property
+    def tables(self) -> Tables:
+        """The database, for what others keep in it."""
+        return self._database
 
     def start(self) -> None:
         """Open the database and begin; raises NewerDatabase. Any other trouble is told, and

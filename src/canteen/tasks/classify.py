@@ -156,6 +156,13 @@ def told(result: Classified) -> str:
     return f"{', '.join(result.labels) or '-'}\t{result.probability:.3f}"
 
 
+def question(
+    labels: Sequence[str], descriptions: Mapping[str, str], text: str
+) -> tuple[Message, ...]:
+    """The chat whose answer is the label, as method score asks it."""
+    return _question(labels, descriptions, ()).ask(labels, text)
+
+
 def check_labels(labels: Sequence[str], descriptions: Mapping[str, str], least: int = 2) -> None:
     """Raises InvalidRequest, which names the field."""
     if not least <= len(labels) <= MOST_LABELS:

@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -39,6 +39,14 @@ class Kind(Protocol):
     """A kind of job. `spec` is a dataclass with a `name`: of the model that is made."""
 
     spec: type[Any]
+
+    def given(self, spec: Any, examples: Sequence[Mapping[str, Any]], folder: Path) -> Any:
+        """The specification with what came along, which is kept in the folder."""
+        ...
+
+    def check_remote(self, spec: Any) -> None:
+        """Raises Forbidden for what names files of this machine."""
+        ...
 
     def check(self, spec: Any, folder: Path) -> Mapping[str, Any]:
         """See that it can be done, and write what it needs into the folder; gives the estimate.
@@ -84,13 +92,25 @@ class Jobs:
             )
         return asked(**fields)
 
-    async def submit(self, kind: str, fields: Mapping[str, Any]) -> Job:
-        """Check a job and keep it; it has not begun. Raises InvalidRequest."""
+    async def submit(
+        self,
+        kind: str,
+        fields: Mapping[str, Any],
+        examples: Sequence[Mapping[str, Any]] | None = None,
+        *,
+        is_remote: bool = False,
+    ) -> Job:
+        """Check a job and keep it; it has not begun. `examples` are what it learns from, in place
+        of a file; somebody who `is_remote` may name none. Raises InvalidRequest."""
         spec = self.spec(kind, fields)
         job = Job(new_job_id(), kind, spec.name, asdict(spec), "queued", time.time())
         folder = self.folder(job.id)
         await asyncio.to_thread(folder.mkdir, parents=True)
         try:
+            if examples is not None:
+                spec = await asyncio.to_thread(self._kinds[kind].given, spec, examples, folder)
+            elif is_remote:
+                self._kinds[kind].check_remote(spec)
             estimate = await asyncio.to_thread(self._kinds[kind].check, spec, folder)
             job = replace(job, estimate=estimate)
             await asyncio.to_thread(self._book.add, job)

@@ -9,19 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from canteen.core.errors import EngineError, InvalidRequest, ModelUnsuitable
+from canteen.core.errors import EngineError, Forbidden, InvalidRequest, ModelUnsuitable
 from canteen.core.footprint import Footprint
 from canteen.core.model import Progress, full_name
-from canteen.lifecycle.evaluate import datasets
 from canteen.lifecycle.jobs.job import Job
 from canteen.lifecycle.jobs.runner import Desk, dumped
-from canteen.lifecycle.training import data
 from canteen.lifecycle.training.specs import Finetune, Train
 
 PROGRAM = "canteen.lifecycle.training"
 RESULT = Path("result", "model.gguf")
 SPEC = "spec.json"
 EXAMPLES = "examples.jsonl"
+GIVEN = "given.jsonl"
 # What a program's last line names that was not to be done.
 _OURS = (InvalidRequest, ModelUnsuitable, EngineError)
 
@@ -110,8 +109,29 @@ class Finetuning(Training):
 
     spec = Finetune
 
+    def given(
+        self, spec: Finetune, examples: Sequence[Mapping[str, Any]], folder: Path
+    ) -> Finetune:
+        """With its examples in a file."""
+        path = folder / GIVEN
+        lines = (json.dumps(one, ensure_ascii=False) + "\n" for one in examples)
+        path.write_text("".join(lines), "utf-8")
+        return dataclasses.replace(spec, data=str(path))
+
+    def check_remote(self, spec: Finetune) -> None:
+        """Only built-in sets go by a name over HTTP."""
+        from canteen.lifecycle.evaluate import datasets
+
+        if spec.data not in {one.name for one in datasets.built_in("classify")}:
+            raise Forbidden(
+                "over HTTP `data` names a built-in set; send other examples as `examples`",
+                param="data",
+            )
+
     def check(self, spec: Finetune, folder: Path) -> Mapping[str, Any]:
         """Read the examples, split them, and see that they and the model can be had."""
+        from canteen.lifecycle.training import data
+
         full_name(spec.name)
         gguf, digest = self._ports.source(spec.model)
         examples = self._examples(spec)
@@ -132,17 +152,23 @@ class Finetuning(Training):
         num_tokens = data.num_tokens(parts["train"], spec)
         return {"examples": told, **self._ports.estimate(spec, num_tokens)}
 
-    def _examples(self, spec: Finetune) -> Sequence[data.Example]:
+    def _examples(self, spec: Finetune) -> Sequence[Any]:
+        from canteen.lifecycle.training import data
+
         path = Path(spec.data)
         if path.is_file():
             return data.read(path, spec.max_examples)
+        from canteen.lifecycle.evaluate import datasets
+
         train = datasets.load(spec.data, "classify", self._ports.home).train
         if not train:
             raise InvalidRequest(f"'{spec.data}' has no part to learn from", param="data")
         return data.labelled([(one.text, one.label) for one in train], spec.max_examples)
 
-    def _chats(self, examples: Sequence[data.Example]) -> Callable[[data.Example, int], Any]:
+    def _chats(self, examples: Sequence[Any]) -> Callable[[Any, int], Any]:
         """Each example as the chat that it is learned from."""
+        from canteen.lifecycle.training import data
+
         labels = data.labels(examples)
         if not labels:
             return lambda one, _: one.chat()
@@ -154,6 +180,21 @@ class FromScratch(Training):
     """A training from nothing but texts."""
 
     spec = Train
+
+    def given(self, spec: Train, examples: Sequence[Mapping[str, Any]], folder: Path) -> Train:
+        """A training learns from texts."""
+        raise InvalidRequest("a training takes a corpus and no examples", param="examples")
+
+    def check_remote(self, spec: Train) -> None:
+        """Only built-in texts go by a name over HTTP."""
+        from canteen.lifecycle.training import texts
+
+        if unknown := [name for name in spec.corpus if name not in texts.NAMES]:
+            raise Forbidden(
+                f"over HTTP a corpus is a built-in text, and '{unknown[0]}' is none; "
+                f"there are {', '.join(texts.NAMES)}",
+                param="corpus",
+            )
 
     def check(self, spec: Train, folder: Path) -> Mapping[str, Any]:
         """See that the texts can be had."""

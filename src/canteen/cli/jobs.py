@@ -1,0 +1,83 @@
+"""`canteen jobs`: what long work there is, how it stands, and what to do about it."""
+
+import asyncio
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from canteen.cli import store, working
+
+if TYPE_CHECKING:
+    from canteen.lifecycle.jobs.job import Job
+
+
+@click.group
+def command() -> None:
+    """The jobs that make models: list, show, logs, cancel, resume."""
+
+
+@command.command("list")
+@store.as_json
+def list_(is_json: bool) -> None:
+    """Every job, the newest first."""
+    found = store.services().jobs.list()
+    if is_json:
+        store.echo_json([asdict(job) for job in found])
+        return
+    rows = [(job.id, job.kind, job.name, job.state, _when(job), job.error[:60]) for job in found]
+    store.echo_table(("ID", "KIND", "NAME", "STATE", "BEGUN", "WHY"), rows)
+
+
+@command.command
+@click.argument("job_id", metavar="ID")
+@click.option("--follow", is_flag=True, help="Tell what happens until it is over.")
+@store.as_json
+def show(job_id: str, follow: bool, is_json: bool) -> None:
+    """A job: what was asked for, what was foreseen and found, and where its report is."""
+    from canteen.lifecycle.jobs import report
+
+    jobs = store.services().jobs
+    job = jobs.get(job_id)
+    if follow:
+        asyncio.run(working.follow(jobs.follow(job.id)))
+        job = jobs.get(job.id)
+    events = jobs.events(job.id).read()
+    if is_json:
+        store.echo_json(asdict(job) | {"found": report.taken(events)})
+        return
+    working.tell(job, is_json=False)
+    store.echo_table(("", "FORESEEN", "FOUND"), report.compared(job, events))
+    path = jobs.folder(job.id) / "report.html"
+    if path.exists():
+        click.echo(f"report: {path}")
+
+
+@command.command
+@click.argument("job_id", metavar="ID")
+def logs(job_id: str) -> None:
+    """What a job's program said on standard error."""
+    click.echo(store.services().jobs.logs(job_id), nl=False)
+
+
+@command.command
+@click.argument("job_id", metavar="ID")
+@store.as_json
+def cancel(job_id: str, is_json: bool) -> None:
+    """Have whoever works at a job end it; what it has learned so far is kept."""
+    working.tell(store.services().jobs.cancel(job_id), is_json=is_json)
+
+
+@command.command
+@click.argument("job_id", metavar="ID")
+@store.as_json
+def resume(job_id: str, is_json: bool) -> None:
+    """Go on with a job that failed, was cancelled or was killed, from its last checkpoint."""
+    services = store.services()
+    working.resume(services, services.jobs.get(job_id).id, is_json=is_json)
+
+
+def _when(job: "Job") -> str:
+    moment = datetime.fromtimestamp(job.started_s or job.created_s, UTC)
+    return moment.isoformat(timespec="seconds")

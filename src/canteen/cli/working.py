@@ -1,0 +1,225 @@
+"""A job done in the foreground: its specification from options and files, its progress, its end."""
+
+import asyncio
+import json
+import sys
+import tomllib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from canteen.cli import store
+from canteen.core.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from canteen.bootstrap import Services
+    from canteen.lifecycle.jobs.job import Job
+
+Command = Callable[..., Any]
+# Without a terminal, steps are told so many times in all.
+_TOLD_STEPS = 20
+
+
+def options(command: Command) -> Command:
+    """What all jobs can be told."""
+    command = click.option(
+        "--spec", type=click.Path(exists=True, dir_okay=False), help="A TOML or JSON file."
+    )(command)
+    return click.option("--dry-run", is_flag=True, help="Check and estimate, and no more.")(command)
+
+
+def fields(ctx: click.Context, asked: type[Any], options: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a specification: those of its file, and over them what was given as options.
+
+    `dry_run` is left among them for `do`.
+    """
+    told = _file(options.pop("spec"))
+    given = {
+        name: value
+        for name, value in options.items()
+        if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT and value not in (None, "")
+    }
+    values = {**told, **given}
+    for one in asked.__dataclass_fields__:
+        if isinstance(values.get(one), list):
+            values[one] = tuple(values[one])
+    return values
+
+
+def do(kind: str, values: dict[str, Any], *, needs: str = "", is_json: bool) -> None:
+    """Submit a job and work at it to its end; `needs` is a model that is pulled if it is not there.
+
+    Raises CanteenError, with the job kept where it had begun.
+    """
+    dry_run = values.pop("dry_run", False)
+    if not values.get("name"):
+        raise InvalidRequest("say what the result is called with --name, as in mood:latest")
+    job = asyncio.run(_do(kind, values, needs, dry_run=dry_run, is_quiet=is_json))
+    if job is not None:
+        tell(job, is_json=is_json)
+
+
+def resume(services: "Services", job_id: str, *, is_json: bool) -> None:
+    """Go on with a job in the foreground."""
+    job = asyncio.run(_to_its_end(services, job_id, is_quiet=is_json))
+    tell(job, is_json=is_json)
+
+
+def tell(job: "Job", *, is_json: bool) -> None:
+    """What came of it."""
+    if is_json:
+        store.echo_json(asdict(job))
+        return
+    click.echo(f"{job.id} is {job.state}")
+    for name, value in job.result.items():
+        click.echo(f"  {name}: {_figure(value)}")
+    if job.state == "done" and "model" in job.result:
+        click.echo(f'Ask it: canteen run {job.result["model"]} "…"')
+
+
+async def _do(
+    kind: str, values: Mapping[str, Any], needs: str, *, dry_run: bool, is_quiet: bool
+) -> "Job | None":
+    services = store.services()
+    try:
+        if needs:
+            await store.ensure(services, needs, is_quiet=is_quiet)
+        job = await services.jobs.submit(kind, values)
+    except BaseException:
+        await services.close()
+        raise
+    if not is_quiet:
+        _foresee(job.estimate)
+    if dry_run:
+        services.jobs.cancel(job.id)
+        await services.close()
+        return None if not is_quiet else services.jobs.get(job.id)
+    return await _to_its_end(services, job.id, is_quiet=is_quiet)
+
+
+async def _to_its_end(services: "Services", job_id: str, *, is_quiet: bool) -> "Job":
+    try:
+        job = services.jobs.get(job_id)
+        if not is_quiet:
+            click.echo(f"{job.id}: Ctrl-C interrupts it, canteen jobs resume goes on", err=True)
+        telling = asyncio.ensure_future(_show(services.jobs.follow(job.id), is_quiet=is_quiet))
+        try:
+            return await services.jobs.run(job.id)
+        finally:
+            await telling
+            if not is_quiet:
+                report = services.jobs.folder(job.id) / "report.html"
+                click.echo(f"report: {report}", err=True)
+    finally:
+        await services.close()
+
+
+async def follow(events: AsyncIterator[Mapping[str, Any]]) -> None:
+    """Tell people what happens."""
+    await _show(events, is_quiet=False)
+
+
+async def _show(events: AsyncIterator[Mapping[str, Any]], *, is_quiet: bool) -> None:
+    if is_quiet:
+        async for _ in events:
+            pass
+    elif sys.stderr.isatty():
+        await _bar(events)
+    else:
+        await _lines(events)
+
+
+async def _lines(events: AsyncIterator[Mapping[str, Any]]) -> None:
+    said = ""
+    async for event in events:
+        every = max(1, event.get("steps", 0) // _TOLD_STEPS)
+        if event.get("event") == "step" and event["step"] % every and event["step"] != 1:
+            continue
+        line = told(event)
+        if line and line != said:
+            said = line
+            print(line, file=sys.stderr, flush=True)
+
+
+async def _bar(events: AsyncIterator[Mapping[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        bar = bars.add_task("", total=None)
+        async for event in events:
+            if event.get("event") == "step":
+                bars.update(
+                    bar, total=event["steps"], completed=event["step"], description=told(event)
+                )
+            elif line := told(event):
+                bars.console.print(line, markup=False, highlight=False)
+
+
+def told(event: Mapping[str, Any]) -> str:
+    """An event in a line, empty for one that says nothing to people."""
+    kind = event.get("event")
+    if kind == "step":
+        return _step(event)
+    if kind == "validation":
+        return (
+            f"step {event['step']}: validation loss {event['loss']:.4f}, "
+            f"perplexity {event['perplexity']:.2f}"
+        )
+    if kind == "sample":
+        return f"step {event['step']} writes: {event['text']}"
+    if kind in ("resumed", "stopped"):
+        why = f": {event['why']}" if "why" in event else ""
+        return f"{kind} at step {event['step']}{why}"
+    if kind in ("failed", "interrupted", "cancelled"):
+        return f"{kind}: {event['error']}"
+    return str(event.get("status", ""))
+
+
+def _step(event: Mapping[str, Any]) -> str:
+    parts = [f"step {event['step']}/{event['steps']}", f"loss {event['loss']:.4f}"]
+    if event.get("tokens_per_s"):
+        parts.append(f"{event['tokens_per_s']:,.0f} tokens/s")
+    if event.get("energy_wh") is not None:
+        parts.append(f"{event['energy_wh']:.3g} Wh")
+    if event.get("cost_usd") is not None:
+        parts.append(f"${event['cost_usd']:.4f}")
+    return ", ".join(parts)
+
+
+def _foresee(estimate: Mapping[str, Any]) -> None:
+    """What is foreseen, before anything begins."""
+    if "examples" in estimate:
+        told_parts = ", ".join(f"{count:,} {part}" for part, count in estimate["examples"].items())
+        click.echo(f"examples: {told_parts}", err=True)
+    if "memory" in estimate:
+        click.echo(f"memory: {estimate['memory']}", err=True)
+    for name, title in (("time_s", "time, s"), ("energy_wh", "energy, Wh"), ("cost_usd", "USD")):
+        if one := estimate.get(name):
+            bounds = f"{one['low']:.3g} to {one['high']:.3g}"
+            click.echo(f"{title}: {one['central']:.3g} ({bounds}), foreseen", err=True)
+
+
+def _figure(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _file(name: str | None) -> dict[str, Any]:
+    """A specification that was written down; raises InvalidRequest."""
+    if name is None:
+        return {}
+    path = Path(name)
+    try:
+        text = path.read_text("utf-8")
+        told = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except (OSError, ValueError) as exc:
+        raise InvalidRequest(f"{path.name} is not valid TOML or JSON: {exc}", param="spec") from exc
+    if not isinstance(told, dict):
+        raise InvalidRequest(f"{path.name} must hold an object of fields", param="spec")
+    told.pop("kind", None)
+    return told
