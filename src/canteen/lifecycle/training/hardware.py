@@ -1,0 +1,67 @@
+"""Where a training runs, in which arithmetic, and what the device could do at most."""
+
+from typing import Any
+
+from canteen.core.errors import InvalidRequest
+
+# Dense bfloat16 operations a second, from the makers' data sheets, by a part of the device's name.
+PEAK_FLOPS = {
+    "B200": 2.25e15,
+    "H200": 989e12,
+    "H100 PCIe": 756e12,
+    "H100": 989e12,
+    "A100": 312e12,
+    "A10G": 70e12,
+    "L40S": 362e12,
+    "L4": 121e12,
+    "RTX 4090": 165e12,
+    "RTX 3090": 71e12,
+}
+
+
+def device_for(asked: str) -> str:
+    """`cpu` or `cuda`; raises InvalidRequest where CUDA is asked for and there is none."""
+    import torch
+
+    has_cuda = torch.cuda.is_available()
+    if asked == "cuda" and not has_cuda:
+        raise InvalidRequest(
+            "there is no CUDA device here that torch can use; leave device at auto, or take cpu",
+            param="device",
+        )
+    return "cuda" if has_cuda and asked != "cpu" else "cpu"
+
+
+def dtype_for(asked: str, device: str) -> Any:
+    """The torch dtype of the passes: bfloat16 where asked for, or where the device computes it."""
+    import torch
+
+    if asked == "auto":
+        return torch.bfloat16 if _computes_bfloat16(device) else torch.float32
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[asked]
+
+
+def _computes_bfloat16(device: str) -> bool:
+    import torch
+
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16"))
+
+
+def peak_flops(device: str) -> float | None:
+    """Operations a second that the device reaches at most; None where that is not known."""
+    import torch
+
+    if device != "cuda":
+        return None
+    name = torch.cuda.get_device_name()
+    return next((peak for part, peak in PEAK_FLOPS.items() if part in name), None)
+
+
+def memory_bytes() -> int:
+    """What the process holds in main memory."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
