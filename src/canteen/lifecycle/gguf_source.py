@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +90,16 @@ class GgufSource:
             if not key.startswith("GGUF.") and field.types[0] is not GGUFValueType.ARRAY:
                 yield key, field.contents()
 
-    def write_dequantized(self, path: Path, report: Callable[[int, int], None]) -> None:
+    def write_dequantized(
+        self,
+        path: Path,
+        report: Callable[[int, int], None],
+        replaced: Mapping[str, Any] | None = None,
+    ) -> None:
         """Write the same model with F16 matrices and F32 vectors, one tensor at a time.
 
-        `report` is told the tensors done and their number.
+        `report` is told the tensors done and their number. Tensors in `replaced`, by name, are
+        written in place of the file's own; each has the shape of the one it replaces.
         """
         from gguf import GGUFWriter
         from gguf.quants import dequantize
@@ -109,7 +115,9 @@ class GgufSource:
         writer.write_kv_data_to_file()
         writer.write_ti_data_to_file()
         for done, tensor in enumerate(tensors, 1):
-            values = dequantize(tensor.data, tensor.tensor_type)
+            values = (replaced or {}).get(tensor.name)
+            if values is None:
+                values = dequantize(tensor.data, tensor.tensor_type)
             writer.write_tensor_data(values.astype(_stored_as(tensor)))
             report(done, len(tensors))
         writer.close()

@@ -1,5 +1,7 @@
 """Where a training runs, in which arithmetic, and what the device could do at most."""
 
+import os
+import resource
 from typing import Any
 
 from canteen.core.errors import InvalidRequest
@@ -45,7 +47,7 @@ def _computes_bfloat16(device: str) -> bool:
     import torch
 
     if device == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
     return any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16"))
 
@@ -61,7 +63,9 @@ def peak_flops(device: str) -> float | None:
 
 
 def memory_bytes() -> int:
-    """What the process holds in main memory."""
-    import psutil
-
-    return int(psutil.Process().memory_info().rss)
+    """What the process holds in main memory; its peak where the system tells no more."""
+    try:
+        with open("/proc/self/statm") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

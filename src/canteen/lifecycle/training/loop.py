@@ -43,7 +43,7 @@ class Schedule:
     compile: bool = False
 
     def rate(self, step: int) -> float:
-        """The learning rate of a step, counted from 1: a rise to the highest, then half a cosine."""
+        """The learning rate of a step, counted from 1: it rises, then falls as half a cosine."""
         if step <= self.warmup_steps:
             return self.learning_rate * step / (self.warmup_steps + 1)
         done = (step - 1 - self.warmup_steps) / max(1, self.steps - self.warmup_steps)

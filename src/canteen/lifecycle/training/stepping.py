@@ -38,9 +38,9 @@ class Stepper:
 
     @property
     def flops_per_token(self) -> float:
-        """Operations of a step per token: 2 forward and 2 back a weight, 2 more if it is trained."""
-        weights = list(self._model.parameters())
-        return sum(w.numel() * (6.0 if w.requires_grad else 4.0) for w in weights)
+        """Operations of a step per token: 2 forward a weight, 2 back, 2 more if it is trained."""
+        sizes = ((w.numel(), w.requires_grad) for w in self._model.parameters())
+        return sum(float(size * (6 if trained else 4)) for size, trained in sizes)
 
     @property
     def device(self) -> str:
