@@ -14,6 +14,7 @@ from canteen.core.footprint import Footprint
 from canteen.core.model import Progress, full_name
 from canteen.lifecycle.jobs.job import Job
 from canteen.lifecycle.jobs.runner import Desk, dumped
+from canteen.lifecycle.training import data
 from canteen.lifecycle.training.specs import Finetune, Train
 
 PROGRAM = "canteen.lifecycle.training"
@@ -130,8 +131,6 @@ class Finetuning(Training):
 
     def check(self, spec: Finetune, folder: Path) -> Mapping[str, Any]:
         """Read the examples, split them, and see that they and the model can be had."""
-        from canteen.lifecycle.training import data
-
         full_name(spec.name)
         gguf, digest = self._ports.source(spec.model)
         examples = self._examples(spec)
@@ -149,12 +148,10 @@ class Finetuning(Training):
             "data_digest": data.digest(examples),
         }
         _write(folder, "finetune", spec, {"gguf": str(gguf), "lineage": lineage})
-        num_tokens = data.num_tokens(parts["train"], spec)
+        num_tokens = data.num_tokens(parts["train"], spec.epochs)
         return {"examples": told, **self._ports.estimate(spec, num_tokens)}
 
-    def _examples(self, spec: Finetune) -> Sequence[Any]:
-        from canteen.lifecycle.training import data
-
+    def _examples(self, spec: Finetune) -> Sequence[data.Example]:
         path = Path(spec.data)
         if path.is_file():
             return data.read(path, spec.max_examples)
@@ -165,10 +162,8 @@ class Finetuning(Training):
             raise InvalidRequest(f"'{spec.data}' has no part to learn from", param="data")
         return data.labelled([(one.text, one.label) for one in train], spec.max_examples)
 
-    def _chats(self, examples: Sequence[Any]) -> Callable[[Any, int], Any]:
+    def _chats(self, examples: Sequence[data.Example]) -> Callable[[data.Example, int], Any]:
         """Each example as the chat that it is learned from."""
-        from canteen.lifecycle.training import data
-
         labels = data.labels(examples)
         if not labels:
             return lambda one, _: one.chat()

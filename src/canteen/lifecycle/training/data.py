@@ -1,238 +1,266 @@
-"""Labelled data to learn from: read, checked, drawn and split by what the examples say."""
+"""Examples to learn from: read, checked to the last line, and split by what they say."""
 
 import hashlib
 import json
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from canteen.core.errors import InvalidRequest
-from canteen.lifecycle.training.specs import Finetune
 
-Part = dict[str, list["Example"]]
-
-ROLES = ("system", "user", "assistant")
-SHOWN = 20
-LEAST_PER_CLASS = 2
-# Of English text, and of a chat's frame and instruction: for an estimate before anything is read.
-CHARS_PER_TOKEN = 4
-FRAME_TOKENS = 60
+ROLES = ("system", "user", "assistant", "tool")
+# Under these names an instruction has its question, what it is about, and its answer.
+_ASKED, _ABOUT, _ANSWERED = (
+    ("prompt", "instruction"),
+    ("input",),
+    ("completion", "output", "response"),
+)
+_FORMS = (
+    'a chat {"messages": [...]}, an instruction {"prompt", "completion"} '
+    'or a text with its class {"text", "label"}'
+)
+_MOST_TOLD = 20
+FEWEST = 4
+# A token of English, on average, has so many characters.
+CHARS_PER_TOKEN = 3.5
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """What is asked, as a chat, and the answer; for a text to classify, that and its label."""
+    """A chat whose last message, the assistant's, is to be learned; of a classification it is the
+    label. `place` is its line or number, from 1."""
 
+    kind: str
     messages: tuple[Mapping[str, str], ...]
     completion: str
-    label: str = ""
-
-    @property
-    def text(self) -> str:
-        """The last thing said before the answer."""
-        return self.messages[-1]["content"]
+    place: int
 
     @property
     def key(self) -> str:
-        """The same for examples that ask the same, but for case and spaces."""
-        said = [(one["role"], " ".join(one["content"].lower().split())) for one in self.messages]
-        return json.dumps(said, ensure_ascii=False)
+        """What it asks, by which it is sorted into a part: the same question, the same part."""
+        asked = json.dumps([dict(one) for one in self.messages], sort_keys=True)
+        return hashlib.sha256(asked.encode()).hexdigest()
+
+    @property
+    def text(self) -> str:
+        """Of a classification, what is to be sorted."""
+        return self.messages[-1]["content"]
+
+    @property
+    def label(self) -> str:
+        """Of a classification, the class."""
+        return self.completion
 
     def chat(self) -> dict[str, Any]:
-        """As the program reads it that learns: every answer in the chat is learnt."""
-        messages = [dict(one) for one in self.messages]
-        return {"messages": messages, "completion": self.completion, "learn": "all"}
+        """As the program that trains reads it."""
+        return {"messages": [dict(one) for one in self.messages], "completion": self.completion}
 
 
-def read(path: Path, max_examples: int | None = None) -> list[Example]:
-    """The examples of a JSONL file, or a sample of them; raises InvalidRequest.
+class _Broken(str):
+    """What is wrong with a line, in place of what it says."""
 
-    A line is a chat (`messages`), an instruction (`prompt` or `instruction`, perhaps `input`;
-    and `completion`, `output` or `response`) or a text (`text` and `label`); all are of one kind.
+
+def read(path: Path, most: int | None = None) -> list[Example]:
+    """The examples of a JSONL file, or a sample of `most`.
+
+    Raises InvalidRequest, which tells every broken line by its number.
     """
-    found, kinds, wrong = [], set(), []
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            kind, example = _example(line)
-        except ValueError as exc:
-            wrong.append(f"line {number}: {exc}")
-        else:
-            kinds.add(kind)
-            found.append((number, example))
-    if not wrong and len(kinds) > 1:
-        wrong.append(f"{' and '.join(sorted(kinds))} are mixed; keep one kind to a file")
-    _refuse(wrong or _contradictions(found))
-    return _drawn([example for _, example in found], max_examples)
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except UnicodeDecodeError as exc:
+        raise InvalidRequest(f"{path.name} is not UTF-8 text", param="data") from exc
+    numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    return _checked([(number, _parsed(line)) for number, line in numbered], "line", most)
 
 
-def labelled(pairs: Iterable[tuple[str, str]], max_examples: int | None = None) -> list[Example]:
-    """Texts and their labels as examples, or a sample; what is labelled both ways is left out."""
-    found = [_classified(text, label) for text, label in pairs]
-    answers = _answers(found)
-    return _drawn([one for one in found if len(answers[one.key]) == 1], max_examples)
+def labelled(pairs: Iterable[tuple[str, str]], most: int | None = None) -> list[Example]:
+    """Texts with their classes as examples; those without text are left out, and of those that
+    are the same all but the first."""
+    firsts: dict[str, Example] = {}
+    for number, (text, label) in enumerate(pairs, 1):
+        if text.strip():
+            one = _classified({"text": text, "label": label}, number)
+            firsts.setdefault(one.key, one)
+    return _sampled(list(firsts.values()), most)
 
 
-def labels(examples: Sequence[Example]) -> list[str]:
-    """The classes, sorted; none for chats and instructions."""
-    return sorted({one.label for one in examples} - {""})
+def labels(examples: Sequence[Example]) -> tuple[str, ...]:
+    """The classes, in order; none where the examples are chats."""
+    return tuple(sorted({one.label for one in examples if one.kind == "classification"}))
 
 
-def split(examples: Sequence[Example], share: float, seed: int) -> Part:
-    """Parts `train` and `validation`, the latter with `share` of each class.
+def split(
+    examples: Sequence[Example], validation_share: float, seed: int
+) -> dict[str, list[Example]]:
+    """`train` and `validation`, by a hash of what each example asks: the order of the file does
+    not matter, and the same question is never in both.
 
-    Where an example goes follows from what it asks and from the seed: never from its place, and
-    examples that ask the same go together.
+    Raises InvalidRequest where a part is empty or lacks a class.
     """
-    classes: dict[str, set[str]] = defaultdict(set)
+    parts: dict[str, list[Example]] = {"train": [], "validation": []}
     for one in examples:
-        classes[one.label].add(one.key)
-    _refuse(
-        f"class '{label}' has {len(keys)} example; it needs {LEAST_PER_CLASS}, one to learn from "
-        "and one to validate on"
-        if label
-        else f"there is {len(keys)} example; {LEAST_PER_CLASS} are the least, and hundreds useful"
-        for label, keys in sorted(classes.items())
-        if len(keys) < LEAST_PER_CLASS
-    )
-    held: set[str] = set()
-    for keys in classes.values():
-        wanted = min(len(keys) - 1, max(1, round(share * len(keys))))
-        held.update(sorted(keys, key=lambda key: _hash(f"{seed} {key}"))[:wanted])
-    return {
-        "train": [one for one in examples if one.key not in held],
-        "validation": [one for one in examples if one.key in held],
-    }
+        is_held_back = _share(one.key, seed) < validation_share
+        parts["validation" if is_held_back else "train"].append(one)
+    for name, members in parts.items():
+        if not members:
+            raise InvalidRequest(
+                f"no example fell into the {name} part; give more examples, or another "
+                "validation_share or seed",
+                param="validation_share",
+            )
+    missing = set(labels(examples)) - {one.label for one in parts["train"] if one.label}
+    if missing and labels(examples):
+        raise InvalidRequest(
+            f"no example of '{min(missing)}' is left to learn from; give more of them", param="data"
+        )
+    return parts
 
 
 def digest(examples: Sequence[Example]) -> str:
-    """`sha256:…` of what the examples say, whatever their order."""
-    lines = sorted(json.dumps([*one.messages, one.completion, one.label]) for one in examples)
-    return "sha256:" + _hash("\n".join(lines)).hex()
+    """What the examples are, in whatever order they stand."""
+    lines = sorted(f"{one.key} {one.completion}" for one in examples)
+    return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def num_tokens(examples: Sequence[Example], spec: Finetune) -> int:
-    """About how many tokens a training on these examples reads."""
+def num_tokens(examples: Sequence[Example], epochs: float) -> int:
+    """About how many tokens are learned from, for an estimate before anything is tokenized."""
     chars = sum(
-        len(one.completion) + sum(len(message["content"]) for message in one.messages)
-        for one in examples
+        sum(len(one["content"]) for one in example.messages) + len(example.completion)
+        for example in examples
     )
-    tokens = chars / CHARS_PER_TOKEN + FRAME_TOKENS * len(examples)
-    passes = spec.epochs
-    if spec.max_steps:
-        passes = spec.max_steps * spec.batch_size * spec.accumulate / max(1, len(examples))
-    return round(tokens * passes)
+    return max(1, round(epochs * chars / CHARS_PER_TOKEN))
 
 
-def _example(line: bytes) -> tuple[str, Example]:
-    """What kind of line it is, and its example; raises ValueError that says what is wrong."""
+def _parsed(line: str) -> Any:
     try:
-        told = json.loads(line.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise ValueError("is not UTF-8") from None
-    except json.JSONDecodeError as exc:
-        raise ValueError(f"is no JSON ({exc.msg} at character {exc.pos + 1})") from None
-    if not isinstance(told, dict):
-        raise ValueError("is no object")
-    for kind, field, make in _KINDS:
-        if field in told:
-            return kind, make(told)
-    raise ValueError("has neither messages, nor prompt or instruction, nor text and label")
+        return json.loads(line)
+    except ValueError as exc:
+        return _Broken(f"is not JSON ({exc})")
 
 
-def _chat(told: Mapping[str, Any]) -> Example:
-    messages = told["messages"]
+def _checked(numbered: Sequence[tuple[int, Any]], unit: str, most: int | None) -> list[Example]:
+    found: list[Example] = []
+    broken: list[str] = []
+    for number, value in numbered:
+        one = _example(value, number)
+        if isinstance(one, Example):
+            found.append(one)
+        else:
+            broken.append(f"{unit} {number} {one}")
+    broken += _contradictions(found, unit)
+    if broken:
+        raise _broken(broken)
+    kinds = {one.kind for one in found}
+    if len(kinds) > 1:
+        raise InvalidRequest(
+            f"the examples are of {len(kinds)} kinds ({', '.join(sorted(kinds))}); "
+            "a file has one kind",
+            param="data",
+        )
+    _check_classes(found)
+    if len(found) < FEWEST:
+        raise InvalidRequest(
+            f"there are {len(found)} examples; at least {FEWEST} are needed", param="data"
+        )
+    return _sampled(found, most)
+
+
+def _broken(told: Sequence[str]) -> InvalidRequest:
+    shown = "; ".join(told[:_MOST_TOLD])
+    more = f"; and {len(told) - _MOST_TOLD} more" if len(told) > _MOST_TOLD else ""
+    return InvalidRequest(f"{shown}{more}. An example is {_FORMS}", param="data")
+
+
+def _example(value: Any, place: int) -> Example | str:
+    """The example that a line is, or what is wrong with it."""
+    if isinstance(value, _Broken):
+        return value
+    if not isinstance(value, dict):
+        return "is no object"
+    readers: Sequence[tuple[tuple[str, ...], Callable[[Mapping[str, Any], int], Example | str]]] = (
+        (("messages",), _chat),
+        (("text", "label"), _classified_or_not),
+        (_ASKED, _instruction),
+    )
+    for names, reader in readers:
+        if any(name in value for name in names):
+            return reader(value, place)
+    return f"has none of the fields of an example, but {', '.join(map(repr, value)) or 'nothing'}"
+
+
+def _chat(value: Mapping[str, Any], place: int) -> Example | str:
+    messages = value["messages"]
     if not isinstance(messages, list) or len(messages) < 2:
-        raise ValueError("messages must be a list of a question and an answer at least")
+        return "has a chat of fewer than two messages"
     for one in messages:
-        if not isinstance(one, dict) or one.get("role") not in ROLES:
-            raise ValueError(f"each message needs a role: {', '.join(ROLES)}")
-    said = [{"role": one["role"], "content": _text(one, "content")} for one in messages]
-    if said[-1]["role"] != "assistant":
-        raise ValueError("the last message must be the assistant's: it is what is learnt")
-    return Example(tuple(said[:-1]), said[-1]["content"])
+        is_whole = isinstance(one, dict) and isinstance(one.get("content"), str)
+        if not is_whole or one.get("role") not in ROLES:
+            return f"has a message that is no role ({', '.join(ROLES)}) with its content"
+    if messages[-1]["role"] != "assistant" or not messages[-1]["content"].strip():
+        return "has a chat that does not end with what the assistant says"
+    told = tuple({"role": one["role"], "content": one["content"]} for one in messages)
+    return Example("chat", told[:-1], told[-1]["content"], place)
 
 
-def _instruction(told: Mapping[str, Any]) -> Example:
-    asked = _text(told, "prompt" if "prompt" in told else "instruction")
-    if told.get("input"):
-        asked = f"{asked}\n\n{_text(told, 'input')}"
-    answer = next((one for one in ("completion", "output", "response") if one in told), None)
-    if answer is None:
-        raise ValueError("has no completion, output or response")
-    return Example(({"role": "user", "content": asked},), _text(told, answer))
+def _instruction(value: Mapping[str, Any], place: int) -> Example | str:
+    asked, about, answered = (_first(value, names) for names in (_ASKED, _ABOUT, _ANSWERED))
+    if not asked.strip():
+        return "has an empty prompt"
+    if not answered.strip():
+        return f"has no {' or '.join(_ANSWERED)}"
+    told = f"{asked}\n\n{about}" if about else asked
+    return Example("instruction", ({"role": "user", "content": told},), answered, place)
 
 
-def _labelled_text(told: Mapping[str, Any]) -> Example:
-    return _classified(_text(told, "text"), _text(told, "label"))
+def _classified_or_not(value: Mapping[str, Any], place: int) -> Example | str:
+    for name in ("text", "label"):
+        if not isinstance(value.get(name), str) or not value[name].strip():
+            return f"has no {name}"
+    return _classified(value, place)
 
 
-def _classified(text: str, label: str) -> Example:
-    return Example(({"role": "user", "content": text},), label, label)
+def _classified(value: Mapping[str, Any], place: int) -> Example:
+    asked = ({"role": "user", "content": value["text"]},)
+    return Example("classification", asked, value["label"], place)
 
 
-_KINDS: tuple[tuple[str, str, Callable[[Mapping[str, Any]], Example]], ...] = (
-    ("chats", "messages", _chat),
-    ("instructions", "prompt", _instruction),
-    ("instructions", "instruction", _instruction),
-    ("labelled texts", "text", _labelled_text),
-)
+def _first(value: Mapping[str, Any], names: Sequence[str]) -> str:
+    told = next((value[name] for name in names if name in value), "")
+    return told if isinstance(told, str) else ""
 
 
-def _text(told: Mapping[str, Any], field: str) -> str:
-    value = told.get(field)
-    if field == "label" and isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if not isinstance(value, str):
-        raise ValueError(f"{field} must be a text")
-    if not value.strip():
-        raise ValueError(f"{field} is empty")
-    return value
-
-
-def _contradictions(found: Sequence[tuple[int, Example]]) -> list[str]:
-    """What is said of texts that have two labels."""
-    answers = _answers([example for _, example in found if example.label])
-    lines: dict[str, list[int]] = defaultdict(list)
-    for number, example in found:
-        lines[example.key].append(number)
-    return [
-        f"lines {', '.join(map(str, lines[key]))}: one text is labelled "
-        f"{' and '.join(sorted(told))}"
-        for key, told in answers.items()
-        if len(told) > 1
-    ]
-
-
-def _answers(examples: Iterable[Example]) -> dict[str, set[str]]:
-    """The completions there are for what is asked."""
-    answers: dict[str, set[str]] = defaultdict(set)
+def _contradictions(examples: Sequence[Example], unit: str) -> Iterator[str]:
+    """The same text with two classes teaches nothing."""
+    seen: dict[str, Example] = {}
     for one in examples:
-        answers[one.key].add(one.completion)
-    return answers
+        before = seen.setdefault(one.key, one)
+        if one.kind == "classification" and before.label != one.label:
+            yield (
+                f"{unit} {one.place} says '{one.label}' of the text "
+                f"of {unit} {before.place}, which says '{before.label}'"
+            )
 
 
-def _drawn(examples: Sequence[Example], most: int | None) -> list[Example]:
-    """Each example once; at most so many, drawn by hash."""
-    once = {_hash(f"{one.key} {one.completion}"): one for one in examples}
-    if not once:
-        raise InvalidRequest("the data has no examples", param="data")
-    if most is None or most >= len(once):
-        return list(once.values())
-    return [once[key] for key in sorted(once)[:most]]
+def _check_classes(examples: Sequence[Example]) -> None:
+    counts = Counter(one.label for one in examples if one.kind == "classification")
+    if counts and len(counts) < 2:
+        raise InvalidRequest("all examples are of one class; at least two are needed", param="data")
+    rare = [label for label, count in counts.items() if count < 2]
+    if rare:
+        raise InvalidRequest(
+            f"class '{rare[0]}' has but one example; each class needs two or more", param="data"
+        )
 
 
-def _refuse(wrong: Iterable[str]) -> None:
-    told = list(wrong)
-    if not told:
-        return
-    more = f"; and {len(told) - SHOWN:,} more" if len(told) > SHOWN else ""
-    count = f"{len(told):,} faults in the data: " if len(told) > 1 else ""
-    raise InvalidRequest(f"{count}{'; '.join(told[:SHOWN])}{more}", param="data")
+def _sampled(examples: list[Example], most: int | None) -> list[Example]:
+    """So many of them, by hash, so that the sample does not depend on their order."""
+    if most is None or len(examples) <= most:
+        return examples
+    return sorted(examples, key=lambda one: one.key)[:most]
 
 
-def _hash(text: str) -> bytes:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+def _share(key: str, seed: int) -> float:
+    told = hashlib.sha256(f"{seed} {key}".encode()).digest()
+    return int.from_bytes(told[:8], "big") / 2**64
