@@ -13,6 +13,10 @@ EPS = 1e-5
 ROPE_BASE = 10_000.0
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 CONTEXT_LENGTH = 1024
+CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}"
+    "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 
 
 def byte_tokens() -> list[str]:
@@ -36,6 +40,7 @@ class TinyModel:
     num_heads: int = 2
     num_kv_heads: int = 1
     num_layers: int = 2
+    template: str = ""
 
     @cached_property
     def vocabulary(self) -> list[str]:
@@ -134,6 +139,8 @@ class TinyModel:
         writer.add_unk_token_id(0)
         writer.add_pad_token_id(2)
         writer.add_add_bos_token(False)
+        if self.template:
+            writer.add_chat_template(self.template)
 
     def logits(self, ids: list[int]) -> Any:
         """Logits after each of the tokens, shape (tokens, vocabulary)."""

@@ -1,0 +1,71 @@
+"""Fine-tunes of a tiny model, as the program that a job runs."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.lifecycle.tiny_model import CHATML, TinyModel
+
+ANSWERS = {"a": "yes", "b": "no", "c": "why"}
+
+
+def chat_lines(count: int = 30) -> Iterator[dict[str, Any]]:
+    """Chats whose answer follows from the first letter of the question."""
+    for number in range(count):
+        letter = "abc"[number % 3]
+        asked = f"{letter * (number % 5 + 2)} {number}"
+        yield {
+            "part": "validation" if number >= count * 0.8 else "train",
+            "messages": [{"role": "user", "content": asked}],
+            "completion": ANSWERS[letter],
+        }
+
+
+def make_folder(folder: Path, **spec: Any) -> Path:
+    """A job's folder, with all that its program reads."""
+    folder.mkdir()
+    parent = TinyModel("llama", template=CHATML).write(folder / "parent.gguf")
+    lines = "".join(json.dumps(line) + "\n" for line in chat_lines())
+    (folder / "examples.jsonl").write_text(lines)
+    asked = {"model": "tiny", "name": "tuned", "device": "cpu", "dtype": "float32", **spec}
+    told = {"kind": "finetune", "spec": asked, "gguf": str(parent)}
+    (folder / "spec.json").write_text(json.dumps(told))
+    return folder
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a program said, and how it ended."""
+
+    lines: list[dict[str, Any]]
+    status: int
+
+    def named(self, event: str) -> list[dict[str, Any]]:
+        return [line for line in self.lines if line.get("event") == event]
+
+
+def run_program(
+    folder: Path,
+    kill_at_step: int | None = None,
+) -> Ended:
+    """Run the program on the folder, to its end or until it is killed after a step."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "canteen.lifecycle.training", str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    ) as program:
+        assert program.stdout is not None
+        lines = []
+        for line in program.stdout:
+            lines.append(json.loads(line))
+            if kill_at_step is not None and lines[-1].get("step", 0) >= kill_at_step:
+                program.send_signal(signal.SIGKILL)
+                break
+        return Ended(lines, program.wait())
