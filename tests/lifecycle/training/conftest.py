@@ -42,3 +42,28 @@ def sequences(count: int, seed: int = 0) -> list[dict[str, list[int]]]:
         ids = [(start + 7 * place) % VOCAB_SIZE for place in range(length)]
         made.append({"input_ids": ids, "labels": [-100] * 3 + ids[3:]})
     return made
+
+
+@pytest.fixture(scope="session")
+def make_llama() -> Callable[[int], Any]:
+    """Makes a model of random weights for a vocabulary of so many tokens."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    def make(vocab_size: int) -> Any:
+        torch.manual_seed(0)
+        config = LlamaConfig(
+            vocab_size=vocab_size,
+            hidden_size=64,
+            intermediate_size=96,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            max_position_embeddings=512,
+            initializer_range=0.2,
+            rms_norm_eps=1e-5,
+            tie_word_embeddings=True,
+        )
+        return LlamaForCausalLM(config).eval()
+
+    return make

@@ -1,7 +1,7 @@
 """A corpus: whole works, some to learn from and others to validate on."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -56,12 +56,11 @@ def checked(spec: Train, home: Path) -> Corpus:
             f"there is no corpus; name files, folders or one of {', '.join(texts.NAMES)}",
             param="corpus",
         )
-    works = _without_copies([work for one in spec.corpus for work in _works(one, home)])
+    works = [work for one in spec.corpus for work in _works(one, home)]
     names = spec.held_out or _own_held_out(spec.corpus) or _by_hash(works)
-    held_out = [work for name in names for work in _named(name, works)]
-    corpus = Corpus(
-        tuple(work for work in works if work not in held_out), tuple(dict.fromkeys(held_out))
-    )
+    held_out = _by_text(work for name in names for work in _named(name, works))
+    rest = _by_text(work for work in works if work.text not in held_out)
+    corpus = Corpus(tuple(rest.values()), tuple(held_out.values()))
     _refuse_too_small(corpus, spec)
     return corpus
 
@@ -100,9 +99,12 @@ def _read(path: Path, title: str) -> Work:
     return Work(title, text)
 
 
-def _without_copies(works: Sequence[Work]) -> list[Work]:
+def _by_text(works: Iterable[Work]) -> dict[str, Work]:
     """The works, one of each text: a copy would be learned from and validated on."""
-    return list({work.text: work for work in reversed(works)}.values())[::-1]
+    found: dict[str, Work] = {}
+    for work in works:
+        found.setdefault(work.text, work)
+    return found
 
 
 def _own_held_out(corpus: Sequence[str]) -> list[str]:
@@ -111,12 +113,13 @@ def _own_held_out(corpus: Sequence[str]) -> list[str]:
 
 def _by_hash(works: Sequence[Work]) -> list[str]:
     """A twentieth of the works, one at least, chosen by what is in them."""
-    if len(works) == 1:
+    alone = _by_text(works).values()
+    if len(alone) == 1:
         raise InvalidRequest(
             "the corpus is one work, and none is left to validate on; give another file",
             param="corpus",
         )
-    return [work.title for work in sorted(works, key=_digest)][: _share(len(works))]
+    return [work.title for work in sorted(alone, key=_digest)][: _share(len(alone))]
 
 
 def _share(number: int) -> int:
@@ -156,4 +159,4 @@ def _refuse_too_small(corpus: Corpus, spec: Train) -> None:
 
 
 def _digest(work: Work) -> str:
-    return hashlib.sha256(f"{work.title}\0{work.text}".encode()).hexdigest()
+    return hashlib.sha256(work.text.encode()).hexdigest()

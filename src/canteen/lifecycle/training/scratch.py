@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from canteen.core.errors import InvalidRequest
 from canteen.lifecycle.training import bigram, corpus, gguf_writing, loop, tokenizer
 from canteen.lifecycle.training.corpus import Corpus
 from canteen.lifecycle.training.loop import Fitted, Place, Schedule, Tell
@@ -73,7 +72,6 @@ def run(folder: Path, spec: Train, inputs: Mapping[str, Any], tell: Tell) -> Map
     """
     import torch
 
-    _check_shape(spec)
     tell({"status": "reading the corpus"})
     works = corpus.checked(spec, Path(inputs["home"]))
     tell({"status": "cutting it into tokens"})
@@ -84,21 +82,6 @@ def run(folder: Path, spec: Train, inputs: Mapping[str, Any], tell: Tell) -> Map
     tell({"status": "writing"})
     gguf_writing.write(model, material.tokenizer, folder / RESULT, spec.name)
     return _result(model, material, fitted)
-
-
-def _check_shape(spec: Train) -> None:
-    if spec.hidden_size % (2 * spec.num_heads):
-        raise InvalidRequest(
-            f"hidden_size must be an even multiple of num_heads ({spec.num_heads}), "
-            f"not {spec.hidden_size}",
-            param="hidden_size",
-        )
-    if spec.num_heads % spec.num_kv_heads:
-        raise InvalidRequest(
-            f"num_kv_heads must divide num_heads ({spec.num_heads}), and "
-            f"{spec.num_kv_heads} does not",
-            param="num_kv_heads",
-        )
 
 
 def _model(spec: Train) -> Any:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from canteen.core.asking import asked, check
+from canteen.core.errors import InvalidRequest
 
 Method = Literal["lora", "qlora", "full"]
 
@@ -110,3 +111,19 @@ class Train:
 
     def __post_init__(self) -> None:
         check(self)
+        _check_shape(self)
+
+
+def _check_shape(spec: Train) -> None:
+    if spec.hidden_size % (2 * spec.num_heads):
+        raise InvalidRequest(
+            f"hidden_size must be an even multiple of num_heads ({spec.num_heads}), "
+            f"not {spec.hidden_size}",
+            param="hidden_size",
+        )
+    if spec.num_heads % spec.num_kv_heads:
+        raise InvalidRequest(
+            f"num_kv_heads must divide num_heads ({spec.num_heads}), and "
+            f"{spec.num_kv_heads} does not",
+            param="num_kv_heads",
+        )
