@@ -64,6 +64,7 @@ def make_llama() -> Callable[[int], Any]:
             rms_norm_eps=1e-5,
             tie_word_embeddings=True,
         )
-        return LlamaForCausalLM(config).eval()
+        model: Any = LlamaForCausalLM(config)
+        return model.eval()
 
     return make

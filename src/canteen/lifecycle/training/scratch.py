@@ -1,6 +1,7 @@
 """Training from scratch: from texts to a tokenizer and a model of the Llama architecture."""
 
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -78,10 +79,14 @@ def run(folder: Path, spec: Train, inputs: Mapping[str, Any], tell: Tell) -> Map
     material = Material.of(works, spec.vocab_size, folder / TOKENIZER)
     torch.manual_seed(spec.seed)
     model = _model(spec)
-    fitted = _fit(model, material, spec, Place(folder, tell, _Sampler(model, material, spec.seed)))
-    tell({"status": "writing"})
-    gguf_writing.write(model, material.tokenizer, folder / RESULT, spec.name)
-    return _result(model, material, fitted)
+    # One process alone cannot write a text with a model that several hold.
+    sample = _Sampler(model, material, spec.seed) if _num_processes() == 1 else None
+    fitted = _fit(model, material, spec, Place(folder, tell, sample))
+    whole = _whole(model, spec)
+    if _is_first():
+        tell({"status": "writing"})
+        gguf_writing.write(whole, material.tokenizer, folder / RESULT, spec.name)
+    return _result(whole, material, fitted)
 
 
 def _model(spec: Train) -> Any:
@@ -135,9 +140,25 @@ def schedule(spec: Train, num_tokens: int) -> Schedule:
 
 def _num_processes() -> int:
     """How many processes train together, as torchrun tells each of them."""
-    import os
-
     return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def _is_first() -> bool:
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _whole(model: Any, spec: Train) -> Any:
+    """The model with all its weights, of which each of several processes may hold a part."""
+    if _num_processes() == 1:
+        return model
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+    weights = get_model_state_dict(model, options=options)
+    whole = _model(spec)
+    if _is_first():
+        whole.load_state_dict(weights)
+    return whole
 
 
 class _Sampler:

@@ -59,7 +59,8 @@ def kept(path: Path, texts: Iterable[str], vocab_size: int) -> Any:
     from tokenizers import Tokenizer
 
     if not path.exists():
-        part = path.with_suffix(".part")
+        # Of several processes that train together each makes the same one.
+        part = path.with_suffix(f".{os.getpid()}.part")
         train(texts, vocab_size).save(str(part))
         with part.open("rb+") as file:
             os.fsync(file.fileno())
