@@ -178,6 +178,16 @@ def test_the_learning_rate_rises_and_then_falls_to_nothing() -> None:
     assert 0 < rates[-1] < 1e-3
 
 
+def test_a_checkpoint_holds_only_what_is_trained(make_model: MakeModel) -> None:
+    model = make_model()
+    model.requires_grad_(False)
+    model.model.norm.weight.requires_grad_(True)
+
+    state = Stepper(model, _float32(), 0.0).state()
+
+    assert list(state["weights"]) == ["model.norm.weight"]
+
+
 def _float32() -> Arithmetic:
     import torch
 

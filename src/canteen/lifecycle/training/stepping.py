@@ -30,6 +30,8 @@ class Stepper:
         self._model, self._optimizer = self._bond.prepare(model, optimizer_for(model, weight_decay))
         self._forward = _compiled(self._model) if arithmetic.compile else self._model
         self._trainable = [p for p in self._model.parameters() if p.requires_grad]
+        named = model.named_parameters(remove_duplicate=False)
+        self._frozen = {name for name, weight in named if not weight.requires_grad}
 
     @property
     def share(self) -> tuple[int, int]:
@@ -127,7 +129,9 @@ class Stepper:
         weights, optimizer = get_state_dict(
             self._model, self._optimizer.optimizer, options=_whole()
         )
-        return {"weights": weights, "optimizer": optimizer}
+        # Torch leaves out what is frozen, but not where it goes by a second name.
+        trained = {name: weights[name] for name in weights if name not in self._frozen}
+        return {"weights": trained, "optimizer": optimizer}
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from what `state` returned."""
