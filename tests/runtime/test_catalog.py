@@ -332,3 +332,28 @@ def test_a_manifest_is_plain_json(catalog: Catalog) -> None:
 
     assert manifest["schema"] == 1
     assert manifest["name"] == "org/a:1"
+
+
+def test_a_name_is_moved_and_what_it_held_is_kept_with_its_files(catalog: Catalog) -> None:
+    old, new = stored(catalog, "prod:1", b"old"), stored(catalog, "next:1", b"new")
+
+    catalog.move("prod:1", new, before=old, keep_as="prod:1-before-x")
+
+    assert catalog.get("prod:1").digest == new.digest
+    assert replace(catalog.get("prod:1-before-x"), name="prod:1") == old
+    assert catalog.path(old).is_dir()
+    assert catalog.has_blob(old.digest)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_name_that_was_changed_meanwhile_is_not_moved(catalog: Catalog, is_there: bool) -> None:
+    new, seen = stored(catalog, "next:1", b"new"), None
+    if is_there:
+        seen = stored(catalog, "prod:1", b"old")
+    other = stored(catalog, "prod:1", b"other")
+
+    with pytest.raises(InvalidRequest, match="changed by somebody else"):
+        catalog.move("prod:1", new, before=seen, keep_as="prod:1-before-x")
+
+    assert [card.name for card in catalog.list()] == ["next:1", "prod:1"]
+    assert catalog.get("prod:1") == other

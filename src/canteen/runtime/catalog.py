@@ -63,16 +63,35 @@ class Catalog:
         Raises StorageFull, and leaves the old one, where there is no room.
         """
         card = replace(card, name=full_name(card.name))
-        text = json.dumps({"schema": SCHEMA, **asdict(card)}, indent=1, ensure_ascii=False)
         with self._lock(), blobs.full_disk_said(MAKE_ROOM):
             before = self._read(self._manifest(card.name))
-            blobs.write_whole(self._manifest(card.name), text.encode())
+            blobs.write_whole(self._manifest(card.name), _text(card))
             if before is not None:
                 self._collect(before)
 
     def copy(self, source: str, destination: str) -> None:
         """Give a model a second name; the files are shared."""
         self.put(replace(self.get(source), name=full_name(destination), modified_at=now()))
+
+    def move(self, name: str, card: ModelCard, *, before: ModelCard | None, keep_as: str) -> None:
+        """Let a name hold another card from now on, and keep what it held under the name `keep_as`.
+
+        A reader meets the one or the other, and the files of both stay. Raises InvalidRequest,
+        with nothing moved, where the name no longer holds `before` (None: nothing).
+        """
+        path = self._manifest(full_name(name))
+        with self._lock(), blobs.full_disk_said(MAKE_ROOM):
+            if self._read(path) != before or (before is None and path.exists()):
+                raise InvalidRequest(
+                    f"'{name}' was changed by somebody else meanwhile, and nothing was moved; "
+                    "look at it with canteen show, then try again",
+                    code="changed_meanwhile",
+                )
+            if before is not None:
+                kept = replace(before, name=full_name(keep_as))
+                blobs.write_whole(self._manifest(kept.name), _text(kept))
+            moved = replace(card, name=full_name(name), modified_at=now())
+            blobs.write_whole(path, _text(moved))
 
     def derive(self, source: str, name: str, **overrides: Any) -> ModelCard:
         """Make a model of another's files with other defaults, and return its card.
@@ -153,9 +172,11 @@ class Catalog:
         """Where a source's downloads are kept until they are published."""
         return self._models / "staging" / staging_name(source)
 
-    def prepared(self, digest: str, preparation: int) -> Path:
-        """Where the prepared folder of a digest is, or would be."""
-        return self.home / "prepared" / f"{digest.replace(':', '-')}-{preparation}"
+    def prepared(self, digest: str, preparation: int, form: str = "") -> Path:
+        """Where the prepared folder of a digest is, or would be, in a format of weights other
+        than the usual one."""
+        name = f"{digest.replace(':', '-')}-{preparation}" + (f"-{form}" if form else "")
+        return self.home / "prepared" / name
 
     def partial(self, digest: str) -> Path:
         """Where a digest's preparation works until it is published."""
@@ -288,6 +309,12 @@ def age_s(path: Path) -> float:
 def now() -> str:
     """The time as manifests have it: RFC 3339, UTC."""
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _text(card: ModelCard) -> bytes:
+    """A card's manifest."""
+    told = {"schema": SCHEMA, **asdict(card)}
+    return json.dumps(told, indent=1, ensure_ascii=False).encode()
 
 
 @lru_cache(maxsize=256)

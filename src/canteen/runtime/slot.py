@@ -137,8 +137,9 @@ class Slot:
 
 
 def weights(card: ModelCard) -> str:
-    """What names of the same model have in common."""
-    return card.folder or card.name
+    """What names of the same model have in common. One without files is what its card says, so
+    that a name which holds another model from now on is another."""
+    return card.folder or f"{card.name} {card.digest} {sorted(card.parameters.items())}"
 
 
 def describe(
