@@ -1,6 +1,7 @@
 """A job done in the foreground: its specification from options and files, its progress, its end."""
 
 import asyncio
+import contextlib
 import json
 import sys
 import tomllib
@@ -58,9 +59,7 @@ def do(kind: str, values: dict[str, Any], *, needs: str = "", is_json: bool) -> 
     dry_run = values.pop("dry_run", False)
     if not values.get("name"):
         raise InvalidRequest("say what the result is called with --name, as in mood:latest")
-    job = asyncio.run(_do(kind, values, needs, dry_run=dry_run, is_quiet=is_json))
-    if job is not None:
-        tell(job, is_json=is_json)
+    tell(asyncio.run(_do(kind, values, needs, dry_run=dry_run, is_quiet=is_json)), is_json=is_json)
 
 
 def resume(services: "Services", job_id: str, *, is_json: bool) -> None:
@@ -83,21 +82,18 @@ def tell(job: "Job", *, is_json: bool) -> None:
 
 async def _do(
     kind: str, values: Mapping[str, Any], needs: str, *, dry_run: bool, is_quiet: bool
-) -> "Job | None":
+) -> "Job":
     services = store.services()
-    try:
+    async with contextlib.AsyncExitStack() as at_end:
+        at_end.push_async_callback(services.close)
         if needs:
             await store.ensure(services, needs, is_quiet=is_quiet)
         job = await services.jobs.submit(kind, values)
-    except BaseException:
-        await services.close()
-        raise
-    if not is_quiet:
-        _foresee(job.estimate)
-    if dry_run:
-        services.jobs.cancel(job.id)
-        await services.close()
-        return None if not is_quiet else services.jobs.get(job.id)
+        if not is_quiet:
+            _foresee(job.estimate)
+        if dry_run:
+            return services.jobs.cancel(job.id)
+        at_end.pop_all()
     return await _to_its_end(services, job.id, is_quiet=is_quiet)
 
 

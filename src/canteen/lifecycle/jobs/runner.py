@@ -106,17 +106,16 @@ class Jobs:
         job = Job(new_job_id(), kind, spec.name, asdict(spec), "queued", time.time())
         folder = self.folder(job.id)
         await asyncio.to_thread(folder.mkdir, parents=True)
-        try:
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(shutil.rmtree, folder, ignore_errors=True)
             if examples is not None:
                 spec = await asyncio.to_thread(self._kinds[kind].given, spec, examples, folder)
             elif is_remote:
                 self._kinds[kind].check_remote(spec)
             estimate = await asyncio.to_thread(self._kinds[kind].check, spec, folder)
-            job = replace(job, estimate=estimate)
+            job = replace(job, spec=asdict(spec), estimate=estimate)
             await asyncio.to_thread(self._book.add, job)
-        except BaseException:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-            raise
+            on_failure.pop_all()
         self.events(job.id).add({"event": "submitted", "estimate": dict(estimate)})
         return job
 

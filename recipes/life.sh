@@ -1,0 +1,61 @@
+#!/bin/sh
+# The life of a model: train a small one from scratch, fine-tune the default one, quantize it,
+# evaluate it, promote it, serve it, ask it over HTTP, and tell what all of that ate and drank.
+#
+# It writes to CANTEEN_HOME and takes half an hour on two cores; SIZE=small, as the tests run it,
+# takes minutes and shows only that everything goes together.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+port=${CANTEEN_PORT:-11434}
+
+if [ "${SIZE:-}" = small ]; then
+    train="--corpus $here/.. --vocab-size 400 --hidden-size 32 --num-layers 2 --ff-size 64
+        --context-length 64 --batch-size 4 --max-steps 12"
+    tune="--max-examples 60 --max-steps 4 --context-length 256 --validation-share 0.2"
+    formats="int8,int4" quantize="--no-task" limit=12 gate="accuracy>=0.1 on three-sentiments"
+else
+    train="--spec $here/cpu.toml"
+    tune="--max-examples 1200 --epochs 2"
+    formats="int8,int4,nf4" quantize="--limit 100" limit=300
+    gate="accuracy>=0.6 on three-sentiments"
+fi
+
+echo "== train from scratch"
+# shellcheck disable=SC2086 - the options are words
+canteen train $train --name tiny:life
+canteen run tiny:life --max-tokens 24 "It was a"
+
+echo "== fine-tune"
+# shellcheck disable=SC2086
+canteen finetune smollm2:135m --data three-sentiments $tune --name mood:candidate
+
+echo "== quantize"
+# shellcheck disable=SC2086
+canteen quantize mood:candidate --compare "$formats" $quantize
+
+echo "== evaluate"
+canteen evaluate classify --data three-sentiments --model mood:candidate --limit "$limit" \
+    --option method=score
+
+echo "== promote"
+canteen promote mood:candidate --to mood:latest --limit "$limit" --gate "$gate"
+
+echo "== serve and ask"
+canteen serve --port "$port" &
+server=$!
+trap 'kill $server 2>/dev/null || true' EXIT
+until curl -fsS "http://127.0.0.1:$port/health/ready" >/dev/null 2>&1; do
+    kill -0 $server && sleep 0.5
+done
+curl -fsS "http://127.0.0.1:$port/v1/tasks/classify" -d '{"model": "mood:latest",
+    "method": "score", "input": "the queue was long, the coffee was worth it",
+    "labels": ["negative", "neutral", "positive"]}'
+echo
+kill $server
+wait $server || true
+trap - EXIT
+
+echo "== what it ate and drank"
+canteen jobs list
+canteen footprint --by model
+canteen footprint --by phase

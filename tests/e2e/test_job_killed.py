@@ -1,0 +1,75 @@
+"""A job whose program is killed goes on where it was, and its model is served."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests import serving
+from tests.conftest import Serve
+
+TEXT = "The water in the canteen is cold, and the bread on the table is warm. "
+SHAPE = (
+    *("--vocab-size", "300", "--hidden-size", "32", "--num-layers", "2", "--num-heads", "2"),
+    *("--num-kv-heads", "1", "--ff-size", "64", "--context-length", "64", "--batch-size", "4"),
+    *("--max-steps", "400", "--checkpoint-every", "5", "--evaluate-every", "200"),
+)
+WITHIN_S = 120.0
+
+
+def asked(home: Path, *words: str) -> Any:
+    environ = serving.plain_environ(home)
+    told = subprocess.run(
+        [*serving.CANTEEN, *words, "--json"], env=environ, capture_output=True, check=True
+    )
+    return json.loads(told.stdout)
+
+
+def events(home: Path) -> list[dict[str, Any]]:
+    lines = [path.read_text() for path in home.glob("jobs/*/events.jsonl")]
+    return [json.loads(line) for line in "".join(lines).splitlines() if line.endswith("}")]
+
+
+def await_event(home: Path, kind: str) -> None:
+    deadline_s = time.monotonic() + WITHIN_S
+    while not any(event.get("event") == kind for event in events(home)):
+        assert time.monotonic() < deadline_s, events(home)
+        time.sleep(0.05)
+
+
+def test_a_killed_training_goes_on_and_is_served(
+    echo_home: Path, tmp_path: Path, serve: Serve
+) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.txt").write_text(f"{name}. {TEXT * 200}")
+    corpus = ("--corpus", str(tmp_path / "one.txt"), "--corpus", str(tmp_path / "two.txt"))
+    command = [*serving.CANTEEN, "train", "--name", "tiny", *corpus, *SHAPE]
+    environ = serving.plain_environ(echo_home)
+    with subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL) as training:
+        await_event(echo_home, "checkpoint")
+        os.kill(training.pid, signal.SIGKILL)
+
+    (killed,) = asked(echo_home, "jobs", "list")
+    done = asked(echo_home, "jobs", "resume", killed["id"])
+
+    assert (killed["state"], done["state"]) == ("interrupted", "done")
+    assert any(event.get("event") == "resumed" for event in events(echo_home))
+    steps = [event["step"] for event in events(echo_home) if event.get("event") == "step"]
+    assert steps[-1] == 400
+    told = asked(echo_home, "show", "tiny")
+    assert told["metadata"]["lineage"]["job"] == killed["id"]
+    phases = asked(echo_home, "footprint", "--by", "phase")["sums"]
+    assert next(one for one in phases if one["phase"] == "train")["energy_uj"] > 0
+    receipt = asked(echo_home, "footprint", "--by", "model")["sums"]
+    assert any(one["model"] == "tiny:latest" for one in receipt)
+    server = serve(echo_home)
+    body = {"model": "tiny", "prompt": "The water", "max_tokens": 4}
+    answer = httpx.post(f"{server.url}/v1/completions", json=body, timeout=60, trust_env=False)
+    assert answer.status_code == 200, answer.text
+    job = httpx.get(f"{server.url}/v1/jobs/{killed['id']}", trust_env=False).json()
+    assert job["found"]["memory_bytes"] > 0
