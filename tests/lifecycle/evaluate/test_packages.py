@@ -35,6 +35,13 @@ def as_tar() -> bytes:
     return packed.getvalue()
 
 
+def as_deb() -> bytes:
+    packed = b"!<arch>\n"
+    for name, content in (("debian-binary", b"2.0"), ("data.tar.gz", as_tar())):
+        packed += f"{name:<48}{len(content):<10}`\n".encode() + content + b"\n" * (len(content) % 2)
+    return packed
+
+
 def kept(folder: Path, content: bytes) -> Package:
     digest = hashlib.sha256(content).hexdigest()
     folder.mkdir(exist_ok=True)
@@ -42,7 +49,9 @@ def kept(folder: Path, content: bytes) -> Package:
     return Package("wheel", "canteen-no-such-package", "1.0", digest)
 
 
-@pytest.mark.parametrize("content", [as_zip(), as_tar()], ids=["wheel", "tar"])
+@pytest.mark.parametrize(
+    "content", [as_zip(), as_tar(), as_deb()], ids=["wheel", "tar", "Debian package"]
+)
 def test_what_is_kept_is_read_without_a_network(tmp_path: Path, content: bytes) -> None:
     package = kept(tmp_path, content)
 

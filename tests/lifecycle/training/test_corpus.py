@@ -1,7 +1,9 @@
 """A corpus is whole works; some are held out, and what is none is told."""
 
 import io
+import struct
 import tarfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -69,9 +71,10 @@ def test_a_work_is_held_out_by_what_is_in_it_where_none_is_named(
     assert [one.text for one in once.validation] == [one.text for one in again.validation]
 
 
-def test_a_copy_of_a_work_is_not_learned_from_and_validated_on(
+def test_neither_copies_of_works_held_out_nor_hidden_files_are_learned_from(
     folder: Path, tmp_path: Path
 ) -> None:
+    write(folder / ".hidden", fourth=TEXT)
     write(folder, copied=(folder / "more" / "third.txt").read_text("utf-8"))
 
     found = corpus.checked(spec(folder, held_out=("third", "first")), tmp_path)
@@ -152,6 +155,22 @@ def test_a_tagged_corpus_is_read_as_it_was_printed() -> None:
 
     assert work.title == "ca01"
     assert work.text == 'The end (so), he said: "Go!"\n'
+
+
+def test_novels_are_read_out_of_r_data() -> None:
+    lines = ["PRIDE", "", "It is a truth", "universally held.", "", "", "Indeed\u00e9."]
+    told = b"".join(
+        struct.pack(">ii", 0x40009, len(line.encode())) + line.encode() for line in lines
+    )
+    head = b"X\n" + struct.pack(">iiii", 3, 0x40200, 0x30500, 5) + b"UTF-8"
+    packed = zlib.compress(head + struct.pack(">ii", 16, len(lines)) + told)
+    content = b"".join(struct.pack(">i", len(packed)) + packed for _ in range(2))
+    name = "./usr/lib/R/site-library/janeaustenr/data/Rdata.rdb"
+
+    works = list(texts.BUILT_IN["austen"].read(tar(**{name: content})))
+
+    assert [work.title for work in works] == ["Pride", "Pride"]
+    assert works[0].text == "PRIDE\n\nIt is a truth universally held.\n\nIndeed\u00e9.\n"
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def _works(name: str, home: Path) -> Sequence[Work]:
         return texts.load(name, home)
     path = Path(name)
     if path.is_dir():
-        files = sorted(one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES)
+        files = sorted(one for one in path.rglob("*") if _is_text(one.relative_to(path)))
         if not files:
             raise InvalidRequest(
                 f"the folder '{name}' has no text files ({', '.join(SUFFIXES)})", param="corpus"
@@ -82,6 +82,12 @@ def _works(name: str, home: Path) -> Sequence[Work]:
         f"no text '{name}'; give a file, a folder or one of {', '.join(texts.NAMES)}",
         param="corpus",
     )
+
+
+def _is_text(inside: Path) -> bool:
+    """Whether a file of a folder is meant; what is hidden is not."""
+    is_hidden = any(part.startswith(".") for part in inside.parts)
+    return inside.suffix.lower() in SUFFIXES and not is_hidden
 
 
 def _read(path: Path, title: str) -> Work:

@@ -75,7 +75,7 @@ def _austen(archive: Archive) -> Iterator[Work]:
         lines = list(_strings(unpacking.decompress(packed[4:])))
         packed = unpacking.unused_data
         paragraphs = "\n".join(lines).split("\n\n")
-        text = "\n\n".join(one.replace("\n", " ") for one in paragraphs if one.strip())
+        text = "\n\n".join(one.strip().replace("\n", " ") for one in paragraphs if one.strip())
         yield Work(lines[0].title(), text + "\n")
 
 
