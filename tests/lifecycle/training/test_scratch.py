@@ -1,6 +1,7 @@
 """From texts to a model: it learns, goes on after an end, and tells what it came to."""
 
 import math
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from canteen.lifecycle.training.scratch import Packed
 from canteen.lifecycle.training.specs import Train
 
 STEPS = 12
+RECIPES = Path(__file__).parents[3] / "recipes"
 
 
 class Interrupted(Exception):
@@ -146,6 +148,17 @@ def test_steps_follow_from_tokens_or_passes(texts: Path, asked: Any, number: int
     told = scratch.schedule(spec(texts, **{"max_steps": None, **asked}), num_tokens=4 * 64 * 40)
 
     assert told.steps == number
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.name)
+def test_recipes_can_be_asked_for(path: Path) -> None:
+    told = tomllib.loads(path.read_text("utf-8"))
+
+    kind = told.pop("kind")
+    asked = Train(**{**told, "corpus": tuple(told["corpus"])})
+
+    assert kind == "train"
+    assert asked.name
 
 
 @pytest.mark.parametrize(
