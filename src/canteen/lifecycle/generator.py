@@ -16,6 +16,8 @@ from canteen.lifecycle.as_served import ServedModel
 from canteen.lifecycle.gguf_source import GgufSource
 from canteen.lifecycle.ir_facts import IrFacts
 from canteen.lifecycle.openvino_ir import Tokens
+from canteen.lifecycle.quantize.compression import compress
+from canteen.lifecycle.quantize.formats import DEFAULT, FORMATS, Format
 
 Report = Callable[[Progress], None]
 
@@ -23,15 +25,15 @@ MODELS_WITHOUT_BOS = ("gpt2",)
 MAX_EXACT_PARAMETERS = 2_000_000_000
 
 
-def from_gguf(source: Path, out: Path, report: Report) -> Prepared:
-    """Dequantize, convert, compress to int8 per channel, and measure what that cost."""
+def from_gguf(source: Path, out: Path, report: Report, form: Format = FORMATS[DEFAULT]) -> Prepared:
+    """Dequantize, convert, bring the weights into a format, and measure what that cost."""
     gguf = GgufSource(source)
     tokens = _tokens(gguf)
     with TemporaryDirectory(prefix="float16-", dir=out) as name:
         exact = Path(name)
         _convert(gguf, exact, report)
         report(Progress("compressing"))
-        openvino_ir.compress(exact / openvino_ir.MODEL, out / openvino_ir.MODEL)
+        compress(exact, out / openvino_ir.MODEL, form)
         openvino_ir.copy_tokenizer(exact, out)
         report(Progress("measuring"))
         windows = perplexity.folder_windows(out)
@@ -51,12 +53,13 @@ def from_gguf(source: Path, out: Path, report: Report) -> Prepared:
         num_parameters=gguf.num_parameters,
         context_length=gguf.context_length,
         size_bytes=openvino_ir.size_bytes(out),
-        quantization=gguf.quantization,
+        # What the default format is made from is of more interest than that it is int8.
+        quantization=form.name.upper() if form.tag else gguf.quantization,
         embedding_length=int(gguf.own("embedding_length", 0)),
         template=description["chat_template"],
         license=str(gguf.value("general.license", "")),
         metadata=gguf.metadata(),
-        quality={**before, **_measured(out), "weights_after": "int8, symmetric per channel"},
+        quality={**before, **_measured(out), "weights_after": form.label},
     )
 
 

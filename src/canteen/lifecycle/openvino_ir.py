@@ -49,21 +49,6 @@ def convert(gguf: Path) -> None:
         ) from exc
 
 
-def compress(source: Path, target: Path) -> None:
-    """Compress the weights of the model `source` to int8, symmetric per channel."""
-    import logging
-
-    import nncf
-    import openvino
-
-    nncf.set_log_level(logging.ERROR)
-    mode = nncf.CompressWeightsMode.INT8_SYM
-    model = nncf.compress_weights(openvino.Core().read_model(source), mode=mode)
-    # For a float file the reader asks for a 16-bit cache; 8 bits cost 0.3 % of perplexity.
-    model.set_rt_info("u8", ["runtime_options", "KV_CACHE_PRECISION"])
-    openvino.save_model(model, target)
-
-
 def copy_tokenizer(source: Path, target: Path) -> None:
     """Copy tokenizer and detokenizer to another folder, and let no text be cut."""
     for file in source.glob("openvino_*tokenizer.*"):

@@ -1,9 +1,11 @@
 """Preparing a model: from the files as they were published to a folder that an engine loads.
 
-As a program (`python -m canteen.lifecycle.prepare SOURCE OUT`) it prints its progress as JSON
-lines, and last the Prepared, or an object with `error` and `code`.
+As a program (`python -m canteen.lifecycle.prepare [--format NAME] [--group-size N]
+[--calibration FILE] SOURCE OUT`) it prints its progress as JSON lines, and last the Prepared, or an
+object with `error` and `code`.
 """
 
+import argparse
 import json
 import os
 import sys
@@ -15,16 +17,28 @@ from typing import Any
 from canteen.core.errors import CanteenError, ModelUnsuitable
 from canteen.core.model import Prepared, Progress
 from canteen.core.telemetry_off import switch_off
+from canteen.lifecycle.quantize import formats
+from canteen.lifecycle.quantize.formats import DEFAULT, FORMATS, Format
 
 Report = Callable[[Progress], None]
 
 
-def prepare(source: Path, out: Path, report: Report) -> Prepared:
+def prepare(source: Path, out: Path, report: Report, form: Format = FORMATS[DEFAULT]) -> Prepared:
     """Prepare a GGUF file, a folder of OpenVINO IR or one of a sentence embedder into `out`.
 
-    Raises ModelUnsuitable for what no engine here runs; `out` is then to be thrown away.
+    Only of a GGUF file can the format of the weights be chosen. Raises ModelUnsuitable for what
+    no engine here runs; `out` is then to be thrown away.
     """
     out.mkdir(parents=True, exist_ok=True)
+    if source.is_file():
+        from canteen.lifecycle import generator
+
+        return generator.from_gguf(source, out, report, form)
+    if form.tag:
+        raise ModelUnsuitable(
+            "the weights of this model are served as they were published; "
+            "a format can be chosen for one that came as a GGUF file"
+        )
     return _kind_of(source)(source, out, report)
 
 
@@ -33,8 +47,6 @@ def _kind_of(source: Path) -> Callable[[Path, Path, Report], Prepared]:
 
     if not source.exists():
         raise ModelUnsuitable("there is nothing at the given path")
-    if source.is_file():
-        return generator.from_gguf
     if (source / "openvino_model.xml").exists():
         return generator.from_ir
     if (source / "model.safetensors").exists() and (source / "tokenizer.json").exists():
@@ -51,14 +63,25 @@ def main(arguments: list[str], write: Callable[[str], object]) -> int:
     def line(value: dict[str, Any]) -> None:
         write(json.dumps(value) + "\n")
 
+    told = _parser().parse_args(arguments)
     try:
-        source, out = (Path(argument) for argument in arguments)
-        prepared = prepare(source, out, lambda progress: line(asdict(progress)))
+        form = formats.read(told.format, told.group_size, told.calibration)
+        prepared = prepare(told.source, told.out, lambda step: line(asdict(step)), form)
     except CanteenError as exc:
         line({"error": exc.message, "code": exc.code})
         return 1
     line(asdict(prepared))
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("canteen.lifecycle.prepare")
+    parser.add_argument("--format", default=DEFAULT)
+    parser.add_argument("--group-size", type=int)
+    parser.add_argument("--calibration")
+    parser.add_argument("source", type=Path)
+    parser.add_argument("out", type=Path)
+    return parser
 
 
 if __name__ == "__main__":

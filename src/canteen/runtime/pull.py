@@ -56,6 +56,18 @@ class Order:
         return f"sha256:{self.entry.sha256}" if self.entry and self.entry.sha256 else ""
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Another way to prepare: `tag` is a part of its folder's name, empty for the usual one, and
+    `arguments` are given to the program that prepares."""
+
+    tag: str = ""
+    arguments: tuple[str, ...] = ()
+
+
+USUAL = Form()
+
+
 class Puller:
     """Brings models into the catalog. `prepare` is the module, with arguments, that prepares
     a source file or folder into an output folder, named by its last two arguments. `watch` keeps
@@ -90,6 +102,43 @@ class Puller:
                     yield progress
         except OSError as exc:
             raise _map(exc) from exc
+
+    async def prepare(self, source: str, name: str, form: Form) -> AsyncGenerator[Progress]:
+        """Prepare the files of the model `source` in another form, as a model of its own.
+
+        The source files are shared. Raises ModelNotFound, InvalidRequest, ModelUnsuitable or
+        EngineError; nothing is left of what fails or is ended early.
+        """
+        try:
+            await in_thread(self._catalog.tidy)
+            async with aclosing(self._prepared_anew(source, full_name(name), form)) as steps:
+                async for progress in steps:
+                    yield progress
+        except OSError as exc:
+            raise _map(exc) from exc
+
+    async def _prepared_anew(self, source: str, name: str, form: Form) -> AsyncGenerator[Progress]:
+        digest = self._catalog.get(source).digest
+        lock = locks.Lock(self._catalog.lock_path(digest))
+        try:
+            async for progress in _until_held(lock):
+                yield progress
+            # Read under the lock: the model may just have been removed.
+            card = self._catalog.get(source)
+            if card.digest != digest or not self._catalog.has_blob(digest):
+                raise ModelUnsuitable(
+                    f"the source files of '{card.name}' are not in the store; pull it again"
+                )
+            folder = self._catalog.prepared(digest, PREPARATION, form.tag)
+            if not folder.exists():
+                async with aclosing(self._prepare_into(folder, digest, lock, form)) as steps:
+                    async for progress in steps:
+                        yield progress
+            yield Progress("writing manifest")
+            await in_thread(self._catalog.put, _in_form(card, name, folder))
+            yield Progress("success")
+        finally:
+            lock.close()
 
     async def _steps(self, order: Order) -> AsyncGenerator[Progress]:
         yield Progress("pulling manifest")
@@ -153,7 +202,7 @@ class Puller:
             await in_thread(blobs.remove, desk.folder)
             folder = self._catalog.prepared(desk.digest, PREPARATION)
             if not folder.exists():
-                async with aclosing(self._prepare_into(folder, blob, desk, lock)) as steps:
+                async with aclosing(self._prepare_into(folder, desk.digest, lock)) as steps:
                     async for progress in steps:
                         yield progress
             yield Progress("writing manifest")
@@ -162,14 +211,15 @@ class Puller:
             lock.close()
 
     async def _prepare_into(
-        self, folder: Path, blob: Path, desk: Desk, lock: locks.Lock
+        self, folder: Path, digest: str, lock: locks.Lock, form: Form = USUAL
     ) -> AsyncGenerator[Progress]:
         yield Progress("preparing")
-        partial = self._catalog.partial(desk.digest)
+        partial = self._catalog.partial(digest)
         await in_thread(blobs.erase, partial)
         out = partial / "out"
         out.mkdir(parents=True)
-        command = (*self._prepare, str(blob), str(out))
+        source = str(self._catalog.blob_path(digest))
+        command = (*self._prepare, *form.arguments, source, str(out))
         prepared: dict[str, Any] = {}
         try:
             async with child(command, partial, lock.fd, watch=self._watch) as running:
@@ -264,6 +314,21 @@ def _card(order: Order, desk: Desk, folder: Path) -> ModelCard:
         source=order.text,
         modified_at=now(),
         **fields,
+    )
+
+
+def _in_form(card: ModelCard, name: str, folder: Path) -> ModelCard:
+    """The card of the same model prepared otherwise; what was set by hand stays."""
+    prepared = Prepared(**json.loads((folder / RECORD).read_text()))
+    return replace(
+        card,
+        name=name,
+        parent=card.name,
+        folder=f"prepared/{folder.name}",
+        size_bytes=prepared.size_bytes,
+        quantization=prepared.quantization,
+        quality=prepared.quality,
+        modified_at=now(),
     )
 
 

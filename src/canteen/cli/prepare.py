@@ -1,0 +1,124 @@
+"""`canteen prepare`: a model of the store with its weights in another format."""
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from canteen.cli import store
+from canteen.core.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from canteen.bootstrap import Services
+    from canteen.core.model import ModelCard, Progress
+    from canteen.lifecycle.quantize.formats import Format
+
+
+@click.command
+@click.argument("model")
+@click.option("--format", "name_of_format", required=True, help="int8, int4, int4-awq, nf4, f16, …")
+@click.option("--group-size", type=int, help="Weights that share a scale; -1 is a whole row.")
+@click.option(
+    "--calibration",
+    help="A file of texts as the model will meet them, or builtin; int4-awq and int4-gptq.",
+)
+@click.option("--name", help="The name it gets; by default MODEL's with the format at its end.")
+@store.as_json
+def command(model: str, name_of_format: str, name: str | None, is_json: bool, **asked: Any) -> None:
+    """Bring the weights of MODEL into another format, as a model of its own name.
+
+    Formats: int8, int8-asym, int4, int4-asym, int4-awq, int4-gptq, nf4, fp4, mxfp4, nvfp4, fp8,
+    mxfp8, f16; and with llama-quantize on the PATH the types of GGUF files, such as q4_k_m.
+    `canteen quantize` compares them.
+    """
+    from canteen.cli.show_progress import show
+    from canteen.lifecycle.quantize.formats import GGUF_TYPES, read
+
+    services = store.services()
+    kind = name_of_format.lower()
+    made = name or named(services, model, kind)
+    if kind in GGUF_TYPES:
+        _check_plain(kind, asked)
+        steps = _from_llamacpp(services, model, made, kind)
+    else:
+        form = read(kind, **asked)
+        steps = _closing(services, prepared(services, model, made, form))
+    asyncio.run(show(steps, is_quiet=is_json))
+    card = services.catalog.get(made)
+    if is_json:
+        store.echo_json(dataclasses.asdict(card))
+    else:
+        click.echo(told(card))
+
+
+def _check_plain(kind: str, asked: Mapping[str, Any]) -> None:
+    if any(value is not None for value in asked.values()):
+        raise InvalidRequest(
+            f"{kind} takes neither --group-size nor --calibration; leave them out", param="format"
+        )
+
+
+def named(services: "Services", model: str, form: str) -> str:
+    """The usual name of a model in a format: smollm2:135m-int4."""
+    return f"{services.catalog.get(model).name}-{form}"
+
+
+def told(card: "ModelCard") -> str:
+    """What a preparation made, in a line."""
+    quality = card.quality
+    line = f"{card.name} is in the store: {store.human_bytes(card.size_bytes)}"
+    if "perplexity_before" in quality and "perplexity_after" in quality:
+        before, after = quality["perplexity_before"], quality["perplexity_after"]
+        line += f", perplexity {after:.2f} ({after / before - 1:+.1%} to the floats it came from)"
+    return line
+
+
+async def prepared(
+    services: "Services", model: str, name: str, form: "Format"
+) -> AsyncGenerator["Progress"]:
+    """Prepare a model's files in a format under another name; raises what Puller.prepare does."""
+    from canteen.runtime.pull import Form
+
+    arguments = ["--format", form.name]
+    if form.can_group:
+        arguments += ["--group-size", str(form.group_size or -1)]
+    if form.texts_id:
+        arguments += ["--calibration", form.calibration]
+    wanted = Form(form.tag, tuple(arguments))
+    async with aclosing(services.puller.prepare(model, name, wanted)) as steps:
+        async for step in steps:
+            yield step
+
+
+async def _closing(
+    services: "Services", steps: AsyncGenerator["Progress"]
+) -> AsyncIterator["Progress"]:
+    try:
+        async with aclosing(steps):
+            async for step in steps:
+                yield step
+    finally:
+        await services.close()
+
+
+async def _from_llamacpp(
+    services: "Services", model: str, name: str, kind: str
+) -> AsyncIterator["Progress"]:
+    """Another GGUF file by llama.cpp's quantizer, pulled as any other."""
+    from canteen.core.model import Progress
+    from canteen.lifecycle.quantize import llamacpp
+
+    llamacpp.program()
+    blob = services.catalog.blob_path(services.catalog.get(model).digest)
+    with TemporaryDirectory(prefix="quantize-", dir=services.settings.home) as folder:
+        yield Progress("quantizing")
+        made = await asyncio.to_thread(
+            llamacpp.quantize, blob, Path(folder), kind, lambda step: None
+        )
+        async for step in _closing(services, services.pull(f"file:{made}", name)):
+            yield step
