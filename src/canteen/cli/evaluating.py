@@ -96,8 +96,7 @@ def _option(pair: str, names: Sequence[str], hints: Mapping[str, Any]) -> tuple[
 
 
 async def evaluated(services: Services, wish: Wish, dataset: Dataset, tell: Tell) -> Run:
-    """Answer and judge a data set, and close the services; what it took is on one receipt,
-    whatever models worked.
+    """Answer and judge a data set, and close the services.
 
     Raises InvalidRequest, Overloaded or EngineError; one item that fails is only told.
     """
@@ -105,12 +104,17 @@ async def evaluated(services: Services, wish: Wish, dataset: Dataset, tell: Tell
         raise InvalidRequest(f"'{dataset.name}' has no train part to fit to", param="fit")
     try:
         await _ensure(services, wish)
-        return await _with_receipt(services, wish, dataset, tell)
+        return await answered(services, wish, dataset, tell)
     finally:
         await services.close()
 
 
-async def _with_receipt(services: Services, wish: Wish, dataset: Dataset, tell: Tell) -> Run:
+async def answered(services: Services, wish: Wish, dataset: Dataset, tell: Tell) -> Run:
+    """Answer and judge a data set with models that are there; what it took is on one receipt,
+    whatever models worked.
+
+    Raises InvalidRequest, Overloaded or EngineError; one item that fails is only told.
+    """
     receipt_id = new_receipt_id()
     version = answers.prompt_version(wish.task)
     charged = Charged(services, receipt_id, "", "evaluate")

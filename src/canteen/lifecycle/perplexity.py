@@ -46,12 +46,13 @@ def perplexity(model: Any, token_windows: Sequence[Sequence[int]], mode: dict[st
     return math.exp(sum(losses) / len(losses))
 
 
-def folder_windows(folder: Path) -> list[list[int]]:
-    """The text as the tokenizer in `folder` cuts it, beginning as the model's prompts do."""
+def folder_windows(folder: Path, text: str = "") -> list[list[int]]:
+    """The text (or the one that ships with the package) as the tokenizer in `folder` cuts it,
+    beginning as the model's prompts do."""
     import openvino_genai
 
     tokenizer = openvino_genai.Tokenizer(str(folder))
-    plain = tokenizer.encode(quality_text(), add_special_tokens=False).input_ids.data[0]
+    plain = tokenizer.encode(text or quality_text(), add_special_tokens=False).input_ids.data[0]
     marked = tokenizer.encode("a", add_special_tokens=True).input_ids.data[0]
     bos = tokenizer.get_bos_token_id()
     has_bos = len(marked) > 1 and int(marked[0]) == bos

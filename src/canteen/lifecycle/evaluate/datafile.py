@@ -82,6 +82,35 @@ def from_file(path: Path, task: Task) -> Dataset:
     return Dataset(path.stem, task, examples, labels=_labels(examples), source={"kind": "file"})
 
 
+# What only the lines of one task have.
+_MARKS: dict[str, Task] = {
+    "label": "classify",
+    "entities": "extract",
+    "summary": "summarize",
+    "target": "rewrite",
+    "query": "search",
+    "document": "search",
+    "rating": "embed",
+}
+
+
+def file_task(path: Path) -> Task:
+    """The task that a file's examples are of, by its first line; raises InvalidRequest."""
+    with path.open("rb") as file:
+        first = next((line for line in file if line.strip()), b"{}")
+    try:
+        fields = msgspec.json.decode(first, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise InvalidRequest(f"the first line of the data: {exc}", param="data") from exc
+    found = next((task for mark, task in _MARKS.items() if mark in fields), None)
+    if found is None:
+        raise InvalidRequest(
+            f"the data has no field that tells its task; an example has one of {', '.join(_MARKS)}",
+            param="data",
+        )
+    return found
+
+
 def _decoded(path: Path, task: Task) -> list[tuple[int, Any]]:
     found = []
     for number, line in enumerate(path.read_bytes().splitlines(), 1):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from canteen.core.errors import InvalidRequest
 from canteen.lifecycle.evaluate.catalogue import ENTRIES, Entry
-from canteen.lifecycle.evaluate.datafile import from_file
+from canteen.lifecycle.evaluate.datafile import file_task, from_file
 from canteen.lifecycle.evaluate.examples import Dataset, Task
 from canteen.lifecycle.evaluate.packages import opened
 
@@ -26,6 +26,19 @@ def load(which: str, task: Task, home: Path) -> Dataset:
     if entry is None or entry.task != task:
         raise _missing(which, task, entry)
     return read(entry, home)
+
+
+def task_of(which: str) -> Task:
+    """The task of a built-in data set, or of a file by the fields of its first line; raises
+    InvalidRequest."""
+    entry = next((one for one in ENTRIES if one.name == which), None)
+    if entry is not None:
+        return entry.task
+    if Path(which).is_file():
+        return file_task(Path(which))
+    near = get_close_matches(which, [one.name for one in ENTRIES])
+    hint = f"near it: {', '.join(near)}" if near else "canteen evaluate --list shows all"
+    raise InvalidRequest(f"no data set '{which}'; {hint}; or give a JSONL file", param="data")
 
 
 def _missing(which: str, task: Task, entry: Entry | None) -> InvalidRequest:

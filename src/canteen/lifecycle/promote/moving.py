@@ -1,0 +1,102 @@
+"""Moving a name to another model, with a record of it, and back."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from canteen.core.errors import CanteenError, InvalidRequest
+from canteen.core.model import ModelCard, full_name
+from canteen.lifecycle.promote import records
+from canteen.lifecycle.promote.ports import Ports
+from canteen.lifecycle.promote.records import Promotion
+
+# Former models that stay, so that one can go back so many times.
+NUM_KEPT = 2
+
+
+async def rollback(
+    ports: Ports, name: str, by: str, clock: Callable[[], float] = time.time
+) -> Promotion:
+    """Let a name hold what it held before its last promotion that was not rolled back yet.
+
+    Raises InvalidRequest where there is none, or where that model was removed.
+    """
+    name = full_name(name)
+    current = ports.get(name)
+    undone, kept = _former(ports, name, current)
+    record = begun(name, kept, current, clock())
+    record = replace(record, candidate=undone.kept_as, by=by, undoes=undone.id)
+    return await asyncio.to_thread(moved, ports, record, kept, current)
+
+
+def begun(name: str, card: ModelCard, before: ModelCard | None, now_s: float) -> Promotion:
+    """What is known beforehand; raises InvalidRequest for a name too long to keep the former."""
+    new_id = records.new_id(now_s)
+    return Promotion(
+        id=new_id,
+        name=name,
+        candidate=card.name,
+        digest=card.digest,
+        by="",
+        created_at=datetime.fromtimestamp(now_s, UTC).isoformat(timespec="seconds"),
+        state="tried",
+        former_digest=before.digest if before else "",
+        kept_as=full_name(f"{name}-before-{new_id}") if before else "",
+    )
+
+
+def moved(ports: Ports, record: Promotion, card: ModelCard, before: ModelCard | None) -> Promotion:
+    """Move the name. The record comes first: a move that nobody knows of could not be undone."""
+    records.save(replace(record, state="moving"), ports.home)
+    try:
+        ports.move(record.name, card, before=before, keep_as=record.kept_as)
+    except CanteenError:
+        records.save(replace(record, state="failed"), ports.home)
+        raise
+    record = replace(record, state="rolled back" if record.undoes else "promoted")
+    records.save(record, ports.home)
+    _forget_older(ports, record)
+    return record
+
+
+def _forget_older(ports: Ports, last: Promotion) -> None:
+    """Former models that no rollback would come to any more lose their name."""
+    known = records.load(ports.home, last.name)
+    needed = {one.kept_as for one in records.standing(known)[-NUM_KEPT:]} | {last.kept_as}
+    for one in known:
+        if one.kept_as and one.kept_as not in needed and ports.find(one.kept_as) is not None:
+            ports.remove(one.kept_as)
+
+
+def _former(ports: Ports, name: str, current: ModelCard) -> tuple[Promotion, ModelCard]:
+    """The promotion to undo, and the model that the name held before it."""
+    known = records.load(ports.home, name)
+    is_interrupted = bool(known) and known[-1].state == "moving"
+    for one in reversed(records.standing(known)):
+        if not one.kept_as:
+            raise InvalidRequest(
+                f"'{name}' held nothing before its first promotion; canteen rm {name} removes it",
+                param="name",
+            )
+        kept = ports.find(one.kept_as)
+        if one.state == "moving" and kept is None:
+            continue
+        if kept is None:
+            raise InvalidRequest(
+                f"what '{name}' held before, {one.kept_as}, was removed from the store; "
+                "promote a model that is there",
+                param="name",
+            )
+        if not (is_interrupted and is_same(kept, current)):
+            return one, kept
+    raise InvalidRequest(
+        f"no promotion of '{name}' is left to roll back; canteen promote --list shows all",
+        param="name",
+    )
+
+
+def is_same(one: ModelCard, other: ModelCard) -> bool:
+    """Whether two names hold the same model with the same defaults."""
+    return one == replace(other, name=one.name, modified_at=one.modified_at)

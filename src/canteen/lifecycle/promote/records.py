@@ -1,0 +1,98 @@
+"""What was promoted and rolled back, by whom, when and with which figures; kept as files."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from canteen.core.errors import EngineError
+from canteen.lifecycle.promote.gate import Verdict
+
+FOLDER = "promotions"
+# `tried` is a dry run, which is not kept; `moving` is a move that was begun, and that the program
+# did not live to see the end of, if it stays.
+State = Literal["tried", "refused", "moving", "promoted", "rolled back", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """A name that moved to another model, or did not. `former_digest` and `kept_as` are of what it
+    held before, empty where that was nothing.
+
+    `by` is who asked, as user@host; `runs` are the evaluations, by their ids. Of a rollback,
+    `undoes` is the id of the promotion that it took back.
+    """
+
+    id: str
+    name: str
+    candidate: str
+    digest: str
+    by: str
+    created_at: str
+    state: State
+    gate: str = ""
+    is_sure: bool = False
+    former_digest: str = ""
+    kept_as: str = ""
+    verdicts: tuple[Verdict, ...] = ()
+    runs: tuple[str, ...] = ()
+    undoes: str = ""
+
+
+def new_id(now_s: float) -> str:
+    """An id that sorts by time and can be a part of a model's name."""
+    return f"{datetime.fromtimestamp(now_s, UTC):%Y%m%dT%H%M%S.%f}"
+
+
+def save(record: Promotion, home: Path) -> None:
+    """Keep a record, in place of what it said before; a reader meets all of it or nothing."""
+    folder = home / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    path, fresh = folder / f"{record.id}.json", folder / f".fresh-{os.getpid()}-{record.id}"
+    try:
+        with fresh.open("wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(record), indent=1))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+    _sync(folder)
+
+
+def load(home: Path, name: str = "") -> Sequence[Promotion]:
+    """The records of a name, or all, the oldest first; raises EngineError for a damaged one."""
+    found = map(_read, sorted((home / FOLDER).glob("[!.]*.json")))
+    return [record for record in found if name in ("", record.name)]
+
+
+def standing(records: Sequence[Promotion]) -> Sequence[Promotion]:
+    """The promotions of one name that were not rolled back, the oldest first."""
+    undone = {one.undoes for one in records if one.state == "rolled back"}
+    moved = ("promoted", "moving")
+    return [
+        one for one in records if one.state in moved and not one.undoes and one.id not in undone
+    ]
+
+
+def _read(path: Path) -> Promotion:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Promotion)
+    except msgspec.DecodeError as exc:
+        raise EngineError(
+            f"the record {path.name} in {FOLDER} of CANTEEN_HOME is damaged; put it right "
+            f"or move it away ({exc})",
+            code="damaged_record",
+        ) from exc
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
