@@ -29,6 +29,7 @@ VERBS = {
     "search": "Passages that say most about a query, or an answer",
     "prompt": "Prompts of your own, as tasks",
     "plan": "What a model takes, before it is loaded, bought or trained",
+    "quantize": "What each format of weights costs and gains, measured",
     "calibrate": "Measure this machine, so that plans guess less",
     "footprint": "What was eaten and drunk, by model, key or time",
     "finetune": "Teach a model, and serve what comes of it",

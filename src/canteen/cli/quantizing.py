@@ -1,0 +1,111 @@
+"""The services behind `canteen quantize`: formats made, run, judged and forgotten."""
+
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+
+from canteen.bootstrap import Services
+from canteen.cli import evaluating, prepare, store
+from canteen.cli.evaluating import Wish
+from canteen.core.errors import EngineError, InvalidRequest
+from canteen.core.footprint import Charge, new_receipt_id
+from canteen.core.generation import GenerationRequest, SamplingParams, Usage
+from canteen.core.model import ModelCard, full_name
+from canteen.lifecycle.evaluate.examples import Dataset
+from canteen.lifecycle.evaluate.runs import Run
+from canteen.lifecycle.evaluate.statistics import Interval
+from canteen.lifecycle.quantize.comparing import Sample
+from canteen.lifecycle.quantize.formats import Format
+
+PROMPT_TOKENS, WRITTEN_TOKENS = 256, 64
+_SMALLEST_VOCABULARY = 200
+
+
+@dataclass(slots=True)
+class LocalBench:
+    """Runs formats of a model on this machine; `close` forgets those made for this alone."""
+
+    services: Services
+    model: str
+    dataset: Dataset | None = None
+    made: dict[str, str] = field(default_factory=dict)
+    renew: Callable[[], Services] = store.services
+
+    async def prepare(self, form: Format) -> ModelCard:
+        """The model in a format, under a name of its own."""
+        name = full_name(
+            f"canteen-compare/{self.model.replace('/', '-').replace(':', '-')}:{form.name}"
+        )
+        self.made[form.name] = name
+        async with aclosing(prepare.prepared(self.services, self.model, name, form)) as steps:
+            async for _ in steps:
+                pass
+        return self.services.catalog.get(name)
+
+    async def load_bytes(self, card: ModelCard) -> int:
+        """Resident memory of the worker just after loading; nothing else is loaded meanwhile."""
+        await self.services.load(card.name)
+        loaded = {one.card.name: one.load_bytes for one in await self.services.loaded()}
+        await self.services.unload(card.name)
+        return loaded.get(card.name, 0)
+
+    async def sample(self, card: ModelCard, number: int) -> Sample:
+        """One request of a prompt that no cache knows, answered alone."""
+        request = _request(card.name, number)
+        usage = Usage()
+        try:
+            async with aclosing(self.services.generate(request)) as chunks:
+                async for chunk in chunks:
+                    usage = chunk.usage or usage
+        finally:
+            receipt = self.services.till.settle(request.receipt_id)
+        if usage.completion_tokens < 2 or usage.prefill_s <= 0 or usage.decode_s <= 0:
+            raise EngineError("the model wrote too little to be timed; try again")
+        return Sample(
+            usage.prompt_tokens / usage.prefill_s,
+            (usage.completion_tokens - 1) / usage.decode_s,
+            usage.completion_tokens,
+            Charge() if receipt is None else receipt.charge,
+        )
+
+    def joules(self, charge: Charge) -> Interval:
+        """The energy of a charge, at the facility's boundary."""
+        energy = self.services.accounting.rates.footprint(charge).energy.to("J")
+        return Interval(energy.central, energy.low, energy.high)
+
+    async def evaluate(self, card: ModelCard) -> Run:
+        """Classification of the data set by label scores."""
+        if self.dataset is None:
+            raise InvalidRequest("there is no data set to evaluate on", param="task")
+        await self.services.unload(card.name)
+        wish = Wish("classify", card.name, options={"method": "score"})
+        return await evaluating.evaluated(self.renew(), wish, self.dataset, lambda: None)
+
+    def keep(self, form: str, name: str) -> ModelCard:
+        """Give what was made in a format a name that stays."""
+        card = self.services.catalog.get(self.made[form])
+        self.services.catalog.put(replace(card, name=full_name(name)))
+        return self.services.catalog.get(name)
+
+    async def close(self) -> None:
+        """End the workers, and forget what was made for the comparison."""
+        await self.services.close()
+        there = {card.name for card in self.services.catalog.list()}
+        for name in self.made.values():
+            if name in there:
+                self.services.catalog.remove(name)
+
+
+def _request(model: str, number: int) -> GenerationRequest:
+    tokens = tuple(
+        10 + (number * 31 + 7919 * place * place) % _SMALLEST_VOCABULARY
+        for place in range(PROMPT_TOKENS)
+    )
+    return GenerationRequest(
+        f"quantize-{number}",
+        model,
+        prompt_tokens=tokens,
+        sampling=SamplingParams(max_tokens=WRITTEN_TOKENS, temperature=0.0, ignore_eos=True),
+        receipt_id=new_receipt_id(),
+        operation="quantize",
+    )
