@@ -11,6 +11,8 @@ Examples = Sequence[Example]
 NO_LOSS = -100
 # Batches whose examples are sorted together: little padding, and still a fresh mix every epoch.
 POOL = 32
+# Tokens of a batch are a multiple of it: kernels are made anew for each length, and kept.
+MULTIPLE = 8
 
 
 class Order:
@@ -46,7 +48,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Examples of one length each, filled up on the left.
+    """Examples, filled up on the left to one length.
 
     `input_ids` and `mask` are (examples, tokens), `mask` None where nothing was filled up.
     `targets` are the last `targets.shape[1]` tokens, NO_LOSS where none is asked for.
@@ -68,7 +70,7 @@ def collate(examples: Examples, device: str) -> Batch:
     import torch
 
     lengths = [len(example["input_ids"]) for example in examples]
-    width = max(lengths)
+    width = -(-max(lengths) // MULTIPLE) * MULTIPLE
     ids = torch.zeros((len(examples), width), dtype=torch.long)
     labels = torch.full((len(examples), width), NO_LOSS, dtype=torch.long)
     mask = torch.zeros((len(examples), width), dtype=torch.long)
