@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 @click.option("--group-size", type=int, help="Weights that share a scale; -1 is a whole row.")
 @click.option(
     "--calibration",
-    help="A file of texts as the model will meet them, or builtin; int4-awq and int4-gptq.",
+    help="A file of texts as the model will meet them, or builtin; for int4-awq.",
 )
 @click.option("--name", help="The name it gets; by default MODEL's with the format at its end.")
 @store.as_json
 def command(model: str, name_of_format: str, name: str | None, is_json: bool, **asked: Any) -> None:
     """Bring the weights of MODEL into another format, as a model of its own name.
 
-    Formats: int8, int8-asym, int4, int4-asym, int4-awq, int4-gptq, nf4, fp4, mxfp4, nvfp4, fp8,
+    Formats: int8, int8-asym, int4, int4-asym, int4-awq, nf4, fp4, mxfp4, nvfp4, fp8,
     mxfp8, f16; and with llama-quantize on the PATH the types of GGUF files, such as q4_k_m.
     `canteen quantize` compares them.
     """

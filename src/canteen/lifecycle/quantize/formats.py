@@ -77,7 +77,6 @@ FORMATS: Mapping[str, Format] = {
         _grouped_by("int4", "int4_sym", "int4, symmetric"),
         _grouped_by("int4-asym", "int4_asym", "int4, asymmetric"),
         _aware("int4-awq", "int4, AWQ and scale estimation", awq=True, scale_estimation=True),
-        _aware("int4-gptq", "int4, GPTQ", gptq=True),
         _grouped_by("nf4", "nf4", "normal float 4"),
         _grouped_by("fp4", "fp4", "float 4 (E2M1)"),
         _grouped_by("mxfp4", "mxfp4", "MX float 4 (E2M1)", 32),

@@ -1,0 +1,138 @@
+"""`canteen prepare` and `canteen quantize`, on a model of two layers."""
+
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from canteen.cli.main import main
+from canteen.core.model import ModelCard
+from canteen.runtime.catalog import Catalog
+from tests.lifecycle.tiny_model import CHATML, TinyModel
+
+Call = Callable[..., Result]
+QUANTIZER = """#!/bin/sh
+test "$3" = Q4_K_M && cp "$1" "$2"
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("quantize")
+    source = TinyModel("llama", template=CHATML).write(folder / "tiny.gguf")
+    ran = invoke(folder / "home", "pull", f"file:{source}", "--name", "tiny:1")
+    assert ran.exit_code == 0, ran.stderr
+    return folder / "home"
+
+
+@pytest.fixture
+def call(home: Path) -> Call:
+    return lambda *words, **environ: invoke(home, *words, **environ)
+
+
+def invoke(home: Path, *words: str, **environ: str) -> Result:
+    return CliRunner().invoke(main, words, env={"CANTEEN_HOME": str(home), **environ})
+
+
+def folders(home: Path) -> set[str]:
+    return {path.name for path in (home / "prepared").iterdir()}
+
+
+def test_a_model_in_another_format_is_a_model_of_its_own_that_shares_the_source(
+    call: Call, home: Path
+) -> None:
+    ran = call("prepare", "tiny:1", "--format", "int4-awq", "--json")
+
+    card = ModelCard(**json.loads(ran.stdout))
+    base = Catalog(home).get("tiny:1")
+    assert (card.name, card.parent, card.digest) == ("tiny:1-int4-awq", "tiny:1", base.digest)
+    assert card.folder == f"{base.folder}-int4-awq"
+    assert card.quantization == "INT4-AWQ"
+    assert "built-in texts" in card.quality["weights_after"]
+    assert base.quality["weights_after"] == "int8, symmetric per channel"
+    assert call("rm", "tiny:1-int4-awq").exit_code == 0
+    assert folders(home) == {Path(base.folder).name}
+    assert Catalog(home).has_blob(base.digest)
+
+
+def test_formats_are_compared_and_what_was_made_for_it_is_removed(call: Call, home: Path) -> None:
+    before = folders(home)
+
+    ran = call(
+        *("quantize", "tiny:1", "--compare", "int8,int4", "--no-task", "--rounds", "1"),
+        *("--max-loss", "1000%", "--keep", "tiny:small", "--json"),
+    )
+
+    assert ran.exit_code == 0, ran.stderr
+    told = json.loads(ran.stdout)
+    int8, int4 = told["rows"]
+    assert int4["disk_bytes"] < int8["disk_bytes"]
+    assert int8["load_bytes"] > 10_000_000
+    assert min(int8["prefill_tokens_per_s"], int4["decode_tokens_per_s"]) > 0
+    assert int4["joules_per_1000_tokens"]["value"] > 0
+    assert told["recommended"] == "int4"
+    names = {card.name for card in Catalog(home).list()}
+    assert names == {"tiny:1", "tiny:small"}
+    kept = Catalog(home).get("tiny:small")
+    assert folders(home) == before | {Path(kept.folder).name}
+    assert call("rm", "tiny:small").exit_code == 0
+
+
+def test_a_gguf_type_without_the_quantizer_says_what_to_install(call: Call, home: Path) -> None:
+    ran = call("prepare", "tiny:1", "--format", "q4_k_m", PATH="")
+
+    assert ran.exit_code == 1
+    assert "install it" in ran.stderr
+    assert str(home) not in ran.stderr
+
+
+def test_a_gguf_type_is_made_by_the_quantizer_and_pulled(
+    call: Call, home: Path, tmp_path: Path
+) -> None:
+    program = tmp_path / "llama-quantize"
+    program.write_text(QUANTIZER)
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+
+    ran = call("prepare", "tiny:1", "--format", "q4_k_m", PATH=f"{tmp_path}:/usr/bin:/bin")
+
+    assert ran.exit_code == 0, ran.stderr
+    card = Catalog(home).get("tiny:1-q4_k_m")
+    assert card.digest != Catalog(home).get("tiny:1").digest
+    assert not list(home.glob("quantize-*"))
+    assert call("rm", "tiny:1-q4_k_m").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("prepare", "tiny:1", "--format", "int5"), "no format 'int5'"),
+        (("prepare", "missing", "--format", "int4"), "missing"),
+        (("prepare", "tiny:1", "--format", "q4_0", "--group-size", "64"), "leave them out"),
+        (("quantize", "tiny:1", "--compare", ","), "name formats"),
+        (("quantize", "tiny:1", "--plot", "plot.gif"), ".svg"),
+        (("quantize", "tiny:1", "--compare", "int8,int9"), "no format 'int9'"),
+    ],
+)
+def test_what_cannot_be_done_is_told_before_any_work(
+    call: Call, words: tuple[str, ...], message: str
+) -> None:
+    ran = call(*words)
+
+    assert ran.exit_code == 1
+    assert message in ran.stderr
+
+
+def test_calibration_texts_that_are_too_short_leave_nothing(
+    call: Call, home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "short.txt").write_text("Too short.")
+    texts = str(tmp_path / "short.txt")
+
+    ran = call("prepare", "tiny:1", "--format", "int4-awq", "--calibration", texts)
+
+    assert ran.exit_code == 1
+    assert "give at least 128" in ran.stderr
+    assert len(folders(home)) == 1
