@@ -51,7 +51,7 @@ def test_a_recipe_is_read_and_options_go_over_it(call: Call, texts: Path, tmp_pa
 
     assert told.exit_code == 0, told.stderr
     spec = json.loads(told.stdout)["spec"]
-    assert (spec["name"], spec["vocab_size"], spec["batch_size"]) == ("a", 300, 3)
+    assert (spec["name"], spec["vocab_size"], spec["batch_size"]) == ("a:latest", 300, 3)
 
 
 def test_what_cannot_fit_is_refused_with_the_arithmetic(call: Call, texts: Path) -> None:
@@ -59,7 +59,7 @@ def test_what_cannot_fit_is_refused_with_the_arithmetic(call: Call, texts: Path)
 
     told = call(
         "train", "--name", "a", "--corpus", str(texts), "--vocab-size", "300", *wide,
-        "--ff-size", "30000",
+        "--ff-size", "32768",
     )  # fmt: skip
 
     assert told.exit_code == 1

@@ -10,14 +10,14 @@ from typing import Any
 
 import httpx
 
+from canteen.lifecycle.perplexity import quality_text
 from tests import serving
 from tests.conftest import Serve
 
-TEXT = "The water in the canteen is cold, and the bread on the table is warm. "
 SHAPE = (
-    *("--vocab-size", "300", "--hidden-size", "32", "--num-layers", "2", "--num-heads", "2"),
-    *("--num-kv-heads", "1", "--ff-size", "64", "--context-length", "64", "--batch-size", "4"),
-    *("--max-steps", "400", "--checkpoint-every", "5", "--evaluate-every", "200"),
+    *("--vocab-size", "300", "--hidden-size", "64", "--num-layers", "2", "--num-heads", "2"),
+    *("--num-kv-heads", "1", "--ff-size", "128", "--context-length", "64", "--batch-size", "4"),
+    *("--max-steps", "200", "--checkpoint-every", "5", "--evaluate-every", "100"),
 )
 WITHIN_S = 120.0
 
@@ -25,7 +25,7 @@ WITHIN_S = 120.0
 def asked(home: Path, *words: str) -> Any:
     environ = serving.plain_environ(home)
     told = subprocess.run(
-        [*serving.CANTEEN, *words, "--json"], env=environ, capture_output=True, check=True
+        [*serving.CANTEEN, *words, "--json"], env=environ, stdout=subprocess.PIPE, check=True
     )
     return json.loads(told.stdout)
 
@@ -45,9 +45,11 @@ def await_event(home: Path, kind: str) -> None:
 def test_a_killed_training_goes_on_and_is_served(
     echo_home: Path, tmp_path: Path, serve: Serve
 ) -> None:
-    for name in ("one", "two"):
-        (tmp_path / f"{name}.txt").write_text(f"{name}. {TEXT * 200}")
-    corpus = ("--corpus", str(tmp_path / "one.txt"), "--corpus", str(tmp_path / "two.txt"))
+    folder, text = tmp_path / "texts", quality_text()
+    folder.mkdir()
+    (folder / "one.txt").write_text(text[1000:])
+    (folder / "two.txt").write_text(text[:1000])
+    corpus = ("--corpus", str(folder), "--held-out", "two.txt")
     command = [*serving.CANTEEN, "train", "--name", "tiny", *corpus, *SHAPE]
     environ = serving.plain_environ(echo_home)
     with subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL) as training:
@@ -60,7 +62,7 @@ def test_a_killed_training_goes_on_and_is_served(
     assert (killed["state"], done["state"]) == ("interrupted", "done")
     assert any(event.get("event") == "resumed" for event in events(echo_home))
     steps = [event["step"] for event in events(echo_home) if event.get("event") == "step"]
-    assert steps[-1] == 400
+    assert steps[-1] == 200
     told = asked(echo_home, "show", "tiny")
     assert told["metadata"]["lineage"]["job"] == killed["id"]
     phases = asked(echo_home, "footprint", "--by", "phase")["sums"]

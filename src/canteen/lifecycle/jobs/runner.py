@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from canteen.core.errors import CanteenError, InvalidRequest
+from canteen.core.model import full_name
 from canteen.lifecycle.jobs import report
 from canteen.lifecycle.jobs.book import JobBook
 from canteen.lifecycle.jobs.events import Event, EventLog
@@ -103,6 +104,7 @@ class Jobs:
         """Check a job and keep it; it has not begun. `examples` are what it learns from, in place
         of a file; somebody who `is_remote` may name none. Raises InvalidRequest."""
         spec = self.spec(kind, fields)
+        spec = replace(spec, name=full_name(spec.name))
         job = Job(new_job_id(), kind, spec.name, asdict(spec), "queued", time.time())
         folder = self.folder(job.id)
         await asyncio.to_thread(folder.mkdir, parents=True)

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from canteen.core.errors import EngineError, Forbidden, InvalidRequest, ModelUnsuitable
 from canteen.core.footprint import Footprint
-from canteen.core.model import Progress, full_name
+from canteen.core.model import Progress
 from canteen.lifecycle.jobs.job import Job
 from canteen.lifecycle.jobs.runner import Desk, dumped
 from canteen.lifecycle.training import data
@@ -22,6 +22,8 @@ RESULT = Path("result", "model.gguf")
 SPEC = "spec.json"
 EXAMPLES = "examples.jsonl"
 GIVEN = "given.jsonl"
+# OpenVINO's fused feed-forward refuses other widths on processors with AMX.
+KERNEL_WIDTH = 64
 # What a program's last line names that was not to be done.
 _OURS = (InvalidRequest, ModelUnsuitable, EngineError)
 
@@ -131,7 +133,6 @@ class Finetuning(Training):
 
     def check(self, spec: Finetune, folder: Path) -> Mapping[str, Any]:
         """Read the examples, split them, and see that they and the model can be had."""
-        full_name(spec.name)
         gguf, digest = self._ports.source(spec.model)
         examples = self._examples(spec)
         parts = data.split(examples, spec.validation_share, spec.seed)
@@ -195,7 +196,12 @@ class FromScratch(Training):
         """See that the texts can be had."""
         from canteen.lifecycle.training import corpus
 
-        full_name(spec.name)
+        for name in ("hidden_size", "ff_size"):
+            if getattr(spec, name) % KERNEL_WIDTH:
+                raise InvalidRequest(
+                    f"{name} must be a multiple of {KERNEL_WIDTH}, for the engine that serves it",
+                    param=name,
+                )
         works = corpus.checked(spec, self._ports.home)
         lineage = {"data_digest": works.digest}
         _write(folder, "train", spec, {"home": str(self._ports.home), "lineage": lineage})
