@@ -1,12 +1,14 @@
 """Jobs run to their end, and are gone on with where they did not reach it."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from canteen.core.errors import EngineError, Forbidden, InvalidRequest, JobNotFound
+from canteen.lifecycle.jobs import report
 from canteen.lifecycle.jobs.runner import Jobs
 from tests.lifecycle.jobs.counting import jobs
 
@@ -151,12 +153,14 @@ async def test_a_job_is_found_by_what_its_id_begins_with(tmp_path: Path) -> None
 
 async def test_the_report_tells_what_was_foreseen_and_found(tmp_path: Path) -> None:
     there = jobs(tmp_path)
-    job = await there.submit("count", {"name": "<a>:latest"})
-    await there.run(job.id)
+    job = await there.submit("count", {"name": "a:latest"})
+    done = await there.run(job.id)
 
     page = (there.folder(job.id) / "report.html").read_text()
+    told = report.html(replace(done, error="<a>"), there.events(job.id).read())
 
-    assert "&lt;a&gt;:latest" in page
+    assert "count of a:latest" in page
+    assert "&lt;a&gt;" in told
     assert "1 (0.5 to 2)" in page
     assert "<td>energy, Wh</td><td>not known</td><td>0.5</td>" in page
     assert "<svg" in page
