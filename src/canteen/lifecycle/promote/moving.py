@@ -10,7 +10,7 @@ from canteen.core.errors import CanteenError, InvalidRequest
 from canteen.core.model import ModelCard, full_name
 from canteen.lifecycle.promote import records
 from canteen.lifecycle.promote.ports import Ports
-from canteen.lifecycle.promote.records import Promotion
+from canteen.lifecycle.promote.records import Promotion, State
 
 # Former models that stay, so that one can go back so many times.
 NUM_KEPT = 2
@@ -23,12 +23,17 @@ async def rollback(
 
     Raises InvalidRequest where there is none, or where that model was removed.
     """
-    name = full_name(name)
-    current = ports.get(name)
-    undone, kept = _former(ports, name, current)
-    record = begun(name, kept, current, clock())
-    record = replace(record, candidate=undone.kept_as, by=by, undoes=undone.id)
-    return await asyncio.to_thread(moved, ports, record, kept, current)
+    return await asyncio.to_thread(_rolled_back, ports, full_name(name), by, clock())
+
+
+def _rolled_back(ports: Ports, name: str, by: str, now_s: float) -> Promotion:
+    with records.locked(ports.home):
+        _settle(ports, name)
+        current = ports.get(name)
+        undone, kept = _former(ports, name)
+        record = begun(name, kept, current, now_s)
+        record = replace(record, candidate=undone.kept_as, by=by, undoes=undone.id)
+        return _moved(ports, record, kept, current)
 
 
 def begun(name: str, card: ModelCard, before: ModelCard | None, now_s: float) -> Promotion:
@@ -48,7 +53,14 @@ def begun(name: str, card: ModelCard, before: ModelCard | None, now_s: float) ->
 
 
 def moved(ports: Ports, record: Promotion, card: ModelCard, before: ModelCard | None) -> Promotion:
-    """Move the name. The record comes first: a move that nobody knows of could not be undone."""
+    """Move a name to a model that passed; the record says so in the end."""
+    with records.locked(ports.home):
+        _settle(ports, record.name)
+        return _moved(ports, record, card, before)
+
+
+def _moved(ports: Ports, record: Promotion, card: ModelCard, before: ModelCard | None) -> Promotion:
+    # The record comes first: a move that nobody knows of could not be undone.
     records.save(replace(record, state="moving"), ports.home)
     try:
         ports.move(record.name, card, before=before, keep_as=record.kept_as)
@@ -70,31 +82,43 @@ def _forget_older(ports: Ports, last: Promotion) -> None:
             ports.remove(one.kept_as)
 
 
-def _former(ports: Ports, name: str, current: ModelCard) -> tuple[Promotion, ModelCard]:
-    """The promotion to undo, and the model that the name held before it."""
-    known = records.load(ports.home, name)
-    is_interrupted = bool(known) and known[-1].state == "moving"
-    for one in reversed(records.standing(known)):
-        if not one.kept_as:
-            raise InvalidRequest(
-                f"'{name}' held nothing before its first promotion; canteen rm {name} removes it",
-                param="name",
-            )
-        kept = ports.find(one.kept_as)
-        if one.state == "moving" and kept is None:
+def _settle(ports: Ports, name: str) -> None:
+    """Say of moves whose program died whether they happened."""
+    for one in records.load(ports.home, name):
+        if one.state != "moving":
             continue
-        if kept is None:
-            raise InvalidRequest(
-                f"what '{name}' held before, {one.kept_as}, was removed from the store; "
-                "promote a model that is there",
-                param="name",
-            )
-        if not (is_interrupted and is_same(kept, current)):
-            return one, kept
-    raise InvalidRequest(
-        f"no promotion of '{name}' is left to roll back; canteen promote --list shows all",
-        param="name",
-    )
+        current, kept = ports.find(name), ports.find(one.kept_as) if one.kept_as else None
+        has_moved = current is not None and current.digest == one.digest
+        if current is not None and kept is not None and is_same(kept, current):
+            has_moved = False
+        done: State = "rolled back" if one.undoes else "promoted"
+        records.save(replace(one, state=done if has_moved else "failed"), ports.home)
+        if kept is not None and not has_moved:
+            ports.remove(kept.name)
+
+
+def _former(ports: Ports, name: str) -> tuple[Promotion, ModelCard]:
+    """The promotion to undo, and the model that the name held before it."""
+    standing = records.standing(records.load(ports.home, name))
+    if not standing:
+        raise InvalidRequest(
+            f"no promotion of '{name}' is left to roll back; canteen promote --list shows all",
+            param="name",
+        )
+    last = standing[-1]
+    if not last.kept_as:
+        raise InvalidRequest(
+            f"'{name}' held nothing before its first promotion; canteen rm {name} removes it",
+            param="name",
+        )
+    kept = ports.find(last.kept_as)
+    if kept is None:
+        raise InvalidRequest(
+            f"what '{name}' held before, {last.kept_as}, was removed from the store; "
+            "promote a model that is there",
+            param="name",
+        )
+    return last, kept
 
 
 def is_same(one: ModelCard, other: ModelCard) -> bool:

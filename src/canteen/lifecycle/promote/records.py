@@ -1,7 +1,9 @@
 """What was promoted and rolled back, by whom, when and with which figures; kept as files."""
 
+import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,8 +15,8 @@ from canteen.core.errors import EngineError
 from canteen.lifecycle.promote.gate import Verdict
 
 FOLDER = "promotions"
-# `tried` is a dry run, which is not kept; `moving` is a move that was begun, and that the program
-# did not live to see the end of, if it stays.
+# `tried` is a dry run, which is not kept; `moving` is a move that was begun; where it
+# stays, the program died, and the next one looks what became of it.
 State = Literal["tried", "refused", "moving", "promoted", "rolled back", "failed"]
 
 
@@ -64,6 +66,19 @@ def save(record: Promotion, home: Path) -> None:
     _sync(folder)
 
 
+@contextmanager
+def locked(home: Path) -> Iterator[None]:
+    """Nobody else moves a name for the time of the block; waits for who does."""
+    folder = home / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def load(home: Path, name: str = "") -> Sequence[Promotion]:
     """The records of a name, or all, the oldest first; raises EngineError for a damaged one."""
     found = map(_read, sorted((home / FOLDER).glob("[!.]*.json")))
@@ -73,10 +88,7 @@ def load(home: Path, name: str = "") -> Sequence[Promotion]:
 def standing(records: Sequence[Promotion]) -> Sequence[Promotion]:
     """The promotions of one name that were not rolled back, the oldest first."""
     undone = {one.undoes for one in records if one.state == "rolled back"}
-    moved = ("promoted", "moving")
-    return [
-        one for one in records if one.state in moved and not one.undoes and one.id not in undone
-    ]
+    return [one for one in records if one.state == "promoted" and one.id not in undone]
 
 
 def _read(path: Path) -> Promotion:

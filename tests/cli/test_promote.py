@@ -1,0 +1,208 @@
+"""`canteen promote` and `canteen rollback`: what they tell, move and refuse."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from canteen.cli.main import main
+from canteen.lifecycle.evaluate import runs
+from canteen.runtime.catalog import Catalog
+
+Call = Callable[..., Result]
+RIGHT = [{"text": f"this is {label}", "label": label} for label in ("red", "green", "blue")]
+GATE = "accuracy>=0.9 on {data}"
+
+
+@pytest.fixture
+def home(echo_home: Path) -> Path:
+    """A home in which `prod:1` is a model, and `next:1` another that is slower."""
+    catalog = Catalog(echo_home)
+    for digit, name in ((1, "prod:1"), (2, "next:1"), (3, "later:1")):
+        quality = {"perplexity_after": 20.0 + digit, "decode_tokens_per_s": 50.0 / digit}
+        told = {"digest": f"sha256:{digit:064}", "name": name, "quality": quality}
+        catalog.put(replace(catalog.get("echo"), **told))  # type: ignore[arg-type]
+    return echo_home
+
+
+@pytest.fixture
+def call(home: Path) -> Call:
+    """Runs the program in that home."""
+    environ = {"CANTEEN_HOME": str(home), "CANTEEN_MODEL": "echo"}
+
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(main, words, env=environ)
+
+    return run
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> str:
+    """Texts that say their labels, so that echo finds each the likeliest."""
+    path = tmp_path / "colours.jsonl"
+    path.write_text("\n".join(map(json.dumps, RIGHT)))
+    return str(path)
+
+
+def promote(call: Call, gate: str, *words: str, candidate: str = "next:1") -> Result:
+    return call("promote", candidate, "--to", "prod:1", "--gate", gate, *words)
+
+
+def digit(home: Path) -> int:
+    """Which model the name holds."""
+    return int(Catalog(home).get("prod:1").digest[-1])
+
+
+def test_a_candidate_that_passes_is_promoted_and_can_be_rolled_back(
+    call: Call, home: Path, data: str
+) -> None:
+    done = promote(call, f"accuracy>=0.9 on {data}; perplexity<=1.1x")
+
+    assert done.exit_code == 0, done.stderr
+    assert digit(home) == 2
+    assert "prod:1 is next:1 now, sha256:000000000000" in done.stdout
+    assert "canteen rollback prod:1 goes back" in done.stdout
+    (run,) = runs.ids(home)
+    assert runs.load(run, home).subject.settings["method"] == "score"
+    assert f"canteen evaluate {run}" in done.stdout
+
+    again = call("rollback", "prod:1")
+
+    assert again.exit_code == 0, again.stderr
+    assert digit(home) == 1
+    assert "prod:1 is again what it was before" in again.stdout
+    last = call("rollback", "prod:1")
+    assert last.exit_code == 1
+    assert "no promotion of 'prod:1' is left to roll back" in last.stderr
+
+
+def test_a_gate_that_fails_moves_nothing(call: Call, home: Path, data: str) -> None:
+    manifests = {path: path.read_bytes() for path in home.glob("models/manifests/*/*.json")}
+
+    done = promote(call, f"accuracy>=0.9 on {data}; perplexity<=1.02x")
+
+    assert done.exit_code == 1
+    assert "no: 21.42 is asked for" in done.stdout
+    assert "the gate does not hold, and prod:1 is what it was" in done.stdout
+    after = {path: path.read_bytes() for path in home.glob("models/manifests/*/*.json")}
+    assert after == manifests
+
+
+def test_what_was_done_is_told_as_data(call: Call, home: Path, data: str) -> None:
+    promote(call, "perplexity<=1x")
+    told = json.loads(promote(call, f"accuracy>=1x on {data}", "--json").stdout)
+    rolled = json.loads(call("rollback", "prod:1", "--json").stdout)
+
+    listed: list[dict[str, Any]] = json.loads(call("promote", "--list", "--json").stdout)
+
+    assert [one["state"] for one in listed] == ["refused", "promoted", "rolled back"]
+    assert listed[1:] == [told, rolled]
+    assert told["verdicts"][0]["candidate"]["value"] == 1
+    assert told["verdicts"][0]["current"]["value"] == 1
+    assert "@" in told["by"]
+    assert len(told["runs"]) == 2
+    text = call("promote", "--list").stdout
+    assert text.splitlines()[1].split()[1:4] == ["prod:1", "rolled", "back"]
+
+
+def test_a_dry_run_says_what_would_be_and_moves_nothing(call: Call, home: Path) -> None:
+    done = promote(call, "decode_tokens_per_s>=20", "--dry-run")
+
+    assert done.exit_code == 0, done.stderr
+    assert "the gate holds; nothing was moved" in done.stdout
+    assert digit(home) == 1
+    assert json.loads(call("promote", "--list", "--json").stdout) == []
+
+
+def test_a_sample_and_options_of_the_task_are_taken(call: Call, home: Path, data: str) -> None:
+    words = ("--limit", "2", "--option", "debias=false", "--sure")
+
+    done = promote(call, f"accuracy>=0.5 on {data}", *words)
+
+    assert done.exit_code == 0, done.stderr
+    run = runs.load(runs.ids(home)[0], home)
+    assert run.num_items == 2
+    assert run.subject.settings["debias"] is False
+
+
+@pytest.mark.parametrize(
+    ("gate", "words", "says"),
+    [
+        ("accuracy=>1 on x", (), "wrong at character 9"),
+        ("acuracy>=1 on {data}", (), "has no metric 'acuracy'; it has accuracy, macro_f1, ece"),
+        ("accuracy>=1 on movie-sentimen", (), "near it: movie-sentiment"),
+        ("accuracy>=1 on no.jsonl", (), "no data set 'no.jsonl'"),
+        ("perplexity<9 on no.txt", (), "no text file 'no.txt'"),
+        ("accuracy>=1 on {data}", ("--option", "sentences=2"), "has the option of 'sentences=2'"),
+        ("accuracy>=1 on {data}", ("--option", "debias=2x"), "option 'debias'"),
+        ("bytes<1", (), "nothing is known of 'bytes'"),
+        ("perplexity<9", ("--to", "echo-embed"), "give it a name of its own"),
+        ("perplexity<9", ("--to", "a b"), "a model's name is like"),
+    ],
+)
+def test_what_is_wrong_is_one_plain_line_before_anything_is_asked(
+    call: Call, home: Path, data: str, gate: str, words: tuple[str, ...], says: str
+) -> None:
+    answer = promote(call, gate.format(data=data), *words)
+
+    assert answer.exit_code == 1
+    (line,) = answer.stderr.splitlines()
+    assert line.startswith("canteen: ")
+    assert says in line
+    assert digit(home) == 1
+    assert runs.ids(home) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("promote",), "name the candidate"),
+        (("promote", "next:1", "--to", "prod:1"), "what must hold with --gate"),
+        (("promote", "no:1", "--to", "prod:1", "--gate", "bytes<1"), "model 'no:1' not found"),
+        (("rollback", "no:1"), "model 'no:1' not found"),
+        (("rollback", "prod:1"), "no promotion of 'prod:1' is left"),
+    ],
+)
+def test_what_is_missing_is_said(call: Call, words: tuple[str, ...], says: str) -> None:
+    answer = call(*words)
+
+    assert answer.exit_code == 1
+    assert says in answer.stderr
+
+
+def test_a_name_of_nothing_gets_its_first_model_only_by_plain_bounds(
+    call: Call, home: Path
+) -> None:
+    relative = call("promote", "next:1", "--to", "new:1", "--gate", "perplexity<=1.02x")
+    plain = call("promote", "next:1", "--to", "new:1", "--gate", "perplexity<=30")
+
+    assert relative.exit_code == 1
+    assert "it holds nothing yet" in relative.stderr
+    assert plain.exit_code == 0, plain.stderr
+    assert Catalog(home).get("new:1").digest[-1] == "2"
+
+
+@pytest.mark.slow
+def test_the_real_model_is_measured_on_a_text_of_ones_own(
+    model_home_copy: Path, tmp_path: Path
+) -> None:
+    text = tmp_path / "own.txt"
+    text.write_text("The sea was calm, and the boats went out before the sun was up. " * 60)
+    short = tmp_path / "short.txt"
+    short.write_text("Too short.")
+    environ = {"CANTEEN_HOME": str(model_home_copy)}
+    words = ("promote", "smollm2:135m", "--json", "--gate")
+    gates = (f"perplexity<50 on {text}", f"perplexity<50 on {short}")
+
+    done, failed = (
+        CliRunner().invoke(main, [*words, gate, "--to", f"prod:{place}"], env=environ)
+        for place, gate in enumerate(gates)
+    )
+
+    assert done.exit_code == 0, done.stderr
+    assert 1 < json.loads(done.stdout)["verdicts"][0]["candidate"]["value"] < 50
+    assert "'short.txt' is too short to measure perplexity on" in failed.stderr
