@@ -25,7 +25,7 @@ def run(folder: Path, tell: Callable[[Mapping[str, Any]], object]) -> Mapping[st
         return finetune.run(folder, Finetune(**inputs["spec"]), inputs, tell)
     from canteen.lifecycle.training import scratch
 
-    asked = {
+    asked: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in inputs["spec"].items()
     }
