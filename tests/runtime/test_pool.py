@@ -180,6 +180,24 @@ def test_names_of_the_same_weights_share_them(kitchen: Kitchen) -> None:
     run(scenario())
 
 
+def test_a_name_without_files_that_holds_another_model_is_loaded_anew(kitchen: Kitchen) -> None:
+    async def scenario() -> None:
+        pool = new_pool(kitchen, num_fit=5)
+        before = replace(A, folder="")
+        after = replace(before, digest="sha256:" + "2" * 64)
+
+        running = start(use(pool, before, for_s=10.0))
+        await asyncio.sleep(LOAD_S + 1)
+        await use(pool, after)
+
+        assert kitchen.loads == ["a", "a"]
+        assert not kitchen.made[0].is_closed
+        await running
+        await pool.close()
+
+    run(scenario())
+
+
 def test_one_who_leaves_while_it_loads_does_not_take_it_from_the_others(kitchen: Kitchen) -> None:
     async def scenario() -> None:
         pool = new_pool(kitchen)

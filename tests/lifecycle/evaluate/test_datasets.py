@@ -192,3 +192,30 @@ def test_a_set_that_is_not_there_is_answered_with_those_that_are(tmp_path: Path)
 
 def test_sets_that_only_tests_may_use_are_not_in_the_product() -> None:
     assert not {one.package.name for one in ENTRIES} & {one.package.name for one in TEST_ENTRIES}
+
+
+@pytest.mark.parametrize(
+    ("line", "task"),
+    [
+        ('\n{"text": "a", "label": "b"}', "classify"),
+        ('{"text": "a", "entities": []}', "extract"),
+        ('{"text": "a", "summary": "b"}', "summarize"),
+        ('{"source": "a", "target": "b"}', "rewrite"),
+        ('{"id": "a", "document": "b"}', "search"),
+        ('{"first": "a", "second": "b", "rating": 1}', "embed"),
+    ],
+)
+def test_a_file_tells_its_task_by_its_first_line(tmp_path: Path, line: str, task: str) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_text(line)
+
+    assert datasets.task_of(str(path)) == task
+
+
+@pytest.mark.parametrize("line", ['{"text": "a"}', "[", ""])
+def test_a_file_that_does_not_tell_its_task_is_refused(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_text(line)
+
+    with pytest.raises(InvalidRequest, match="data"):
+        datasets.task_of(str(path))
