@@ -22,6 +22,8 @@ RESULT = Path("result", "model.gguf")
 SPEC = "spec.json"
 EXAMPLES = "examples.jsonl"
 GIVEN = "given.jsonl"
+# The code of a loss that is no number any more.
+DIVERGED = "training_diverged"
 # OpenVINO's fused feed-forward refuses other widths on processors with AMX.
 KERNEL_WIDTH = 64
 # What a program's last line names that was not to be done.
@@ -228,6 +230,8 @@ def _eaten(tab: Tab, event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _error(last: Mapping[str, Any]) -> InvalidRequest | EngineError:
+    if last.get("code") == DIVERGED:
+        return InvalidRequest(last["error"], param="learning_rate", code=DIVERGED)
     for kind in _OURS:
         if last.get("code") == kind.code:
             return kind(last["error"])
