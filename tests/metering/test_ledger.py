@@ -163,6 +163,7 @@ def test_a_database_of_an_earlier_release_keeps_its_receipts(url: str) -> None:
         connection.execute("ALTER TABLE receipts DROP COLUMN run_id")
         connection.execute("ALTER TABLE rates DROP COLUMN boundary")
         connection.execute("ALTER TABLE rates DROP COLUMN grade")
+        connection.execute("DROP TABLE jobs")
         connection.execute("UPDATE rates SET meter = 'RAPL counters: package-0'")
         connection.execute("UPDATE schema_version SET version = 1")
 
