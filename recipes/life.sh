@@ -9,7 +9,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 port=${CANTEEN_PORT:-11434}
 
 if [ "${SIZE:-}" = small ]; then
-    train="--corpus $here/.. --vocab-size 400 --hidden-size 64 --num-layers 2 --ff-size 128
+    train="--corpus $here/../docs --vocab-size 400 --hidden-size 64 --num-layers 2 --ff-size 128
         --context-length 64 --batch-size 4 --max-steps 12"
     tune="--max-examples 60 --max-steps 4 --context-length 256 --validation-share 0.2"
     formats="int8,int4" quantize="--no-task" limit=12 gate="accuracy>=0.1 on three-sentiments"

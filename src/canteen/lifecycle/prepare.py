@@ -7,8 +7,6 @@ object with `error` and `code`.
 
 import argparse
 import json
-import os
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Any
 
 from canteen.core.errors import CanteenError, ModelUnsuitable
 from canteen.core.model import Prepared, Progress
-from canteen.core.telemetry_off import switch_off
+from canteen.lifecycle import program
 from canteen.lifecycle.quantize import formats
 from canteen.lifecycle.quantize.formats import DEFAULT, FORMATS, Format
 
@@ -85,8 +83,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    switch_off(os.environ, sys.modules)
-    # The libraries print to standard output as they please: it becomes standard error for them.
-    protocol = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-    sys.exit(main(sys.argv[1:], protocol.write))
+    program.run(main)

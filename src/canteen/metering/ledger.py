@@ -16,6 +16,7 @@ import msgspec
 
 from canteen.core.database import Connection, Row, Tables
 from canteen.core.footprint import Counted, Receipt
+from canteen.core.processes import lives
 from canteen.metering import sums
 from canteen.metering.node import ACCOUNTS, Accounts
 from canteen.metering.store import NewerDatabase, Trouble, connect, upsert
@@ -299,21 +300,14 @@ def _dead_runs(connection: Connection, now_s: float) -> list[str]:
     return [
         run["id"]
         for run in runs
-        if run["seen_s"] < now_s - _GONE_AFTER_S or (run["host"] == here and not _lives(run["pid"]))
+        if run["seen_s"] < now_s - _GONE_AFTER_S
+        or (run["host"] == here and not _is_another(run["pid"]))
     ]
 
 
-def _lives(pid: int) -> bool:
+def _is_another(pid: int) -> bool:
     """Whether another process than this has the id, which a container gives anew."""
-    if pid == os.getpid():
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return pid != os.getpid() and lives(pid)
 
 
 def _end_run(connection: Connection, run_id: str) -> None:

@@ -12,18 +12,12 @@ from canteen.lifecycle.evaluate import plots
 from canteen.lifecycle.evaluate.baselines import PEERS
 from canteen.lifecycle.evaluate.runs import Run
 from canteen.lifecycle.evaluate.statistics import Comparison, Interval
+from canteen.lifecycle.page import listed, page, table
 
 _MOST_COLUMNS = 12
 # What means something in Markdown; not so an underscore inside a word.
 _MARK = re.compile(r"[\\`*\[\]<>|#~$]|(?<!\w)_|_(?!\w)")
 _SHORT_TEXT = 300
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
-table { border-collapse: collapse; margin: 1rem 0 }
-th, td { border: 1px solid #bbb; padding: .25rem .6rem; text-align: left; vertical-align: top }
-td { white-space: pre-wrap; overflow-wrap: anywhere }
-svg { max-width: 100%; height: auto }
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +33,19 @@ def markdown(run: Run, comparisons: Sequence[Comparison] = ()) -> str:
     """The report as Markdown; `comparisons` are those of `runs.compare(run, other)`."""
     parts = [f"# {_md(_title(run))}", *(f"* {_md(line)}" for line in _facts(run)), ""]
     parts += [f"**{_md(verdict(run))}**", ""]
-    for table in _tables(run, comparisons):
-        parts += [f"## {table.title}", "", _row(table.head), _row(["---"] * len(table.head))]
-        parts += [*(_row([_md(cell) for cell in row]) for row in table.rows), ""]
+    for one in _tables(run, comparisons):
+        parts += [f"## {one.title}", "", _row(one.head), _row(["---"] * len(one.head))]
+        parts += [*(_row([_md(cell) for cell in row]) for row in one.rows), ""]
     return "\n".join(parts)
 
 
 def html(run: Run, comparisons: Sequence[Comparison] = ()) -> str:
     """The report as a page that needs nothing else; with plots where they can be drawn."""
-    body = [f"<h1>{escape(_title(run))}</h1>", "<ul>"]
-    body += [f"<li>{escape(line)}</li>" for line in _facts(run)]
-    body += ["</ul>", f"<p><strong>{escape(verdict(run))}</strong></p>"]
-    tables = [_html_table(table) for table in _tables(run, comparisons)]
+    tables = [table(one.head, one.rows, one.title) for one in _tables(run, comparisons)]
     drawn = [f"<h2>{escape(title)}</h2>\n{svg}" for title, svg in plots.of(run).items()]
-    language = '<html lang="en">'
-    head = f'<meta charset="utf-8"><title>{escape(_title(run))}</title><style>{_STYLE}</style>'
-    body += [tables[0], *drawn, *tables[1:]]
-    whole = "\n".join(body)
-    return f"<!DOCTYPE html>\n{language}<head>{head}</head>\n<body>\n{whole}\n</body></html>\n"
+    told = f"<p><strong>{escape(verdict(run))}</strong></p>"
+    body = [listed(_facts(run)), told, tables[0], *drawn, *tables[1:]]
+    return page(_title(run), "\n".join(body))
 
 
 def verdict(run: Run) -> str:
@@ -202,11 +191,3 @@ def _md(text: str) -> str:
     """A text of anybody's as a line of Markdown that is only text."""
     plain = " ".join(text.split())
     return _MARK.sub(r"\\\g<0>", plain)
-
-
-def _html_table(table: Table) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in table.head)
-    rows = "\n".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in table.rows
-    )
-    return f"<h2>{escape(table.title)}</h2>\n<table><tr>{head}</tr>\n{rows}</table>"

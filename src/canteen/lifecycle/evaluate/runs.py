@@ -1,6 +1,5 @@
 """Runs: what was answered to a data set and how good it was, kept as files, and compared."""
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ import msgspec
 import numpy as np
 
 from canteen.core.errors import InvalidRequest
+from canteen.lifecycle import files
 from canteen.lifecycle.evaluate import statistics
 from canteen.lifecycle.evaluate.examples import Task
 from canteen.lifecycle.evaluate.kinds import KINDS, metrics
@@ -87,14 +87,8 @@ def new_id(task: Task, dataset: str, now_s: float) -> str:
 
 def save(run: Run, home: Path) -> Path:
     """Keep a run; a reader meets all of it or nothing."""
-    folder = home / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    path, fresh = folder / f"{run.id}.json", folder / f".fresh-{os.getpid()}-{run.id}"
-    try:
-        fresh.write_bytes(msgspec.json.encode(run, enc_hook=_plain))
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
+    path = home / FOLDER / f"{run.id}.json"
+    files.write_whole(path, msgspec.json.encode(run, enc_hook=_plain))
     return path
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from canteen.core.database import Row, Tables
 from canteen.core.errors import InvalidRequest, JobNotFound
+from canteen.core.processes import lives
 from canteen.lifecycle.jobs.job import RESUMABLE, Job, State
 
 # A job of another machine that nobody has seen for so long is nobody's.
@@ -130,22 +131,12 @@ def _end_abandoned(connection: Any, now_s: float) -> None:
     here = socket.gethostname()
     for row in running:
         is_silent = (row["seen_s"] or 0.0) < now_s - GONE_AFTER_S
-        if is_silent or (row["host"] == here and not _lives(row["pid"])):
+        if is_silent or (row["host"] == here and not lives(row["pid"])):
             connection.execute(
                 "UPDATE jobs SET state = 'interrupted', ended_s = seen_s, "
                 "error = 'the program that ran it was ended' WHERE id = :id",
                 {"id": row["id"]},
             )
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _taken(name: str) -> InvalidRequest:

@@ -8,14 +8,8 @@ from typing import Any
 from canteen.lifecycle import drawing
 from canteen.lifecycle.jobs.events import Event
 from canteen.lifecycle.jobs.job import Job
+from canteen.lifecycle.page import page, table
 
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
-table { border-collapse: collapse; margin: 1rem 0 }
-th, td { border: 1px solid #bbb; padding: .25rem .6rem; text-align: left; vertical-align: top }
-td { white-space: pre-wrap; overflow-wrap: anywhere }
-svg { max-width: 100%; height: auto }
-"""
 # What a step tells, as the axis of its curve calls it.
 _CURVES = {
     "loss": "loss, nats",
@@ -29,10 +23,7 @@ Rows = Sequence[Sequence[str]]
 
 def html(job: Job, events: Sequence[Event]) -> str:
     """The report; it needs nothing else to be shown."""
-    title = escape(f"{job.kind} of {job.name}")
-    head = f'<meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
     parts = [
-        f"<h1>{title}</h1>",
         f"<p><strong>{escape(_standing(job))}</strong></p>",
         _table("Foreseen and found", ("", "foreseen", "found"), compared(job, events)),
         _curves(events),
@@ -40,8 +31,7 @@ def html(job: Job, events: Sequence[Event]) -> str:
         _table("Samples", ("step", "text"), _samples(events)),
         _table("What was asked for", ("", ""), _named(job.spec)),
     ]
-    body = "\n".join(part for part in parts if part)
-    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
+    return page(f"{job.kind} of {job.name}", "\n".join(part for part in parts if part))
 
 
 def compared(job: Job, events: Sequence[Event]) -> list[tuple[str, str, str]]:
@@ -112,13 +102,7 @@ def _samples(events: Sequence[Event]) -> Rows:
 
 
 def _table(title: str, head: Sequence[str], rows: Rows) -> str:
-    if not rows:
-        return ""
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "\n".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
-    )
-    return f"<h2>{escape(title)}</h2>\n<table><tr>{top}</tr>\n{body}</table>"
+    return table(head, rows, title) if rows else ""
 
 
 def _curves(events: Sequence[Event]) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import logging
 import shutil
 import time
@@ -23,7 +22,7 @@ logger = logging.getLogger(__name__)
 FOLDER = "jobs"
 REPORT = "report.html"
 SEEN_EVERY_S = 1.0
-_FAULT = "a fault of Canteen's own ended it; canteen jobs logs shows what the program said"
+_INTERRUPTED = "it was interrupted; canteen jobs resume goes on with it"
 Tell = Callable[[Mapping[str, Any]], object]
 
 
@@ -138,7 +137,9 @@ class Jobs:
         log.mend()
         log.add({"event": "begun"})
         desk = Desk(self.folder(job.id), log.add, receipt_id)
-        state, error, result = self._interrupted()
+        state: State = "interrupted"
+        error = _INTERRUPTED
+        result: Mapping[str, Any] = {}
         try:
             result = await self._watched(job, desk)
             state, error = "done", ""
@@ -157,11 +158,6 @@ class Jobs:
             self._book.end(job.id, state, error=error, result=result)
             await asyncio.to_thread(self._report, job.id)
         return await asyncio.to_thread(self._book.get, job_id)
-
-    @staticmethod
-    def _interrupted() -> tuple[State, str, Mapping[str, Any]]:
-        """How it stands where nothing else is said."""
-        return "interrupted", "it was interrupted; canteen jobs resume goes on with it", {}
 
     async def _watched(self, job: Job, desk: Desk) -> Mapping[str, Any]:
         """The work, until somebody wants it to end."""
@@ -236,8 +232,3 @@ class Jobs:
 
 class _Cancelled(Exception):
     """Somebody wants the job to end."""
-
-
-def dumped(value: Mapping[str, Any]) -> str:
-    """JSON for a file of a job."""
-    return json.dumps(value, ensure_ascii=False, indent=1)

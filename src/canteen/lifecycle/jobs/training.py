@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from canteen.core.errors import EngineError, Forbidden, InvalidRequest, ModelUns
 from canteen.core.footprint import Footprint
 from canteen.core.model import Progress
 from canteen.lifecycle.jobs.job import Job
-from canteen.lifecycle.jobs.runner import Desk, dumped
+from canteen.lifecycle.jobs.runner import Desk
 from canteen.lifecycle.training import data
 from canteen.lifecycle.training.specs import Finetune, Train
 
@@ -67,7 +67,7 @@ class Ports:
     estimate: Callable[[Any, int], Mapping[str, Any]]
     program: Callable[[Sequence[str], Path, Tab], AbstractAsyncContextManager[Running]]
     tab: Callable[[Job, str], AbstractContextManager[Tab]]
-    adopt: Callable[[Path, str, Mapping[str, Any]], AsyncIterator[Progress]]
+    adopt: Callable[[Path, str, Mapping[str, Any]], AsyncGenerator[Progress]]
     digest: Callable[[str], str]
     chat: Callable[[Sequence[str], Mapping[str, str]], Chat]
 
@@ -86,7 +86,7 @@ class Training:
             made = await self._trained(desk, tab)
         lineage = {"job": job.id, "kind": job.kind, **_read(desk.folder)["lineage"]}
         weights = desk.folder / RESULT
-        async with aclosing(_closing(self._ports.adopt(weights, job.name, lineage))) as steps:
+        async with aclosing(self._ports.adopt(weights, job.name, lineage)) as steps:
             async for step in steps:
                 desk.tell({"status": step.status, "completed": step.completed, "total": step.total})
         await asyncio.to_thread(weights.unlink, missing_ok=True)
@@ -212,7 +212,7 @@ class FromScratch(Training):
 
 def _write(folder: Path, kind: str, spec: Any, inputs: Mapping[str, Any]) -> None:
     told = {"kind": kind, "spec": dataclasses.asdict(spec), **inputs}
-    (folder / SPEC).write_text(dumped(told), "utf-8")
+    (folder / SPEC).write_text(json.dumps(told, ensure_ascii=False), "utf-8")
 
 
 def _read(folder: Path) -> dict[str, Any]:
@@ -236,8 +236,3 @@ def _error(last: Mapping[str, Any]) -> InvalidRequest | EngineError:
         if last.get("code") == kind.code:
             return kind(last["error"])
     return EngineError(last["error"], code=last.get("code"))
-
-
-async def _closing(steps: AsyncIterator[Progress]) -> Any:
-    async for step in steps:
-        yield step

@@ -2,14 +2,11 @@
 generator, as a line of JSON."""
 
 import json
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from canteen.core.errors import CanteenError, InvalidRequest
-from canteen.core.telemetry_off import switch_off
-from canteen.lifecycle import perplexity
+from canteen.lifecycle import perplexity, program
 
 
 def measured(folder: Path, text: Path) -> float:
@@ -38,8 +35,4 @@ def main(arguments: list[str], write: Callable[[str], object]) -> int:
 
 
 if __name__ == "__main__":
-    switch_off(os.environ, sys.modules)
-    # The libraries print to standard output as they please: it becomes standard error for them.
-    protocol = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-    sys.exit(main(sys.argv[1:], protocol.write))
+    program.run(main)

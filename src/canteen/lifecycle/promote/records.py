@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from canteen.core.errors import EngineError
+from canteen.lifecycle import files
 from canteen.lifecycle.promote.gate import Verdict
 
 FOLDER = "promotions"
@@ -52,18 +53,8 @@ def new_id(now_s: float) -> str:
 
 def save(record: Promotion, home: Path) -> None:
     """Keep a record, in place of what it said before; a reader meets all of it or nothing."""
-    folder = home / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    path, fresh = folder / f"{record.id}.json", folder / f".fresh-{os.getpid()}-{record.id}"
-    try:
-        with fresh.open("wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(record), indent=1))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
-    _sync(folder)
+    told = msgspec.json.format(msgspec.json.encode(record), indent=1)
+    files.write_whole(home / FOLDER / f"{record.id}.json", told)
 
 
 @contextmanager
@@ -100,11 +91,3 @@ def _read(path: Path) -> Promotion:
             f"or move it away ({exc})",
             code="damaged_record",
         ) from exc
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

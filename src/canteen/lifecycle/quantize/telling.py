@@ -5,18 +5,13 @@ from html import escape
 
 from canteen.lifecycle.drawing import is_available, svg
 from canteen.lifecycle.evaluate.statistics import Interval
+from canteen.lifecycle.page import listed, page, table
 from canteen.lifecycle.quantize.comparing import Row, Tradeoff
 
 HEAD = (
     "FORMAT", "DISK, MB", "LOADED, MB", "PREFILL, TOK/S", "DECODE, TOK/S",
     "PERPLEXITY", "LOSS", "ACCURACY", "J PER 1,000 TOKENS",
 )  # fmt: skip
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
-table { border-collapse: collapse; margin: 1rem 0 }
-th, td { border: 1px solid #bbb; padding: .25rem .6rem; text-align: left }
-svg { max-width: 100%; height: auto }
-"""
 
 
 def rows(tradeoff: Tradeoff) -> list[Sequence[str]]:
@@ -66,20 +61,9 @@ def plot(tradeoff: Tradeoff) -> str:
 
 def html(tradeoff: Tradeoff) -> str:
     """A page that needs nothing else."""
-    title = escape(f"Formats of {tradeoff.model}")
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in HEAD)
-    body = "\n".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
-        for cells in rows(tradeoff)
-    )
-    told = "".join(f"<li>{escape(fact)}</li>" for fact in facts(tradeoff))
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{_STYLE}</style></head>\n<body>\n<h1>{title}</h1>\n"
-        f"<p><strong>{escape(tradeoff.verdict)}</strong></p>\n"
-        f"<table><tr>{head}</tr>\n{body}</table>\n<ul>{told}</ul>\n{plot(tradeoff)}\n"
-        "</body></html>\n"
-    )
+    told = f"<p><strong>{escape(tradeoff.verdict)}</strong></p>"
+    body = [told, table(HEAD, rows(tradeoff)), listed(facts(tradeoff)), plot(tradeoff)]
+    return page(f"Formats of {tradeoff.model}", "\n".join(body))
 
 
 def _cells(row: Row, *, is_best: bool) -> Sequence[str]:

@@ -6,13 +6,12 @@ with `error` and `code`.
 
 import json
 import os
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from canteen.core.errors import CanteenError
-from canteen.core.telemetry_off import switch_off
+from canteen.lifecycle import program
 from canteen.lifecycle.training.specs import Finetune, Train
 
 
@@ -48,11 +47,7 @@ def main(arguments: list[str], write: Callable[[str], object]) -> int:
 
 
 if __name__ == "__main__":
-    switch_off(os.environ, sys.modules)
     os.environ["HF_HUB_OFFLINE"] = "1"
     # Threads that spin while others need the cores made training thirty times slower beside them.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    # The libraries print to standard output as they please: it becomes standard error for them.
-    protocol = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-    sys.exit(main(sys.argv[1:], protocol.write))
+    program.run(main)

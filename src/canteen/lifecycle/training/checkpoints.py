@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from canteen.core.errors import StorageFull
+from canteen.lifecycle import files
 
 KEPT = 2
 NAME = re.compile(r"step-(\d{9})\.pt")
@@ -35,7 +36,7 @@ class Checkpoints:
         try:
             _write(state, part)
             part.rename(self._path(step))
-            _sync_folder(self._folder)
+            files.sync(self._folder)
         except (OSError, RuntimeError) as exc:
             part.unlink(missing_ok=True)
             if not _is_full(exc):
@@ -67,14 +68,6 @@ def _write(state: Mapping[str, Any], path: Path) -> None:
         torch.save(dict(state), file)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _is_full(exc: OSError | RuntimeError) -> bool:

@@ -97,7 +97,7 @@ def split(
     """`train` and `validation`, by a hash of what each example asks: the order of the file does
     not matter, and the same question is never in both.
 
-    Raises InvalidRequest where a part is empty or lacks a class.
+    Raises InvalidRequest where a part is empty, or no example of a class is left to learn from.
     """
     parts: dict[str, list[Example]] = {"train": [], "validation": []}
     for one in examples:
@@ -110,8 +110,8 @@ def split(
                 "validation_share or seed",
                 param="validation_share",
             )
-    missing = set(labels(examples)) - {one.label for one in parts["train"] if one.label}
-    if missing and labels(examples):
+    missing = set(labels(examples)) - {one.label for one in parts["train"]}
+    if missing:
         raise InvalidRequest(
             f"no example of '{min(missing)}' is left to learn from; give more of them", param="data"
         )

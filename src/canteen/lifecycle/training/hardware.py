@@ -5,20 +5,7 @@ import resource
 from typing import Any
 
 from canteen.core.errors import InvalidRequest
-
-# Dense bfloat16 operations a second, from the makers' data sheets, by a part of the device's name.
-PEAK_FLOPS = {
-    "B200": 2.25e15,
-    "H200": 989e12,
-    "H100 PCIe": 756e12,
-    "H100": 989e12,
-    "A100": 312e12,
-    "A10G": 70e12,
-    "L40S": 362e12,
-    "L4": 121e12,
-    "RTX 4090": 165e12,
-    "RTX 3090": 71e12,
-}
+from canteen.factors.hardware import devices
 
 
 def device_for(asked: str) -> str:
@@ -53,13 +40,17 @@ def _computes_bfloat16(device: str) -> bool:
 
 
 def peak_flops(device: str) -> float | None:
-    """Operations a second that the device reaches at most; None where that is not known."""
+    """Dense bfloat16 operations a second of the CUDA device, by its data sheet; None where that
+    is not known."""
     import torch
 
     if device != "cuda":
         return None
     name = torch.cuda.get_device_name()
-    return next((peak for part, peak in PEAK_FLOPS.items() if part in name), None)
+    known = [one for part, one in devices().items() if part in name and "bf16" in one.peak]
+    # An A100 PCIe is not an A100.
+    found = max(known, key=lambda one: len(one.name), default=None)
+    return None if found is None else found.peak["bf16"].to("FLOP/s").central
 
 
 def memory_bytes() -> int:
