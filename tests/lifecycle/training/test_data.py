@@ -81,7 +81,8 @@ def test_chats_and_instructions_are_read(tmp_path: Path) -> None:
     (first, *_) = data.read(written(tmp_path, [chat] * 4))
     (second, *_) = data.read(written(tmp_path, [instruction] * 4))
 
-    assert first.chat() == {"messages": chat["messages"][:2], "completion": "ho"}
+    told = {"messages": chat["messages"][:2], "completion": "ho", "learn": "all"}
+    assert first.chat() == told
     asked = [{"role": "user", "content": "add\n\n1 and 1"}]
     assert second.chat() == {"messages": asked, "completion": "2"}
 

@@ -54,8 +54,9 @@ class Example:
         return self.completion
 
     def chat(self) -> dict[str, Any]:
-        """As the program that trains reads it."""
-        return {"messages": [dict(one) for one in self.messages], "completion": self.completion}
+        """As the program that trains reads it; of a chat all that the assistant says is learned."""
+        told = {"messages": [dict(one) for one in self.messages], "completion": self.completion}
+        return {**told, "learn": "all"} if self.kind == "chat" else told
 
 
 class _Broken(str):
