@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @click.group
 def command() -> None:
-    """The jobs that make models: list, show, logs, cancel, resume."""
+    """The jobs that make models: how they stand, and what to do about it.
+
+    Each command has --json.
+    """
 
 
 @command.command("list")
@@ -56,9 +59,14 @@ def show(job_id: str, follow: bool, is_json: bool) -> None:
 
 @command.command
 @click.argument("job_id", metavar="ID")
-def logs(job_id: str) -> None:
+@store.as_json
+def logs(job_id: str, is_json: bool) -> None:
     """What a job's program said on standard error."""
-    click.echo(store.services().jobs.logs(job_id), nl=False)
+    text = store.services().jobs.logs(job_id)
+    if is_json:
+        store.echo_json({"log": text})
+    else:
+        click.echo(text, nl=False)
 
 
 @command.command

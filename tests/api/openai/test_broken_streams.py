@@ -41,7 +41,9 @@ BODIES: dict[str, dict[str, Any]] = {
 
 async def post(home: Path, kind: type[Services], path: str, **keys: Any) -> httpx.Response:
     built = build(Settings.from_env({"CANTEEN_HOME": str(home)}))
-    services = kind(**{field.name: getattr(built, field.name) for field in fields(built)})
+    services = kind(
+        **{field.name: getattr(built, field.name) for field in fields(built) if field.init}
+    )
     transport = httpx.ASGITransport(create_app(services, lambda line: None))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         return await client.post(path, json={"model": "echo", **BODIES[path], **keys})
