@@ -19,8 +19,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(900)
 def test_a_model_lives_from_its_texts_to_its_receipts(model_home_copy: Path) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     told = {"PATH": path, "SIZE": "small", "CANTEEN_PORT": str(free_port())}
