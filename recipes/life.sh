@@ -18,9 +18,9 @@ if [ "${SIZE:-}" = small ]; then
     gate="accuracy>=0 on three-sentiments; bytes<=200000000"
 else
     train="--spec $here/cpu.toml"
-    tune="--max-examples 1200 --epochs 2"
+    tune="--max-examples 1200 --epochs 1 --batch-size 16"
     formats="int8,int4,nf4" quantize="--limit 100" limit=300
-    gate="accuracy>=0.6 on three-sentiments"
+    gate="accuracy>=0.5 on three-sentiments"
 fi
 
 echo "== train from scratch"
@@ -38,10 +38,11 @@ canteen quantize mood:candidate --compare "$formats" $quantize
 
 echo "== evaluate"
 canteen evaluate classify --data three-sentiments --model mood:candidate --limit "$limit" \
-    --option method=score
+    --option method=score --option debias=false
 
 echo "== promote"
-canteen promote mood:candidate --to mood:latest --limit "$limit" --gate "$gate"
+canteen promote mood:candidate --to mood:latest --limit "$limit" --gate "$gate" \
+    --option debias=false
 
 echo "== serve and ask"
 canteen serve --port "$port" &
@@ -51,7 +52,7 @@ until curl -fsS "http://127.0.0.1:$port/health/ready" >/dev/null 2>&1; do
     kill -0 $server && sleep 0.5
 done
 curl -fsS "http://127.0.0.1:$port/v1/tasks/classify" -d '{"model": "mood:latest",
-    "method": "score", "input": "the queue was long, the coffee was worth it",
+    "method": "score", "debias": false, "input": "the queue was long, the coffee was worth it",
     "labels": ["negative", "neutral", "positive"]}'
 echo
 kill $server
