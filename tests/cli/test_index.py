@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -173,10 +172,8 @@ def test_a_killed_program_leaves_an_index_that_can_be_gone_on_with(
     lines.write_text("".join(f'{{"text": "Text {n}.", "id": "{n}"}}\n' for n in range(5_000)))
     words = ("index", "add", "n", str(lines), "--embedder", "echo-embed")
     adding = subprocess.Popen([*CANTEEN, *words], env=plain_environ(echo_home))
-    table = echo_home / "indexes" / "n" / "passages.lance" / "data"
-    while not (table.is_dir() and any(table.iterdir())):
+    while not any(one["num_passages"] for one in json.loads(call("index", "ls", "--json").stdout)):
         assert adding.poll() is None
-        time.sleep(0.01)
     adding.send_signal(signal.SIGKILL)
     adding.wait()
 
