@@ -153,9 +153,12 @@ class _Program:
                 "the disk has no room for the checkpoints; make room (canteen rm MODEL), "
                 "then go on with canteen jobs resume"
             )
+        why = "failed"
+        if self.running.was_killed:
+            why = "was killed, as the system does where memory runs out"
         return EngineError(
-            "the program that trained was ended; it may need more memory than there is; "
-            "canteen jobs logs shows what it said, canteen jobs resume goes on",
+            f"the program that trained {why}; canteen jobs logs shows what it said, "
+            "canteen jobs resume goes on",
             code="job_died",
         )
 

@@ -12,6 +12,7 @@ import click
 
 from canteen.cli import store
 from canteen.core.errors import InvalidRequest
+from canteen.core.model import full_name
 
 if TYPE_CHECKING:
     from canteen.bootstrap import Services
@@ -36,19 +37,17 @@ def command(model: str, name_of_format: str, name: str | None, is_json: bool, **
     mxfp8, f16; and with llama-quantize on the PATH the types of GGUF files, such as q4_k_m.
     `canteen quantize` compares them.
     """
-    from canteen.cli.show_progress import show
     from canteen.lifecycle.quantize.formats import GGUF_TYPES, read
 
     services = store.services()
     kind = name_of_format.lower()
-    made = name or named(services, model, kind)
+    made = name or f"{full_name(model)}-{kind}"
     if kind in GGUF_TYPES:
-        _check_plain(kind, asked)
+        _check_type(kind, asked)
         steps = _from_llamacpp(services, model, made, kind)
     else:
-        form = read(kind, **asked)
-        steps = _closing(services, prepared(services, model, made, form))
-    asyncio.run(show(steps, is_quiet=is_json))
+        steps = prepared(services, model, made, read(kind, **asked))
+    asyncio.run(_made(services, model, steps, is_quiet=is_json))
     card = services.catalog.get(made)
     if is_json:
         store.echo_json(dataclasses.asdict(card))
@@ -56,16 +55,14 @@ def command(model: str, name_of_format: str, name: str | None, is_json: bool, **
         click.echo(told(card))
 
 
-def _check_plain(kind: str, asked: Mapping[str, Any]) -> None:
+def _check_type(kind: str, asked: Mapping[str, Any]) -> None:
+    from canteen.lifecycle.quantize import llamacpp
+
     if any(value is not None for value in asked.values()):
         raise InvalidRequest(
             f"{kind} takes neither --group-size nor --calibration; leave them out", param="format"
         )
-
-
-def named(services: "Services", model: str, form: str) -> str:
-    """The usual name of a model in a format: smollm2:135m-int4."""
-    return f"{services.catalog.get(model).name}-{form}"
+    llamacpp.program()
 
 
 def told(card: "ModelCard") -> str:
@@ -95,13 +92,14 @@ async def prepared(
             yield step
 
 
-async def _closing(
-    services: "Services", steps: AsyncGenerator["Progress"]
-) -> AsyncIterator["Progress"]:
+async def _made(
+    services: "Services", model: str, steps: AsyncIterator["Progress"], *, is_quiet: bool
+) -> None:
+    from canteen.cli.show_progress import show
+
     try:
-        async with aclosing(steps):
-            async for step in steps:
-                yield step
+        await store.ensure(services, model, is_quiet=is_quiet)
+        await show(steps, is_quiet=is_quiet)
     finally:
         await services.close()
 
@@ -113,12 +111,12 @@ async def _from_llamacpp(
     from canteen.core.model import Progress
     from canteen.lifecycle.quantize import llamacpp
 
-    llamacpp.program()
     blob = services.catalog.blob_path(services.catalog.get(model).digest)
     with TemporaryDirectory(prefix="quantize-", dir=services.settings.home) as folder:
         yield Progress("quantizing")
         made = await asyncio.to_thread(
             llamacpp.quantize, blob, Path(folder), kind, lambda step: None
         )
-        async for step in _closing(services, services.pull(f"file:{made}", name)):
-            yield step
+        async with aclosing(services.pull(f"file:{made}", name)) as steps:
+            async for step in steps:
+                yield step

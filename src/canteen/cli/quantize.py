@@ -9,6 +9,7 @@ import click
 
 from canteen.cli import store
 from canteen.core.errors import InvalidRequest
+from canteen.core.model import full_name
 
 if TYPE_CHECKING:
     from canteen.lifecycle.evaluate.examples import Dataset
@@ -84,8 +85,7 @@ def _plan(model: str, formats: str, asked: dict[str, Any]) -> "Plan":
     if not names:
         raise InvalidRequest("name formats to compare, as in int8,int4", param="compare")
     forms = [read(name) for name in names]
-    name = store.catalog().get(model).name
-    return Plan(name, forms, asked["max_loss"], asked["rounds"], not asked["no_task"])
+    return Plan(full_name(model), forms, asked["max_loss"], asked["rounds"], not asked["no_task"])
 
 
 def _dataset(asked: dict[str, Any]) -> "Dataset | None":
@@ -108,6 +108,7 @@ async def _measured(
 
     bench: LocalBench = LocalBench(store.services(), plan.model, dataset)
     try:
+        await store.ensure(bench.services, plan.model, is_quiet=is_quiet)
         made = await compare(plan, bench, tell)
         if keep and made.recommended:
             bench.keep(made.recommended, keep)

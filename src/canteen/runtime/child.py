@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -24,10 +25,11 @@ class Child:
     log: Path
 
     async def lines(self) -> AsyncIterator[bytes]:
-        """Its standard output."""
+        """Its standard output, until it is over."""
         if self.process.stdout is not None:
             async for line in self.process.stdout:
                 yield line
+        await self.process.wait()
 
     async def wait(self, at_most_s: float) -> int | None:
         """Its exit status, or None while it runs."""
@@ -38,6 +40,11 @@ class Child:
     def said(self) -> str:
         """The end of what it said on standard error."""
         return self.log.read_bytes()[-TAIL_BYTES:].decode(errors="replace")
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether it was ended from outside, once it is over."""
+        return self.process.returncode == -signal.SIGKILL
 
     def met_full_disk(self) -> bool:
         """Whether it complained about that."""

@@ -200,8 +200,7 @@ async def _hub(command: Sequence[str], desk: Desk) -> dict[str, Any]:
     async with child(module, desk.scraps, desk.lock_fd, watch=desk.watch) as running:
         async for line in running.lines():
             said = json.loads(line)
-        status = await running.process.wait()
-    if status != 0:
+    if running.process.returncode != 0:
         raise _failed(running, "the model from the hub")
     if "error" in said:
         if said["code"] in (InvalidRequest.code, ModelUnsuitable.code):

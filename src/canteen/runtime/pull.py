@@ -230,7 +230,6 @@ class Puller:
                         yield replace(step, status=f"preparing: {step.status}", digest="")
                     else:
                         prepared = said
-                await running.process.wait()
             Prepared(**_checked(prepared, running))
             (out / RECORD).write_text(json.dumps(prepared))
             await in_thread(blobs.publish, out, folder)
@@ -295,10 +294,11 @@ def _checked(prepared: dict[str, Any], running: Child) -> dict[str, Any]:
         logger.warning("a preparation failed", extra={"detail": running.said()})
         if running.met_full_disk():
             raise fetch.disk_full()
+        why = "it may be a model that no engine here runs, and the log has the details"
+        if running.was_killed:
+            why = "it was killed, as the system does where memory runs out"
         raise EngineError(
-            "preparing the model failed (the log has the details); "
-            "it may need more memory than there is; pull again to try again",
-            code="prepare_failed",
+            f"preparing the model failed: {why}; pull again to try again", code="prepare_failed"
         )
     return prepared
 
