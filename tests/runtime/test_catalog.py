@@ -357,3 +357,26 @@ def test_a_name_that_was_changed_meanwhile_is_not_moved(catalog: Catalog, is_the
 
     assert [card.name for card in catalog.list()] == ["next:1", "prod:1"]
     assert catalog.get("prod:1") == other
+
+
+def test_a_name_is_not_moved_to_a_model_that_was_removed_meanwhile(catalog: Catalog) -> None:
+    old, new = stored(catalog, "prod:1", b"old"), stored(catalog, "next:1", b"new")
+    catalog.remove("next:1")
+
+    with pytest.raises(InvalidRequest, match="'next:1' was removed meanwhile"):
+        catalog.move("prod:1", new, before=old, keep_as="prod:1-before-x")
+
+    assert catalog.list() == [old]
+
+
+def test_a_move_that_fills_the_disk_leaves_all_names_as_they_were(catalog: Catalog) -> None:
+    old = stored(catalog, "prod:1", b"old")
+    catalog.put(replace(stored(catalog, "next:1", b"new"), system="x" * 60_000))
+    files = set(catalog.home.rglob("*"))
+    card = "catalog.get('next:1'), before=catalog.get('prod:1'), keep_as='prod:1-before-x'"
+
+    said = on_a_small_disk(catalog, f"catalog.move('prod:1', {card})")
+
+    assert said == "full\n"
+    assert catalog.get("prod:1") == old
+    assert set(catalog.home.rglob("*")) == files

@@ -65,7 +65,7 @@ class Catalog:
         card = replace(card, name=full_name(card.name))
         with self._lock(), blobs.full_disk_said(MAKE_ROOM):
             before = self._read(self._manifest(card.name))
-            blobs.write_whole(self._manifest(card.name), _text(card))
+            self._write(card)
             if before is not None:
                 self._collect(before)
 
@@ -77,7 +77,8 @@ class Catalog:
         """Let a name hold another card from now on, and keep what it held under the name `keep_as`.
 
         A reader meets the one or the other, and the files of both stay. Raises InvalidRequest,
-        with nothing moved, where the name no longer holds `before` (None: nothing).
+        with nothing moved, where the name no longer holds `before` (None: nothing) or the card's
+        files are gone, and StorageFull.
         """
         path = self._manifest(full_name(name))
         with self._lock(), blobs.full_disk_said(MAKE_ROOM):
@@ -87,11 +88,23 @@ class Catalog:
                     "look at it with canteen show, then try again",
                     code="changed_meanwhile",
                 )
+            if card.folder and not self.path(card).is_dir():
+                raise InvalidRequest(
+                    f"'{card.name}' was removed meanwhile, and nothing was moved; its files must "
+                    "be in the store (canteen list)",
+                    code="changed_meanwhile",
+                )
             if before is not None:
-                kept = replace(before, name=full_name(keep_as))
-                blobs.write_whole(self._manifest(kept.name), _text(kept))
-            moved = replace(card, name=full_name(name), modified_at=now())
-            blobs.write_whole(path, _text(moved))
+                self._write(replace(before, name=full_name(keep_as)))
+            try:
+                self._write(replace(card, name=full_name(name), modified_at=now()))
+            except OSError:
+                if before is not None and self._read(path) == before:
+                    self._manifest(full_name(keep_as)).unlink()
+                raise
+
+    def _write(self, card: ModelCard) -> None:
+        blobs.write_whole(self._manifest(card.name), _text(card))
 
     def derive(self, source: str, name: str, **overrides: Any) -> ModelCard:
         """Make a model of another's files with other defaults, and return its card.
