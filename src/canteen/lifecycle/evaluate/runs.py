@@ -106,7 +106,7 @@ def load(run_id: str, home: Path) -> Run:
 
 def ids(home: Path) -> Sequence[str]:
     """All runs, the oldest first."""
-    return sorted(path.stem for path in (home / FOLDER).glob("*.json"))
+    return sorted(path.stem for path in (home / FOLDER).glob("[!.]*.json"))
 
 
 def compare(one: Run, other: Run) -> tuple[Comparison, ...]:
