@@ -19,10 +19,11 @@ FULL_DISK_WORDS = ("No space left on device", "File too large", "Disk quota exce
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A running program; what it says on standard error goes to a file."""
+    """A running program; what it says on standard error goes to a file, from a byte on."""
 
     process: Process
     log: Path
+    log_from_bytes: int
 
     async def lines(self) -> AsyncIterator[bytes]:
         """Its standard output, until it is over."""
@@ -39,7 +40,8 @@ class Child:
 
     def said(self) -> str:
         """The end of what it said on standard error."""
-        return self.log.read_bytes()[-TAIL_BYTES:].decode(errors="replace")
+        told = self.log.read_bytes()[self.log_from_bytes :]
+        return told[-TAIL_BYTES:].decode(errors="replace")
 
     @property
     def was_killed(self) -> bool:
@@ -69,10 +71,11 @@ async def child(
     """Run a module with its arguments for the time of the block; it is killed at the end.
 
     `watch` is entered for that time. The program inherits the lock, so that nobody touches its
-    files before it is really gone.
+    files before it is really gone. What programs before it said stays in the folder's log.
     """
     log = folder / "log"
-    log_fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    log_fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    log_from_bytes = os.fstat(log_fd).st_size
     try:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "canteen.runtime.leash", str(folder), *module),
@@ -86,7 +89,7 @@ async def child(
         os.close(log_fd)
     try:
         with watch(process.pid):
-            yield Child(process, log)
+            yield Child(process, log, log_from_bytes)
     finally:
         if process.returncode is None:
             process.kill()
