@@ -49,7 +49,8 @@ canteen serve --port "$port" &
 server=$!
 trap 'kill $server 2>/dev/null || true' EXIT
 until curl -fsS "http://127.0.0.1:$port/health/ready" >/dev/null 2>&1; do
-    kill -0 $server && sleep 0.5
+    kill -0 $server || exit 1
+    sleep 0.5
 done
 curl -fsS "http://127.0.0.1:$port/v1/tasks/classify" -d '{"model": "mood:latest",
     "method": "score", "debias": false, "input": "the queue was long, the coffee was worth it",
