@@ -1,7 +1,10 @@
 """`canteen prepare` and `canteen quantize`, on a model of two layers."""
 
 import json
+import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,12 +13,16 @@ from click.testing import CliRunner, Result
 
 from canteen.cli.main import main
 from canteen.core.model import ModelCard
+from canteen.runtime import locks
 from canteen.runtime.catalog import Catalog
 from tests.lifecycle.tiny_model import CHATML, TinyModel
 
 Call = Callable[..., Result]
 QUANTIZER = """#!/bin/sh
 test "$3" = Q4_K_M && cp "$1" "$2"
+"""
+ENDLESS = """#!/bin/sh
+while echo tensor; do :; done
 """
 
 
@@ -89,20 +96,46 @@ def test_a_gguf_type_without_the_quantizer_says_what_to_install(call: Call, home
     assert str(home) not in ran.stderr
 
 
+def quantizer(folder: Path, text: str) -> str:
+    """A PATH on which `llama-quantize` is such a script."""
+    program = folder / "llama-quantize"
+    program.write_text(text)
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return f"{folder}:/usr/bin:/bin"
+
+
 def test_a_gguf_type_is_made_by_the_quantizer_and_pulled(
     call: Call, home: Path, tmp_path: Path
 ) -> None:
-    program = tmp_path / "llama-quantize"
-    program.write_text(QUANTIZER)
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    path = quantizer(tmp_path, QUANTIZER)
 
-    ran = call("prepare", "tiny:1", "--format", "q4_k_m", PATH=f"{tmp_path}:/usr/bin:/bin")
+    ran = call("prepare", "tiny:1", "--format", "q4_k_m", PATH=path)
 
     assert ran.exit_code == 0, ran.stderr
     card = Catalog(home).get("tiny:1-q4_k_m")
     assert card.digest != Catalog(home).get("tiny:1").digest
-    assert not list(home.glob("quantize-*"))
+    assert card.parent == "tiny:1"
     assert call("rm", "tiny:1-q4_k_m").exit_code == 0
+
+
+def test_killed_while_the_quantizer_works_it_ends_too_and_its_scraps_can_go(
+    home: Path, tmp_path: Path
+) -> None:
+    environ = {**os.environ, "CANTEEN_HOME": str(home), "PATH": quantizer(tmp_path, ENDLESS)}
+    command = (sys.executable, "-m", "canteen", "prepare", "tiny:1", "--format", "q4_k_m")
+    catalog = Catalog(home)
+    work = f"{catalog.get('tiny:1').digest}-q4_k_m"
+
+    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert "quantizing\n" in iter(running.stderr.readline, "")
+        running.kill()
+    # It is free when nobody who inherited it is left.
+    with locks.locked(catalog.lock_path(work)):
+        assert catalog.partial(work).exists()
+    catalog.tidy()
+
+    assert not catalog.partial(work).exists()
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from canteen.core.errors import EngineError, ModelNotFound, ModelUnsuitable
+from canteen.core.errors import ModelNotFound, ModelUnsuitable
 from canteen.core.model import ModelCard
 from canteen.runtime import blobs
 from canteen.runtime.catalog import Catalog
 from canteen.runtime.pull import Form, Puller
-from tests.runtime.conftest import PREPARE, Pull, is_whole
+from tests.runtime.conftest import PREPARE, WEIGHTS, Pull, is_whole
 
 FORM = Form("int4", ("--format", "int4"))
 
@@ -20,6 +20,18 @@ async def prepare(catalog: Catalog, source: str, name: str, form: Form = FORM) -
         async for _ in steps:
             pass
     return catalog.get(name)
+
+
+async def convert(catalog: Catalog, source: str, name: str, kind: str = "q4_0") -> ModelCard:
+    program = ("plain_convert", kind)
+    async with aclosing(Puller(catalog, PREPARE).convert(source, name, kind, program)) as steps:
+        async for _ in steps:
+            pass
+    return catalog.get(name)
+
+
+def prepared(catalog: Catalog) -> list[str]:
+    return [path.name for path in (catalog.home / "prepared").iterdir()]
 
 
 async def test_another_form_has_a_folder_of_its_own_and_shares_the_source(
@@ -61,8 +73,7 @@ async def test_ended_early_nothing_is_left(catalog: Catalog, pull: Pull, weights
                 break
 
     assert [card.name for card in catalog.list()] == ["mine:1"]
-    prepared = [path.name for path in (catalog.home / "prepared").iterdir()]
-    assert prepared == [Path(catalog.get("mine:1").folder).name]
+    assert prepared(catalog) == [Path(catalog.get("mine:1").folder).name]
 
 
 async def test_what_cannot_be_prepared_has_no_name(
@@ -71,12 +82,44 @@ async def test_what_cannot_be_prepared_has_no_name(
     await pull("echo")
     await pull(f"file:{weights}", "mine:1")
 
-    with pytest.raises(ModelUnsuitable, match="source files"):
+    with pytest.raises(ModelUnsuitable, match="as they were published"):
         await prepare(catalog, "echo", "echo:small")
     with pytest.raises(ModelNotFound):
         await prepare(catalog, "nobody", "nobody:small")
     blobs.remove(catalog.blob_path(catalog.get("mine:1").digest))
-    with pytest.raises((ModelUnsuitable, EngineError)):
+    with pytest.raises(ModelUnsuitable, match="source files"):
         await prepare(catalog, "mine:1", "mine:small")
 
+    assert {card.name for card in catalog.list()} == {"echo:latest", "mine:1"}
+
+
+async def test_another_source_file_keeps_what_was_set_by_hand_and_names_what_it_came_from(
+    catalog: Catalog, pull: Pull, weights: Path
+) -> None:
+    await pull(f"file:{weights}", "mine:1")
+    catalog.derive("mine:1", "mine:polite", system="Be polite.", parameters={"temperature": 0.5})
+
+    card = await convert(catalog, "mine:polite", "mine:small")
+
+    assert card.digest == blobs.digest_of_bytes(WEIGHTS[::-1])
+    assert (card.parent, card.system) == ("mine:polite", "Be polite.")
+    assert card.parameters == {"temperature": 0.5}
+    assert card.source == f"file:{weights} in q4_0"
+    assert is_whole(catalog, card)
+    assert not any(name.startswith(".") for name in prepared(catalog))
+
+
+async def test_another_source_file_that_cannot_be_made_leaves_nothing(
+    catalog: Catalog, pull: Pull, weights: Path
+) -> None:
+    await pull("echo")
+    await pull(f"file:{weights}", "mine:1")
+    before = prepared(catalog)
+
+    with pytest.raises(ModelUnsuitable, match="odd weights"):
+        await convert(catalog, "mine:1", "mine:small", "q2_k")
+    with pytest.raises(ModelUnsuitable, match="as they were published"):
+        await convert(catalog, "echo", "echo:small")
+
+    assert prepared(catalog) == before
     assert {card.name for card in catalog.list()} == {"echo:latest", "mine:1"}

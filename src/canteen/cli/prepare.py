@@ -2,10 +2,8 @@
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -44,7 +42,8 @@ def command(model: str, name_of_format: str, name: str | None, is_json: bool, **
     made = name or f"{full_name(model)}-{kind}"
     if kind in GGUF_TYPES:
         _check_type(kind, asked)
-        steps = _from_llamacpp(services, model, made, kind)
+        program = ("canteen.lifecycle.quantize.llamacpp", kind)
+        steps = services.puller.convert(model, made, kind, program)
     else:
         steps = prepared(services, model, made, read(kind, **asked))
     asyncio.run(_made(services, model, steps, is_quiet=is_json))
@@ -62,7 +61,7 @@ def _check_type(kind: str, asked: Mapping[str, Any]) -> None:
         raise InvalidRequest(
             f"{kind} takes neither --group-size nor --calibration; leave them out", param="format"
         )
-    llamacpp.program()
+    llamacpp.quantizer()
 
 
 def told(card: "ModelCard") -> str:
@@ -93,30 +92,13 @@ async def prepared(
 
 
 async def _made(
-    services: "Services", model: str, steps: AsyncIterator["Progress"], *, is_quiet: bool
+    services: "Services", model: str, steps: AsyncGenerator["Progress"], *, is_quiet: bool
 ) -> None:
     from canteen.cli.show_progress import show
 
     try:
         await store.ensure(services, model, is_quiet=is_quiet)
-        await show(steps, is_quiet=is_quiet)
+        async with aclosing(steps):
+            await show(steps, is_quiet=is_quiet)
     finally:
         await services.close()
-
-
-async def _from_llamacpp(
-    services: "Services", model: str, name: str, kind: str
-) -> AsyncIterator["Progress"]:
-    """Another GGUF file by llama.cpp's quantizer, pulled as any other."""
-    from canteen.core.model import Progress
-    from canteen.lifecycle.quantize import llamacpp
-
-    blob = services.catalog.blob_path(services.catalog.get(model).digest)
-    with TemporaryDirectory(prefix="quantize-", dir=services.settings.home) as folder:
-        yield Progress("quantizing")
-        made = await asyncio.to_thread(
-            llamacpp.quantize, blob, Path(folder), kind, lambda step: None
-        )
-        async with aclosing(services.pull(f"file:{made}", name)) as steps:
-            async for step in steps:
-                yield step

@@ -43,12 +43,14 @@ BUILTIN_ENGINES = {"echo": "echo", "echo-embed": "echo-embedder"}
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be pulled, and the name it gets; `entry` if it is on the menu."""
+    """What is to be pulled, and the name it gets; `entry` if it is on the menu, `base` if it was
+    made of another model."""
 
     name: str
     text: str
     source: Source
     entry: Entry | None
+    base: ModelCard | None = None
 
     @property
     def digest(self) -> str:
@@ -117,18 +119,73 @@ class Puller:
         except OSError as exc:
             raise _map(exc) from exc
 
+    async def convert(
+        self, source: str, name: str, kind: str, program: Sequence[str]
+    ) -> AsyncGenerator[Progress]:
+        """Have another GGUF file of the type `kind` made of the model `source`, and pull that.
+
+        `program` is the module, with arguments, that makes it from a source file; the two files
+        are its last arguments. Raises what `prepare` does, and leaves as little.
+        """
+        try:
+            await in_thread(self._catalog.tidy)
+            base = self._changeable(source)
+            work = f"{base.digest}-{kind}"
+            made = self._catalog.partial(work) / "made.gguf"
+            order = Order(full_name(name), f"{base.source} in {kind}", FileSource(made), None, base)
+            command = (*program, str(self._catalog.blob_path(base.digest)), str(made))
+            lock = locks.Lock(self._catalog.lock_path(work))
+            try:
+                async for progress in _until_held(lock):
+                    yield progress
+                async with aclosing(self._converted(order, command, made.parent, lock)) as steps:
+                    async for progress in steps:
+                        yield progress
+            finally:
+                lock.close()
+        except OSError as exc:
+            raise _map(exc) from exc
+
+    async def _converted(
+        self, order: Order, command: Sequence[str], folder: Path, lock: locks.Lock
+    ) -> AsyncGenerator[Progress]:
+        await in_thread(blobs.erase, folder)
+        await in_thread(folder.mkdir, parents=True)
+        try:
+            async with aclosing(self._run(command, folder, lock, {})) as steps:
+                async for progress in steps:
+                    yield progress
+            async with aclosing(self._with_files(order)) as steps:
+                async for progress in steps:
+                    yield progress
+            yield Progress("success")
+        finally:
+            await in_thread(blobs.erase, folder)
+
+    def _changeable(self, name: str) -> ModelCard:
+        """The card of a model whose weights can be brought into another format."""
+        card = self._catalog.get(name)
+        if card.format != "gguf":
+            raise ModelUnsuitable(
+                f"the weights of '{card.name}' are served as they were published; "
+                "a format can be chosen for a model that came as a GGUF file"
+            )
+        if not self._catalog.has_blob(card.digest):
+            raise ModelUnsuitable(
+                f"the source files of '{card.name}' are not in the store; pull it again"
+            )
+        return card
+
     async def _prepared_anew(self, source: str, name: str, form: Form) -> AsyncGenerator[Progress]:
-        digest = self._catalog.get(source).digest
+        digest = self._changeable(source).digest
         lock = locks.Lock(self._catalog.lock_path(digest))
         try:
             async for progress in _until_held(lock):
                 yield progress
-            # Read under the lock: the model may just have been removed.
-            card = self._catalog.get(source)
-            if card.digest != digest or not self._catalog.has_blob(digest):
-                raise ModelUnsuitable(
-                    f"the source files of '{card.name}' are not in the store; pull it again"
-                )
+            # Read again under the lock: the model may just have been removed.
+            card = self._changeable(source)
+            if card.digest != digest:
+                raise ModelUnsuitable(f"'{card.name}' was pulled anew meanwhile; try again")
             folder = self._catalog.prepared(digest, PREPARATION, form.tag)
             if not folder.exists():
                 async with aclosing(self._prepare_into(folder, digest, lock, form)) as steps:
@@ -222,19 +279,27 @@ class Puller:
         command = (*self._prepare, *form.arguments, source, str(out))
         prepared: dict[str, Any] = {}
         try:
-            async with child(command, partial, lock.fd, watch=self._watch) as running:
-                async for line in running.lines():
-                    said = json.loads(line)
-                    if "status" in said:
-                        step = Progress(**said)
-                        yield replace(step, status=f"preparing: {step.status}", digest="")
-                    else:
-                        prepared = said
-            Prepared(**_checked(prepared, running))
+            async with aclosing(self._run(command, partial, lock, prepared)) as steps:
+                async for step in steps:
+                    yield replace(step, status=f"preparing: {step.status}", digest="")
+            Prepared(**prepared)
             (out / RECORD).write_text(json.dumps(prepared))
             await in_thread(blobs.publish, out, folder)
         finally:
             await in_thread(blobs.erase, partial)
+
+    async def _run(
+        self, command: Sequence[str], folder: Path, lock: locks.Lock, last: dict[str, Any]
+    ) -> AsyncGenerator[Progress]:
+        """Run a program with its scraps in `folder`; what it says at last goes into `last`."""
+        async with child(command, folder, lock.fd, watch=self._watch) as running:
+            async for line in running.lines():
+                said = json.loads(line)
+                if "status" in said:
+                    yield Progress(**said)
+                else:
+                    last |= said
+        _check(last, running)
 
 
 def order_of(what: str, name: str | None, *, over_http: bool = False) -> Order:
@@ -284,9 +349,10 @@ def _verified(desk: Desk) -> Desk:
     return replace(desk, digest=digest)
 
 
-def _checked(prepared: dict[str, Any], running: Child) -> dict[str, Any]:
-    """The last line of a preparation if it went well; raises what went wrong."""
+def _check(prepared: dict[str, Any], running: Child) -> None:
+    """Raises what went wrong with a preparation, by the last line it wrote."""
     if "error" in prepared:
+        logger.info("a preparation ended with an error", extra={"detail": running.said()})
         if prepared.get("code") == ModelUnsuitable.code:
             raise ModelUnsuitable(prepared["error"])
         raise EngineError(prepared["error"], code=prepared.get("code"))
@@ -300,20 +366,33 @@ def _checked(prepared: dict[str, Any], running: Child) -> dict[str, Any]:
         raise EngineError(
             f"preparing the model failed: {why}; pull again to try again", code="prepare_failed"
         )
-    return prepared
 
 
 def _card(order: Order, desk: Desk, folder: Path) -> ModelCard:
     prepared = Prepared(**json.loads((folder / RECORD).read_text()))
     fields = {field.name: getattr(prepared, field.name) for field in dataclasses.fields(prepared)}
     fields["license"] = prepared.license or desk.license
-    return ModelCard(
+    card = ModelCard(
         name=order.name,
         digest=desk.digest,
         folder=f"prepared/{folder.name}",
         source=order.text,
         modified_at=now(),
         **fields,
+    )
+    return card if order.base is None else _like(order.base, card)
+
+
+def _like(base: ModelCard, card: ModelCard) -> ModelCard:
+    """The card of what was made of another model, with what was set of that by hand."""
+    return replace(
+        card,
+        parent=base.name,
+        license=base.license or card.license,
+        template=base.template,
+        system=base.system,
+        parameters=base.parameters,
+        messages=base.messages,
     )
 
 
