@@ -1,5 +1,6 @@
 """Weights compressed by NNCF, by their own values or by what the model makes of texts."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -9,10 +10,12 @@ from canteen.core.errors import ModelUnsuitable
 from canteen.lifecycle.openvino_ir import MODEL
 from canteen.lifecycle.quantize.formats import BUILTIN, FORMATS, Format
 
+logger = logging.getLogger(__name__)
+
 NUM_WINDOWS = 32
 WINDOW_TOKENS = 128
-# A failure of nncf's that is about the model, and no fault of ours.
-_ARGUMENTS = (RuntimeError, ValueError, AssertionError)
+# What nncf raises where it cannot do a model, or has no memory for it.
+_FAILURES = (RuntimeError, ValueError, AssertionError, MemoryError)
 
 
 def compress(source: Path, target: Path, form: Format) -> None:
@@ -31,8 +34,6 @@ def compress(source: Path, target: Path, form: Format) -> None:
 
 
 def _compressed(model: Any, folder: Path, form: Format) -> Any:
-    import logging
-
     import nncf
 
     nncf.set_log_level(logging.ERROR)
@@ -49,11 +50,24 @@ def _compressed(model: Any, folder: Path, form: Format) -> Any:
     mode = nncf.CompressWeightsMode(form.mode)
     try:
         return nncf.compress_weights(model, mode=mode, **options)
-    except _ARGUMENTS as exc:
-        raise ModelUnsuitable(
-            f"the weights of this model cannot be brought into {form.name}; "
-            f"choose another format: {', '.join(FORMATS)}"
-        ) from exc
+    except _FAILURES as exc:
+        logger.warning("compressing the weights failed", exc_info=exc)
+        raise refusal(form, exc) from exc
+
+
+def refusal(form: Format, cause: Exception) -> ModelUnsuitable:
+    """What is said of a format that could not be made."""
+    if isinstance(cause, MemoryError) or "bad_alloc" in str(cause):
+        return ModelUnsuitable(
+            f"there is too little memory to bring the weights of this model into {form.name}; "
+            "end what else runs, or choose a smaller model",
+            code="not_enough_memory",
+        )
+    others = ", ".join(name for name in FORMATS if name != form.name)
+    return ModelUnsuitable(
+        f"the weights of this model cannot be brought into {form.name}; "
+        f"choose another format: {others}"
+    )
 
 
 def calibration_text(calibration: str) -> str:

@@ -97,7 +97,7 @@ def read(name: str, group_size: int | None = None, calibration: str | None = Non
     """
     form = FORMATS.get(name.lower())
     if form is None:
-        raise unknown(name)
+        raise _unknown(name.lower())
     if group_size is not None:
         form = replace(form, group_size=_size(form, group_size))
     if calibration is not None:
@@ -141,10 +141,9 @@ def _size(form: Format, group_size: int) -> int:
     return group_size
 
 
-def unknown(name: str) -> InvalidRequest:
-    """What is said of a format that is none."""
-    known = [*FORMATS, *GGUF_TYPES]
-    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5) or list(FORMATS)
-    return InvalidRequest(
-        f"no format '{name}' is made here; there is {', '.join(near)}", param="format"
-    )
+def _unknown(name: str) -> InvalidRequest:
+    told = f"no format '{name}' is made here"
+    if name in GGUF_TYPES:
+        told = f"{name} is a type of GGUF files, which canteen prepare makes; as a format"
+    near = difflib.get_close_matches(name, FORMATS, n=3, cutoff=0.5) or list(FORMATS)
+    return InvalidRequest(f"{told} there is {', '.join(near)}", param="format")
