@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Share(click.ParamType[float]):
-    """A share as 1.5% or 0.015."""
+    """A share as 1.5% or 0.015; more than all of it only as a percentage."""
 
     name = "share"
 
@@ -32,10 +33,12 @@ class Share(click.ParamType[float]):
             number = -1.0
         if not 0 <= number <= 10 or math.isnan(number):
             self.fail("give a share from 0, as in 1.5% or 0.015", param, ctx)
+        if number > 1 and not text.endswith("%"):
+            self.fail(f"{text} would be {number:.0%}; write {text}% if you mean that", param, ctx)
         return number
 
 
-FILE = click.Path(dir_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 
 @click.command
@@ -58,22 +61,12 @@ def command(model: str, formats: str, keep: str | None, is_json: bool, **asked: 
     Loss is of perplexity, against the float model. What is made for the comparison is removed
     afterwards, but for what --keep names. Nothing else should be busy meanwhile.
     """
-    import msgspec
-
-    from canteen.lifecycle.quantize import telling
-
     _check_files(asked)
     plan = _plan(model, formats, asked)
-    made = asyncio.run(_measured(plan, _dataset(asked), keep, is_quiet=is_json))
+    keep = keep and full_name(keep)
+    made = asyncio.run(_measured(plan, _dataset(asked), keep, is_json=is_json))
     _write(made, asked)
-    if is_json:
-        store.echo_json({**msgspec.to_builtins(made), "verdict": made.verdict})
-        return
-    store.echo_table(telling.HEAD, telling.rows(made))
-    click.echo()
-    for line in (*telling.facts(made), made.verdict):
-        click.echo(line)
-    if keep and made.recommended:
+    if keep and made.recommended and not is_json:
         click.echo(f"{keep} is in the store")
 
 
@@ -97,24 +90,39 @@ def _dataset(asked: dict[str, Any]) -> "Dataset | None":
 
 
 async def _measured(
-    plan: "Plan", dataset: "Dataset | None", keep: str | None, *, is_quiet: bool
+    plan: "Plan", dataset: "Dataset | None", keep: str | None, *, is_json: bool
 ) -> "Tradeoff":
     from canteen.cli.quantizing import LocalBench
     from canteen.lifecycle.quantize.comparing import compare
 
     def tell(text: str) -> None:
-        if not is_quiet:
+        if not is_json:
             click.echo(text, err=True)
 
     bench: LocalBench = LocalBench(store.services(), plan.model, dataset)
     try:
-        await store.ensure(bench.services, plan.model, is_quiet=is_quiet)
+        await store.ensure(bench.services, plan.model, is_quiet=is_json)
         made = await compare(plan, bench, tell)
+        _say(made, is_json=is_json)
         if keep and made.recommended:
             bench.keep(made.recommended, keep)
         return made
     finally:
         await bench.close()
+
+
+def _say(made: "Tradeoff", *, is_json: bool) -> None:
+    import msgspec
+
+    from canteen.lifecycle.quantize import telling
+
+    if is_json:
+        store.echo_json({**msgspec.to_builtins(made), "verdict": made.verdict})
+        return
+    store.echo_table(telling.HEAD, telling.rows(made))
+    click.echo()
+    for line in (*telling.facts(made), made.verdict):
+        click.echo(line)
 
 
 def _check_files(asked: dict[str, Any]) -> None:
@@ -123,9 +131,10 @@ def _check_files(asked: dict[str, Any]) -> None:
 
     for name, suffix in (("plot", ".svg"), ("report", ".html")):
         path: Path | None = asked[name]
-        if path is not None and (path.suffix != suffix or not path.parent.is_dir()):
+        if path is not None and (path.suffix != suffix or not os.access(path.parent, os.W_OK)):
             raise InvalidRequest(
-                f"--{name} is a file {suffix} in a folder that is there", param=name
+                f"--{name} is a file {suffix} in a folder that is there and can be written to",
+                param=name,
             )
     if asked["plot"] and not is_available():
         raise InvalidRequest(

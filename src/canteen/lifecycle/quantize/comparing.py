@@ -1,11 +1,11 @@
 """Formats of one model measured beside each other, and the smallest recommended that will do."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Protocol
 
-from canteen.core.errors import ModelUnsuitable
+from canteen.core.errors import CanteenError, EngineError, ModelUnsuitable
 from canteen.core.footprint import Charge
 from canteen.core.model import ModelCard
 from canteen.lifecycle.evaluate import runs
@@ -38,7 +38,8 @@ class Bench(Protocol):
         """Resident memory of the worker's process, just after loading."""
 
     async def sample(self, card: ModelCard, number: int) -> Sample:
-        """One timed request, with a prompt that depends on the number alone."""
+        """One timed request, with a prompt that depends on the number alone, of a model that has
+        answered before since it was loaded."""
 
     def joules(self, charge: Charge) -> Interval:
         """The energy of a charge."""
@@ -72,6 +73,14 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """A format that could not be made of this model or loaded, and why."""
+
+    format: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tradeoff:
     """All rows, in the order asked for, and the format that is recommended; empty where none
     stays within `max_loss`. `task` names the data set that accuracies are of."""
@@ -82,6 +91,7 @@ class Tradeoff:
     rows: tuple[Row, ...]
     task: str = ""
     num_examples: int = 0
+    failed: tuple[Failed, ...] = ()
     recommended: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -116,89 +126,113 @@ class Plan:
     has_task: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    form: Format
+    card: ModelCard
+    load_bytes: int
+
+    @property
+    def perplexity(self) -> float:
+        return float(self.card.quality["perplexity_after"])
+
+
 async def compare(plan: Plan, bench: Bench, tell: Tell) -> Tradeoff:
-    """Measure each format. Raises ModelUnsuitable where no perplexity of the floats is known."""
-    cards: dict[str, ModelCard] = {}
-    for form in plan.forms:
-        tell(f"preparing {form.name}")
-        cards[form.name] = await bench.prepare(form)
-    before = _float_perplexity(cards)
-    loaded: dict[str, int] = {}
-    for name, card in cards.items():
-        tell(f"loading {name}")
-        loaded[name] = await bench.load_bytes(card)
-    samples = await _samples(plan, cards, bench, tell)
-    judged = await _judged(cards, bench, tell) if plan.has_task else {}
-    best = min(cards, key=lambda name: _perplexity(cards[name]))
+    """Measure each format; one that cannot be made or loaded is left out.
+
+    Raises why, where that is so of all; ModelUnsuitable where no perplexity of the floats is
+    known.
+    """
+    made, errors = await _made(plan, bench, tell)
+    before = _float_perplexity(made)
+    samples = await _samples(plan, made, bench, tell)
+    judged = await _judged(made, bench, tell) if plan.has_task else {}
+    best = judged.get(min(made, key=lambda one: one.perplexity).form.name)
     rows = tuple(
         _row(
-            form,
-            cards[form.name],
+            one,
             before,
-            _Measured(
-                loaded[form.name],
-                samples[form.name],
-                bench.joules(_charged(samples[form.name])),
-                judged.get(form.name),
-                judged.get(best) if form.name != best else None,
-            ),
+            samples[one.form.name],
+            bench.joules(_charged(samples[one.form.name])),
+            _Judged(judged.get(one.form.name), best),
         )
-        for form in plan.forms
+        for one in made
     )
-    run = judged.get(best)
-    task, count = ("", 0) if run is None else (run.dataset, run.num_items)
-    return Tradeoff(plan.model, before, plan.max_loss, rows, task, count)
+    return Tradeoff(
+        plan.model,
+        before,
+        plan.max_loss,
+        rows,
+        best.dataset if best else "",
+        best.num_items if best else 0,
+        tuple(Failed(name, error.message) for name, error in errors.items()),
+    )
 
 
-async def _judged(cards: Mapping[str, ModelCard], bench: Bench, tell: Tell) -> Mapping[str, Run]:
+async def _made(
+    plan: Plan, bench: Bench, tell: Tell
+) -> tuple[Sequence[_Made], Mapping[str, CanteenError]]:
+    """What could be made and loaded, and what went wrong with the others by format."""
+    made: list[_Made] = []
+    errors: dict[str, CanteenError] = {}
+    for form in plan.forms:
+        try:
+            tell(f"preparing {form.name}")
+            card = await bench.prepare(form)
+            tell(f"loading {form.name}")
+            made.append(_Made(form, card, await bench.load_bytes(card)))
+        except (ModelUnsuitable, EngineError) as error:
+            tell(f"{form.name} is left out: {error.message}")
+            errors[form.name] = error
+    if not made:
+        raise next(iter(errors.values()))
+    return made, errors
+
+
+async def _judged(made: Iterable[_Made], bench: Bench, tell: Tell) -> Mapping[str, Run]:
     judged = {}
-    for name, card in cards.items():
-        tell(f"evaluating {name}")
-        judged[name] = await bench.evaluate(card)
+    for one in made:
+        tell(f"evaluating {one.form.name}")
+        judged[one.form.name] = await bench.evaluate(one.card)
     return judged
 
 
 @dataclass(frozen=True, slots=True)
-class _Measured:
-    load_bytes: int
-    samples: Sequence[Sample]
-    joules: Interval
+class _Judged:
     run: Run | None
     best: Run | None
 
 
-def _row(form: Format, card: ModelCard, before: float, measured: _Measured) -> Row:
-    timed, joules = measured.samples, measured.joules
+def _row(
+    made: _Made, before: float, timed: Sequence[Sample], joules: Interval, judged: _Judged
+) -> Row:
     thousands = sum(one.written_tokens for one in timed) / 1000
     return Row(
-        format=form.name,
-        label=form.label,
-        disk_bytes=card.size_bytes,
-        load_bytes=measured.load_bytes,
+        format=made.form.name,
+        label=made.form.label,
+        disk_bytes=made.card.size_bytes,
+        load_bytes=made.load_bytes,
         prefill_tokens_per_s=median(one.prefill_tokens_per_s for one in timed),
         decode_tokens_per_s=median(one.decode_tokens_per_s for one in timed),
-        perplexity=_perplexity(card),
-        loss=_perplexity(card) / before - 1,
+        perplexity=made.perplexity,
+        loss=made.perplexity / before - 1,
         joules_per_1000_tokens=Interval(
             joules.value / thousands, joules.low / thousands, joules.high / thousands
         ),
-        accuracy=measured.run.metrics[_METRIC] if measured.run else None,
-        accuracy_change=_change(measured.run, measured.best),
+        accuracy=judged.run.metrics[_METRIC] if judged.run else None,
+        accuracy_change=_change(judged.run, judged.best),
     )
 
 
 async def _samples(
-    plan: Plan, cards: Mapping[str, ModelCard], bench: Bench, tell: Tell
+    plan: Plan, made: Iterable[_Made], bench: Bench, tell: Tell
 ) -> Mapping[str, Sequence[Sample]]:
     """The formats take turns, so that what else the machine does meets all alike."""
-    timed: dict[str, list[Sample]] = {name: [] for name in cards}
-    for number in range(plan.rounds + 1):
+    timed: dict[str, list[Sample]] = {one.form.name: [] for one in made}
+    for number in range(1, plan.rounds + 1):
         tell(f"measuring speed, round {number} of {plan.rounds}")
-        for name, card in cards.items():
-            sample = await bench.sample(card, number)
-            # The first one warms up.
-            if number:
-                timed[name].append(sample)
+        for one in made:
+            timed[one.form.name].append(await bench.sample(one.card, number))
     return timed
 
 
@@ -207,20 +241,16 @@ def _charged(samples: Sequence[Sample]) -> Charge:
 
 
 def _change(run: Run | None, best: Run | None) -> Interval | None:
-    if run is None or best is None:
+    if run is None or best is None or run is best:
         return None
     found = {one.metric: one.difference for one in runs.compare(run, best)}
     return found[_METRIC]
 
 
-def _perplexity(card: ModelCard) -> float:
-    return float(card.quality["perplexity_after"])
-
-
-def _float_perplexity(cards: Mapping[str, ModelCard]) -> float:
-    for card in cards.values():
-        if "perplexity_before" in card.quality:
-            return float(card.quality["perplexity_before"])
+def _float_perplexity(made: Iterable[_Made]) -> float:
+    for one in made:
+        if "perplexity_before" in one.card.quality:
+            return float(one.card.quality["perplexity_before"])
     raise ModelUnsuitable(
         "the float model's perplexity is not known; formats are compared of a model that "
         "generates and came as a GGUF file"

@@ -31,7 +31,7 @@ def facts(tradeoff: Tradeoff) -> list[str]:
             f"Accuracy is of {tradeoff.num_examples} examples of {tradeoff.task}, with an "
             "interval of 95 %."
         )
-    return told
+    return told + [f"{one.format} is left out: {one.why}" for one in tradeoff.failed]
 
 
 def plot(tradeoff: Tradeoff) -> str:
