@@ -1,4 +1,4 @@
-"""Perplexity of a generative model on the text that ships with the package."""
+"""Perplexity of a generative model on the text that ships with the package, or another."""
 
 import math
 from collections.abc import Sequence
@@ -6,8 +6,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from canteen.core.errors import InvalidRequest
+
 WINDOW_TOKENS = 512
 NUM_WINDOWS = 12
+MOST_TOKENS = WINDOW_TOKENS * NUM_WINDOWS
+# Of a text of the caller's own: tokens of prose have four or five characters, and few have 40.
+MOST_CHARACTERS = 40 * MOST_TOKENS
 # Rows whose log-probabilities are made at once: a large vocabulary needs 0.6 MB a row.
 ROWS = 64
 
@@ -22,6 +27,15 @@ EXACT = {
 def quality_text() -> str:
     """English prose in the public domain."""
     return files("canteen.lifecycle").joinpath("quality.txt").read_text("utf-8")
+
+
+def beginning(path: Path) -> str:
+    """As much of a text as the windows can need; raises InvalidRequest where it is not UTF-8."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.read(MOST_CHARACTERS)
+    except UnicodeDecodeError as exc:
+        raise InvalidRequest(f"'{path.name}' is not UTF-8 text", param="gate") from exc
 
 
 def windows(token_ids: Sequence[int], bos_token_id: int | None = None) -> list[list[int]]:
@@ -46,13 +60,14 @@ def perplexity(model: Any, token_windows: Sequence[Sequence[int]], mode: dict[st
     return math.exp(sum(losses) / len(losses))
 
 
-def folder_windows(folder: Path, text: str = "") -> list[list[int]]:
+def folder_windows(folder: Path, text: str | None = None) -> list[list[int]]:
     """The text (or the one that ships with the package) as the tokenizer in `folder` cuts it,
     beginning as the model's prompts do."""
     import openvino_genai
 
     tokenizer = openvino_genai.Tokenizer(str(folder))
-    plain = tokenizer.encode(text or quality_text(), add_special_tokens=False).input_ids.data[0]
+    text = quality_text() if text is None else text
+    plain = tokenizer.encode(text, add_special_tokens=False).input_ids.data[0]
     marked = tokenizer.encode("a", add_special_tokens=True).input_ids.data[0]
     bos = tokenizer.get_bos_token_id()
     has_bos = len(marked) > 1 and int(marked[0]) == bos
