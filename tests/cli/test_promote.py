@@ -9,13 +9,21 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from canteen.bootstrap import build
+from canteen.cli import promoting
 from canteen.cli.main import main
 from canteen.lifecycle.evaluate import runs
 from canteen.runtime.catalog import Catalog
+from canteen.settings import Settings
 
 Call = Callable[..., Result]
 RIGHT = [{"text": f"this is {label}", "label": label} for label in ("red", "green", "blue")]
-GATE = "accuracy>=0.9 on {data}"
+EMAIL = {
+    "text": "Write to me@here.org today",
+    "entities": [{"start": 9, "end": 20, "type": "email"}],
+}
+PERSON = {"text": "Ann went home.", "entities": [{"start": 0, "end": 3, "type": "person"}]}
+PAIR = {"first": "a cat", "second": "a dog", "rating": 3}
 
 
 @pytest.fixture
@@ -46,6 +54,14 @@ def data(tmp_path: Path) -> str:
     path = tmp_path / "colours.jsonl"
     path.write_text("\n".join(map(json.dumps, RIGHT)))
     return str(path)
+
+
+def written(folder: Path, **lines: list[dict[str, Any]]) -> dict[str, str]:
+    """Files of data, by their names."""
+    made = {name: folder / f"{name}.jsonl" for name in lines}
+    for name, path in made.items():
+        path.write_text("\n".join(map(json.dumps, lines[name])))
+    return {name: str(path) for name, path in made.items()}
 
 
 def promote(call: Call, gate: str, *words: str, candidate: str = "next:1") -> Result:
@@ -139,6 +155,19 @@ def test_a_sample_and_options_of_the_task_are_taken(call: Call, home: Path, data
         ("perplexity<9 on no.txt", (), "no text file 'no.txt'"),
         ("accuracy>=1 on {data}", ("--option", "sentences=2"), "has the option of 'sentences=2'"),
         ("accuracy>=1 on {data}", ("--option", "debias=2x"), "option 'debias'"),
+        (
+            "accuracy>=1 on {data}",
+            ("--option", "method=embedding"),
+            "it would not be the candidate",
+        ),
+        ("accuracy>=1 on {data}", ("--option", "classifier=mine"), "it would not be the candidate"),
+        ("f1_exact[email]>=1 on {spans}", (), "is about email, which patterns find"),
+        ("f1_exact>=1 on {spans}", ("--option", "method=embedding"), "not be the candidate"),
+        ("f1_exact>=1 on {spans}", ("--option", 'types=["email"]'), "not be the candidate"),
+        ("f1_exact>=1 on {emails}", (), "is about email, which patterns find"),
+        ("spearman>=0 on {pairs}", (), "'pairs' is for embed, which 'next:1' does not do itself"),
+        ("perplexity<9 on {data}", (), "and 'next:1' is of echo"),
+        ("perplexity<=1e999", (), "is too large for a number"),
         ("bytes<1", (), "nothing is known of 'bytes'"),
         ("perplexity<9", ("--to", "echo-embed"), "give it a name of its own"),
         ("perplexity<9", ("--to", "a b"), "a model's name is like"),
@@ -147,7 +176,9 @@ def test_a_sample_and_options_of_the_task_are_taken(call: Call, home: Path, data
 def test_what_is_wrong_is_one_plain_line_before_anything_is_asked(
     call: Call, home: Path, data: str, gate: str, words: tuple[str, ...], says: str
 ) -> None:
-    answer = promote(call, gate.format(data=data), *words)
+    others = written(home.parent, spans=[PERSON, EMAIL], emails=[EMAIL], pairs=[PAIR])
+
+    answer = promote(call, gate.format(data=data, **others), *words)
 
     assert answer.exit_code == 1
     (line,) = answer.stderr.splitlines()
@@ -163,7 +194,7 @@ def test_what_is_wrong_is_one_plain_line_before_anything_is_asked(
         (("promote",), "name the candidate"),
         (("promote", "next:1", "--to", "prod:1"), "what must hold with --gate"),
         (("promote", "no:1", "--to", "prod:1", "--gate", "bytes<1"), "model 'no:1' not found"),
-        (("rollback", "no:1"), "model 'no:1' not found"),
+        (("rollback", "no:1"), "no promotion of 'no:1' is left"),
         (("rollback", "prod:1"), "no promotion of 'prod:1' is left"),
     ],
 )
@@ -184,6 +215,79 @@ def test_a_name_of_nothing_gets_its_first_model_only_by_plain_bounds(
     assert "it holds nothing yet" in relative.stderr
     assert plain.exit_code == 0, plain.stderr
     assert Catalog(home).get("new:1").digest[-1] == "2"
+
+
+def test_spans_are_asked_of_the_candidate_itself(call: Call, home: Path) -> None:
+    (data,) = written(home.parent, people=[PERSON, PERSON]).values()
+
+    promote(call, f"f1_exact>=0 on {data}")
+
+    (run,) = runs.ids(home)
+    settings = runs.load(run, home).subject.settings
+    assert (settings["method"], "embedder" in settings) == ("model", False)
+
+
+def test_a_model_that_answers_nothing_is_not_judged(call: Call, home: Path, data: str) -> None:
+    set_context(home, "next:1", 16)
+
+    answer = promote(call, f"ece<=1 on {data}")
+
+    assert answer.exit_code == 1
+    assert "'next:1' answered nothing of 'colours'" in answer.stderr
+    assert "the prompt has" in answer.stderr
+    assert digit(home) == 1
+
+
+def test_a_gate_does_not_hold_where_items_got_no_answer(
+    call: Call, home: Path, tmp_path: Path
+) -> None:
+    set_context(home, "next:1", 200)
+    long = {"text": "blue " * 300, "label": "blue"}
+    (data,) = written(tmp_path, some=[*RIGHT, long]).values()
+
+    done = promote(call, f"ece<=1 on {data}")
+
+    assert done.exit_code == 1, done.stderr
+    assert "1 of 4 items got no answer" in done.stdout
+    (told,) = json.loads(call("promote", "--list", "--json").stdout)
+    assert told["state"] == "refused"
+    assert (told["verdicts"][0]["num_items"], told["verdicts"][0]["num_failed"]) == (4, 1)
+
+
+def set_context(home: Path, name: str, tokens: int) -> None:
+    card = Catalog(home).get(name)
+    Catalog(home).put(replace(card, parameters={**card.parameters, "context_length": tokens}))
+
+
+def test_a_name_that_was_removed_is_rolled_back(call: Call, home: Path) -> None:
+    promote(call, "perplexity<=30")
+    call("rm", "prod:1")
+
+    done = call("rollback", "prod:1")
+
+    assert done.exit_code == 0, done.stderr
+    assert digit(home) == 1
+    assert "until now" not in done.stdout
+
+
+def test_only_models_of_the_same_vocabulary_are_compared_by_perplexity(home: Path) -> None:
+    catalog = Catalog(home)
+    for name, words in {"a": "ab", "b": "ab", "c": "cd", "plain": None, "other": None}.items():
+        folder = home / "prepared" / name
+        folder.mkdir(parents=True)
+        if words:
+            (folder / "vocabulary.json").write_text(json.dumps(list(words)))
+        told = {"name": name, "folder": f"prepared/{name}"}
+        architecture = "qwen2" if name == "other" else "llama"
+        card = replace(catalog.get("echo"), architecture=architecture, **told)  # type: ignore[arg-type]
+        catalog.put(card)
+    settings = Settings.from_env({"CANTEEN_HOME": str(home), "CANTEEN_MODEL": "echo"})
+    rooms = promoting.Rooms(build(settings), lambda _: None)
+
+    pairs = [("a", "b"), ("a", "c"), ("a", "plain"), ("a", "other")]
+    found = [rooms.is_comparable(catalog.get(one), catalog.get(two)) for one, two in pairs]
+
+    assert found == [True, False, True, False]
 
 
 @pytest.mark.slow

@@ -88,9 +88,14 @@ def _tell(done: "Promotion", *, is_json: bool) -> None:
     if is_json:
         store.echo_json(_plain(done))
         return
+    from canteen.lifecycle.perplexity import MOST_TOKENS
+    from canteen.lifecycle.promote.gate import parse
+
     rows = [_row(one) for one in done.verdicts]
     store.echo_table(("CONDITION", "CANDIDATE", f"{done.name} NOW", "HOLDS"), rows)
     click.echo()
+    if any(one.is_perplexity_of_text for one in parse(done.gate)):
+        click.echo(f"a text's perplexity is of its first {MOST_TOKENS:,} tokens at most")
     for run in done.runs:
         click.echo(f"evaluated: canteen evaluate {run}")
     if done.state == "promoted":
@@ -106,6 +111,8 @@ def _tell(done: "Promotion", *, is_json: bool) -> None:
 
 def _row(one: "Verdict") -> "Sequence[str]":
     holds = "yes" if one.holds else f"no: {one.bound:.4g} is asked for"
+    if one.num_failed:
+        holds += f"; {one.num_failed} of {one.num_items} items got no answer"
     return (one.condition, _shown(one.candidate), _shown(one.current), holds)
 
 
@@ -124,10 +131,13 @@ def _tell_list(*, is_json: bool) -> None:
         store.echo_json([_plain(one) for one in found])
         return
     rows = [
-        (one.created_at, one.name, one.state, one.candidate, one.digest[:_SHORT], one.by, one.gate)
+        (
+            *(one.created_at, one.name, one.state, one.candidate, one.digest[:_SHORT]),
+            *(one.quantization, one.by, one.gate),
+        )
         for one in reversed(found)
     ]
-    store.echo_table(("WHEN", "NAME", "STATE", "MODEL", "DIGEST", "BY", "GATE"), rows)
+    store.echo_table(("WHEN", "NAME", "STATE", "MODEL", "DIGEST", "WEIGHTS", "BY", "GATE"), rows)
 
 
 def _plain(done: "Promotion") -> dict[str, object]:

@@ -1,19 +1,19 @@
 """Promotion, given what it needs of the rooms that it does not know."""
 
-import asyncio
 import getpass
 import json
+import logging
 import socket
-import sys
-from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from canteen.bootstrap import Services
 from canteen.cli import answers, evaluating, store
-from canteen.core.errors import EngineError, InvalidRequest, ModelNotFound
+from canteen.core.errors import EngineError, InvalidRequest, ModelNotFound, ModelUnsuitable
 from canteen.core.model import ModelCard, Progress
+from canteen.lifecycle import perplexity
 from canteen.lifecycle.evaluate import datasets, evaluation, kinds, runs
 from canteen.lifecycle.evaluate.examples import Dataset, Prediction
 from canteen.lifecycle.promote import moving, promotion
@@ -21,9 +21,15 @@ from canteen.lifecycle.promote.gate import PERPLEXITY, Condition, Figure, Questi
 from canteen.lifecycle.promote.ports import Measured
 from canteen.lifecycle.promote.promotion import Wish
 from canteen.lifecycle.promote.records import Promotion
+from canteen.runtime import blobs, locks
+from canteen.runtime.catalog import MAKE_ROOM
+from canteen.runtime.child import Child, child
+from canteen.tasks.typed_fields import kind_of
 
-# A candidate must answer itself, and not an embedding model beside it.
-USUAL = ("method=score",)
+logger = logging.getLogger(__name__)
+
+# By these a candidate answers itself, and no embedding model beside it.
+METHODS = {"classify": "score", "extract": "model"}
 VOCABULARY = "vocabulary.json"
 
 Tell = Callable[[Progress], object]
@@ -62,13 +68,18 @@ class Rooms:
         """Forget a name."""
         self._services.catalog.remove(name)
 
-    def check(self, conditions: Sequence[Condition]) -> None:
-        """Fetch the data, and look whether it and the options are what the conditions need."""
+    async def load(self, card: ModelCard) -> None:
+        """Bring a model into memory; raises what keeps it from there."""
+        await self._services.load(card.name)
+
+    def check(self, conditions: Sequence[Condition], card: ModelCard) -> None:
+        """Fetch the data, and look whether it, the options and the model are what the conditions
+        need."""
         for one in conditions:
             if one.is_perplexity_of_text:
-                _check_text(one)
+                _check_text(one, card)
             elif not one.is_recorded:
-                self._check_metric(one)
+                self._check_metric(one, card)
         self._options = {
             name: _options(dataset, self._pairs) for name, dataset in self._datasets.items()
         }
@@ -82,7 +93,7 @@ class Rooms:
     async def measure(self, card: ModelCard, question: Question) -> Measured:
         """Evaluate a model; the run is kept."""
         if question.is_perplexity:
-            value = await _perplexity(self._services.catalog.path(card), question.data)
+            value = await self._perplexity(card, question.data)
             return Measured({PERPLEXITY: exact(value)})
         dataset = self._datasets[question.data]
         wish = evaluating.Wish(dataset.task, card.name, self._limit, self._options[question.data])
@@ -91,7 +102,14 @@ class Rooms:
         run = await evaluating.answered(self._services, wish, dataset, self._counted(card, dataset))
         runs.save(run, self.home)
         figures = {name: Figure(one.value, one.low, one.high) for name, one in run.metrics.items()}
-        return Measured(figures, run.id)
+        if len(run.failed) == run.num_items:
+            raise EngineError(
+                f"'{card.name}' answered nothing of '{dataset.name}', so it cannot be judged; "
+                f"canteen evaluate {run.id} shows the answers, the first of which is: "
+                f"{run.failed[0].message}",
+                code="nothing_answered",
+            )
+        return Measured(figures, run.id, run.num_items, len(run.failed))
 
     def is_comparable(self, one: ModelCard, other: ModelCard) -> bool:
         """Whether two models have the same vocabulary."""
@@ -100,9 +118,30 @@ class Rooms:
             return one.architecture == other.architecture
         return texts[0].read_bytes() == texts[1].read_bytes()
 
-    def _check_metric(self, condition: Condition) -> None:
+    async def _perplexity(self, card: ModelCard, text: str) -> float:
+        """In a program of its own, whose memory is free again afterwards."""
+        module = ("canteen.lifecycle.promote", str(self._services.catalog.path(card)), text)
+        watch = self._services.accounting.helper
+        with TemporaryDirectory(prefix="canteen-promote-") as name:
+            folder = Path(name)
+            lock = locks.Lock(folder / "lock")
+            try:
+                async with child(module, folder, lock.fd, watch=watch) as running:
+                    told = [json.loads(line) async for line in running.lines()]
+                    return _measured(told, running)
+            finally:
+                lock.close()
+
+    def _check_metric(self, condition: Condition, card: ModelCard) -> None:
         dataset = self._datasets.get(condition.data) or self._loaded(condition.data)
         self._datasets[condition.data] = dataset
+        if (dataset.task in evaluating.EMBEDDING) != (card.kind == "embedder"):
+            raise InvalidRequest(
+                f"'{dataset.name}' is for {dataset.task}, which '{card.name}' does not do itself, "
+                f"as a model that is {'an' if card.kind == 'embedder' else 'a'} {card.kind}; give "
+                "a data set that it answers",
+                param="gate",
+            )
         known = _metrics(dataset)
         if condition.metric not in known:
             raise InvalidRequest(
@@ -110,6 +149,7 @@ class Rooms:
                 f"{', '.join(known)}",
                 param="gate",
             )
+        _check_types(dataset, condition)
 
     def _loaded(self, which: str) -> Dataset:
         dataset = datasets.load(which, datasets.task_of(which), self.home)
@@ -133,8 +173,9 @@ async def promote(services: Services, wish: Wish, rooms: Rooms, tell: Tell) -> P
     Raises InvalidRequest, Overloaded or EngineError, with nothing moved.
     """
     try:
-        await store.ensure(services, wish.candidate, is_quiet=True)
-        return await promotion.promote(rooms, wish, tell)
+        with blobs.full_disk_said(MAKE_ROOM):
+            await store.ensure(services, wish.candidate, is_quiet=True)
+            return await promotion.promote(rooms, wish, tell)
     finally:
         await services.close()
 
@@ -142,7 +183,8 @@ async def promote(services: Services, wish: Wish, rooms: Rooms, tell: Tell) -> P
 async def rollback(services: Services, name: str) -> Promotion:
     """Let a name hold what it held before its last promotion, and close the services."""
     try:
-        return await moving.rollback(Rooms(services, lambda _: None), name, who())
+        with blobs.full_disk_said(MAKE_ROOM):
+            return await moving.rollback(Rooms(services, lambda _: None), name, who())
     finally:
         await services.close()
 
@@ -156,7 +198,7 @@ def who() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def _check_text(condition: Condition) -> None:
+def _check_text(condition: Condition, card: ModelCard) -> None:
     path = Path(condition.data)
     if not path.is_file():
         raise InvalidRequest(
@@ -164,10 +206,26 @@ def _check_text(condition: Condition) -> None:
             "on it is of the text that ships with Canteen",
             param="gate",
         )
-    try:
-        path.read_text("utf-8")
-    except UnicodeDecodeError as exc:
-        raise InvalidRequest(f"'{path.name}' is not UTF-8 text", param="gate") from exc
+    perplexity.beginning(path)
+    if card.engine != "openvino":
+        raise ModelUnsuitable(
+            "perplexity on a text is measured of generators of the openvino engine, and "
+            f"'{card.name}' is of {card.engine}; leave it out of the gate"
+        )
+
+
+def _check_types(dataset: Dataset, condition: Condition) -> None:
+    """Raises InvalidRequest where patterns find all spans that a metric counts."""
+    if dataset.task != "extract":
+        return
+    which = condition.metric.partition("[")[2].removesuffix("]")
+    types = [which] if which else dataset.labels
+    if all(map(kind_of, types)):
+        raise InvalidRequest(
+            f"'{condition.text}' is about {', '.join(types)}, which patterns find, whatever the "
+            "model; leave it out of the gate",
+            param="gate",
+        )
 
 
 def _metrics(dataset: Dataset) -> Sequence[str]:
@@ -180,9 +238,27 @@ def _metrics(dataset: Dataset) -> Sequence[str]:
 
 
 def _options(dataset: Dataset, pairs: Sequence[str]) -> Mapping[str, Any]:
-    usual = [pair for pair in USUAL if dataset.task == "classify"]
-    mine = [pair for pair in (*usual, *pairs) if _fits(dataset.task, pair)]
-    return evaluating.read_options(dataset.task, mine)
+    """The options of a task, by which the candidate itself answers; raises InvalidRequest."""
+    mine = [pair for pair in pairs if _fits(dataset.task, pair)]
+    own = {"method": METHODS[dataset.task]} if dataset.task in METHODS else {}
+    options = own | evaluating.read_options(dataset.task, mine)
+    for name, value in options.items():
+        if _is_for_others(dataset.task, name, value):
+            raise InvalidRequest(
+                f"with option {name}={value} it would not be the candidate that answers "
+                f"'{dataset.name}'; leave it out",
+                param="option",
+            )
+    return options
+
+
+def _is_for_others(task: str, name: str, value: Any) -> bool:
+    """Whether another model, or a pattern, answers where an option has this value."""
+    if name == "method":
+        return bool(value != METHODS[task])
+    if name == "types":
+        return all(kind_of(str(one).partition("=")[0]) for one in value or ())
+    return name == "classifier" or (name, value) == ("mode", "text")
 
 
 def _fits(task: Any, pair: str) -> bool:
@@ -190,27 +266,20 @@ def _fits(task: Any, pair: str) -> bool:
     return name in answers.request_of(task).__dataclass_fields__
 
 
-async def _perplexity(folder: Path, text: str) -> float:
-    """In a program of its own, whose memory is free again afterwards."""
-    program = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "canteen.lifecycle.promote", str(folder), text),
-        stdin=DEVNULL,
-        stdout=PIPE,
-        stderr=DEVNULL,
-    )
-    try:
-        said, _ = await program.communicate()
-    finally:
-        if program.returncode is None:
-            program.kill()
-            await program.wait()
-    told = json.loads(said or "{}")
-    if "error" in told:
-        raise InvalidRequest(told["error"], param="gate")
-    if "perplexity" not in told:
-        raise EngineError(
-            "the perplexity could not be measured; the model must be a generator that the "
-            "openvino engine runs, and there must be memory to load it",
-            code="measuring_failed",
-        )
-    return float(told["perplexity"])
+def _measured(told: Sequence[Mapping[str, Any]], running: Child) -> float:
+    """What the program found; raises what it said went wrong."""
+    last = told[-1] if told else {}
+    if "perplexity" in last:
+        return float(last["perplexity"])
+    for kind in (InvalidRequest, ModelUnsuitable):
+        if last.get("code") == kind.code:
+            raise kind(last["error"], param="gate")
+    if "error" in last:
+        raise EngineError(last["error"], code=last["code"])
+    logger.warning("measuring the perplexity failed", extra={"detail": running.said()})
+    if running.met_full_disk():
+        raise blobs.no_room(MAKE_ROOM)
+    why = "there must be memory to load the model, and its files must be whole (pull it again)"
+    if running.was_killed:
+        why = "the program was killed, as the system does where memory runs out"
+    raise EngineError(f"the perplexity could not be measured: {why}", code="measuring_failed")

@@ -21,4 +21,5 @@ def command(name: str, is_json: bool) -> None:
         store.echo_json(msgspec.to_builtins(done))
         return
     click.echo(f"{done.name} is again what it was before, {done.digest[:19]}")
-    click.echo(f"what it was until now: {done.kept_as}")
+    if done.kept_as:
+        click.echo(f"what it was until now: {done.kept_as}")

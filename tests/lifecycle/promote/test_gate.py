@@ -50,10 +50,11 @@ def test_a_condition_is_read_again_from_its_text() -> None:
         ("accuracy>=0.8 on spam or ham", 23, "; or and"),
         ("perplexity<=1x; accuracy>=0.8", 30, "on and a data set"),
         ("bytes<1e9 on spam", 18, "no data set"),
+        ("perplexity<=1e999", 0, "the bound of 'perplexity<=1e999' is too large"),
     ],
 )
 def test_a_gate_that_is_wrong_is_pointed_into(gate: str, place: int, wanted: str) -> None:
-    with pytest.raises(InvalidRequest, match="the gate is") as caught:
+    with pytest.raises(InvalidRequest, match=r"the gate is|the bound of") as caught:
         parse(gate)
 
     assert caught.value.param == "gate"
@@ -95,6 +96,13 @@ def test_nothing_can_be_compared_with_nothing() -> None:
 
     with pytest.raises(InvalidRequest, match=r"'perplexity<=1.02x'.*holds nothing yet"):
         judge(condition, exact(10), None)
+
+
+def test_a_relative_bound_that_is_no_number_any_more_is_refused() -> None:
+    (condition,) = parse("perplexity<=1e308x")
+
+    with pytest.raises(InvalidRequest, match=r"the bound of .* is too large"):
+        judge(condition, exact(10), exact(20))
 
 
 def test_what_is_no_number_never_holds() -> None:

@@ -2,13 +2,16 @@
 
 import itertools
 import json
+import logging
+import math
+import resource
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from canteen.core.errors import InvalidRequest, ModelNotFound
+from canteen.core.errors import EngineError, InvalidRequest, ModelNotFound, ModelUnsuitable
 from canteen.core.model import ModelCard, Progress
 from canteen.lifecycle.promote import moving, records
 from canteen.lifecycle.promote.gate import Condition, Figure, Question
@@ -50,6 +53,8 @@ class Rooms:
     is_comparable_at_all: bool = True
     meanwhile: Callable[["Rooms"], object] = lambda rooms: None
     dies_at: str = ""
+    failed: Mapping[str, int] = field(default_factory=dict)
+    fits: bool = True
 
     def get(self, name: str) -> ModelCard:
         if name not in self.cards:
@@ -75,7 +80,11 @@ class Rooms:
     def remove(self, name: str) -> None:
         del self.cards[name]
 
-    def check(self, conditions: Sequence[Condition]) -> None:
+    async def load(self, card: ModelCard) -> None:
+        if not self.fits:
+            raise ModelUnsuitable("it never fits")
+
+    def check(self, conditions: Sequence[Condition], card: ModelCard) -> None:
         if any(one.data == "nothing" for one in conditions):
             raise InvalidRequest("no data set 'nothing'")
 
@@ -84,7 +93,8 @@ class Rooms:
         self.meanwhile(self)
         value = self.accuracy[card.digest[-1]]
         run = f"run-{len(self.asked)}"
-        return Measured({"accuracy": Figure(value, value - 0.1, value + 0.1)}, run)
+        figures = {"accuracy": Figure(value, value - 0.1, value + 0.1)}
+        return Measured(figures, run, 100, self.failed.get(card.digest[-1], 0))
 
     def is_comparable(self, one: ModelCard, other: ModelCard) -> bool:
         return self.is_comparable_at_all
@@ -115,7 +125,7 @@ async def back(rooms: Rooms) -> Promotion:
 
 def holds(rooms: Rooms) -> str:
     """The digit of what the name holds."""
-    return rooms.cards["prod:1"].digest[-1]
+    return rooms.cards["prod:1"].folder[-1]
 
 
 async def test_a_name_moves_when_all_conditions_hold(rooms: Rooms) -> None:
@@ -128,6 +138,8 @@ async def test_a_name_moves_when_all_conditions_hold(rooms: Rooms) -> None:
     assert done.gate == GATE
     assert (done.digest[-1], done.former_digest[-1]) == ("b", "a")
     assert rooms.cards[done.kept_as].digest[-1] == "a"
+    assert (done.folder, done.quantization) == ("prepared/b", "Q8_0")
+    assert done.former_quantization == "Q8_0"
     assert done.runs == ("run-1",)
     assert records.load(rooms.home) == [done]
 
@@ -238,9 +250,14 @@ async def test_a_candidate_changed_while_it_is_evaluated_is_not_promoted(rooms: 
 
 @pytest.mark.parametrize("dies_at", ["before", "move", "after"])
 @pytest.mark.parametrize("was_rolled_back", [False, True])
+@pytest.mark.parametrize("is_of_one_source", [False, True])
 async def test_a_move_that_was_cut_short_is_settled_by_what_became_of_it(
-    rooms: Rooms, dies_at: str, was_rolled_back: bool
+    rooms: Rooms, dies_at: str, was_rolled_back: bool, is_of_one_source: bool
 ) -> None:
+    if is_of_one_source:
+        # As of other preparations, whose folders tell them apart.
+        rooms.cards = {name: replace(one, digest="x") for name, one in rooms.cards.items()}
+        rooms.accuracy = {"x": 0.9}
     await promoted(rooms, "b:1")
     await promoted(rooms, "c:1")
     rooms.dies_at = dies_at
@@ -257,7 +274,7 @@ async def test_a_move_that_was_cut_short_is_settled_by_what_became_of_it(
     done = "rolled back" if was_rolled_back else "promoted"
     assert records.load(rooms.home)[-2].state == (done if has_moved else "failed")
     below = {("promoted", True): "dc", ("rolled back", True): "ba"}
-    assert "".join([(await back(rooms)).digest[-1] for _ in range(2)]) == below.get(
+    assert "".join([(await back(rooms)).folder[-1] for _ in range(2)]) == below.get(
         (done, has_moved), "cb"
     )
 
@@ -301,6 +318,97 @@ async def test_perplexities_of_other_tokens_are_not_compared(rooms: Rooms) -> No
     assert (await promoted(rooms, "b:1", "perplexity<30")).state == "promoted"
 
 
+async def test_what_a_name_got_after_a_move_was_cut_short_does_not_cost_the_former_one(
+    rooms: Rooms,
+) -> None:
+    rooms.dies_at = "move"
+    with pytest.raises(KeyboardInterrupt):
+        await promoted(rooms, "b:1")
+    rooms.dies_at = ""
+    rooms.cards["prod:1"] = replace(rooms.cards["e:1"], name="prod:1")
+
+    await promoted(rooms, "c:1")
+
+    tried, _ = records.load(rooms.home)
+    assert tried.state == "failed"
+    assert rooms.cards[tried.kept_as].folder[-1] == "a"
+
+
+async def test_a_name_that_was_removed_can_be_brought_back(rooms: Rooms) -> None:
+    await promoted(rooms, "b:1")
+    rooms.remove("prod:1")
+
+    done = await back(rooms)
+
+    assert (holds(rooms), done.kept_as, done.former_digest) == ("a", "", "")
+
+
+async def test_what_cannot_be_loaded_is_not_promoted(rooms: Rooms) -> None:
+    rooms.fits = False
+
+    with pytest.raises(ModelUnsuitable, match="never fits"):
+        await promoted(rooms, "b:1", "perplexity<=1.02x")
+
+    assert holds(rooms) == "a"
+
+
+@pytest.mark.parametrize(
+    ("gate", "failed", "holds"),
+    [
+        ("accuracy>=0.8 on spam", {"b": 1}, True),
+        ("accuracy>=0.8 on spam", {"b": 2}, False),
+        ("accuracy>=0.8 on spam", {"a": 50}, True),
+        ("accuracy>=1x on spam", {"a": 2}, False),
+        ("accuracy>=1x on spam", {"a": 1, "b": 1}, True),
+    ],
+)
+async def test_a_gate_does_not_hold_where_many_items_got_no_answer(
+    rooms: Rooms, gate: str, failed: Mapping[str, int], holds: bool
+) -> None:
+    rooms.failed = failed
+
+    done = await promoted(rooms, "b:1", gate, is_trial=True)
+
+    (verdict,) = done.verdicts
+    assert verdict.holds is holds
+    models = "ab" if "1x" in gate else "b"
+    assert verdict.num_items == 100 * len(models)
+    assert verdict.num_failed == sum(failed.get(one, 0) for one in models)
+
+
+async def test_what_is_no_number_is_not_judged_and_leaves_no_record(rooms: Rooms) -> None:
+    rooms.accuracy = {"b": math.nan}
+
+    with pytest.raises(EngineError, match="'accuracy' of 'b:1' is no number"):
+        await promoted(rooms, "b:1")
+
+    assert records.load(rooms.home) == []
+
+
+async def test_what_is_known_beforehand_is_told_before_anybody_is_asked(rooms: Rooms) -> None:
+    with pytest.raises(InvalidRequest, match="nothing is known of 'decode_tokens_per_s'"):
+        await promoted(rooms, "b:1", "accuracy>=0.8 on spam; decode_tokens_per_s>1")
+    (rooms.home / records.FOLDER).mkdir()
+    (rooms.home / records.FOLDER / "1.json").write_text("{")
+    with pytest.raises(EngineError, match="is damaged"):
+        await promoted(rooms, "b:1")
+
+    assert rooms.asked == []
+
+
+async def test_a_full_disk_is_told_and_nothing_moves(rooms: Rooms, tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            await promoted(rooms, "b:1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert holds(rooms) == "a"
+    assert records.load(rooms.home) == []
+
+
 async def test_a_damaged_record_is_named(rooms: Rooms) -> None:
     done = await promoted(rooms, "b:1")
     path = rooms.home / records.FOLDER / f"{done.id}.json"
@@ -308,3 +416,17 @@ async def test_a_damaged_record_is_named(rooms: Rooms) -> None:
 
     with pytest.raises(Exception, match=f"the record {path.name} .* is damaged"):
         await back(rooms)
+
+
+async def test_a_damaged_record_of_another_name_is_left_out(
+    rooms: Rooms, caplog: pytest.LogCaptureFixture
+) -> None:
+    await promoted(rooms, "b:1")
+    (rooms.home / records.FOLDER / "1.json").write_text('{"id": "1", "name": "other:1", "stat')
+
+    await back(rooms)
+
+    assert holds(rooms) == "a"
+    with caplog.at_level(logging.WARNING):
+        assert len(records.load(rooms.home)) == 2
+    assert "the record 1.json" in caplog.text

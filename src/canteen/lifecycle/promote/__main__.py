@@ -13,7 +13,7 @@ def measured(folder: Path, text: Path) -> float:
     """By token, in the arithmetic that serves it; raises InvalidRequest for a text too short."""
     from canteen.lifecycle.as_served import ServedModel
 
-    windows = perplexity.folder_windows(folder, text.read_text("utf-8"))
+    windows = perplexity.folder_windows(folder, perplexity.beginning(text))
     if not windows:
         raise InvalidRequest(
             f"'{text.name}' is too short to measure perplexity on; it must have "

@@ -85,13 +85,16 @@ class Figure:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """A condition with the figures of the candidate and of what the name holds now, None where
-    that was not measured."""
+    that was not measured. Of `num_items` that were asked, both models together, `num_failed` got
+    no answer."""
 
     condition: str
     candidate: Figure
     current: Figure | None
     bound: float
     holds: bool
+    num_items: int = 0
+    num_failed: int = 0
 
 
 def parse(text: str) -> tuple[Condition, ...]:
@@ -112,7 +115,8 @@ def judge(
 ) -> Verdict:
     """Whether a condition holds: of the value itself, or with `is_sure` of all of its interval.
 
-    A relative bound is of the current value. Raises InvalidRequest where that is not there.
+    A relative bound is of the current value. Raises InvalidRequest where that is not there, or
+    where the bound is no number any more.
     """
     bound = condition.bound
     if condition.is_relative:
@@ -123,6 +127,8 @@ def judge(
                 param="gate",
             )
         bound *= current.value
+    if not math.isfinite(bound):
+        raise _too_large(condition.text)
     asks_least = condition.op.startswith(">")
     worst = candidate.low if asks_least else candidate.high
     value = worst if is_sure else candidate.value
@@ -142,6 +148,12 @@ def _holds(value: float, op: Op, bound: float) -> bool:
     if op == "<=":
         return value <= bound
     return value > bound if op == ">" else value < bound
+
+
+def _too_large(condition: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"the bound of '{condition}' is too large for a number; give a smaller one", param="gate"
+    )
 
 
 def _parts(text: str) -> Sequence[tuple[int, str]]:
@@ -167,6 +179,8 @@ def _condition(text: str, start: int, part: str) -> Condition:
         read.fail(f"on and a data set, which {metric} is measured on (as: on sentiment)")
     if data and metric in RECORDED and metric != PERPLEXITY:
         read.fail(f"no data set, since {metric} is known of a model as it was prepared")
+    if not math.isfinite(float(value)):
+        raise _too_large(part.strip())
     return Condition(metric, op, float(value), bool(times), ALIASES.get(data, data))  # type: ignore[arg-type]
 
 

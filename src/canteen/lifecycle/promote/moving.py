@@ -3,8 +3,10 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from canteen.core.errors import CanteenError, InvalidRequest
 from canteen.core.model import ModelCard, full_name
@@ -21,7 +23,8 @@ async def rollback(
 ) -> Promotion:
     """Let a name hold what it held before its last promotion that was not rolled back yet.
 
-    Raises InvalidRequest where there is none, or where that model was removed.
+    A name that was removed since is back. Raises InvalidRequest where there is no such promotion,
+    or where that model was removed.
     """
     return await asyncio.to_thread(_rolled_back, ports, full_name(name), by, clock())
 
@@ -29,7 +32,7 @@ async def rollback(
 def _rolled_back(ports: Ports, name: str, by: str, now_s: float) -> Promotion:
     with records.locked(ports.home):
         _settle(ports, name)
-        current = ports.get(name)
+        current = ports.find(name)
         undone, kept = _former(ports, name)
         record = begun(name, kept, current, now_s)
         record = replace(record, candidate=undone.kept_as, by=by, undoes=undone.id)
@@ -49,6 +52,9 @@ def begun(name: str, card: ModelCard, before: ModelCard | None, now_s: float) ->
         state="tried",
         former_digest=before.digest if before else "",
         kept_as=full_name(f"{name}-before-{new_id}") if before else "",
+        folder=card.folder,
+        quantization=card.quantization,
+        former_quantization=before.quantization if before else "",
     )
 
 
@@ -65,21 +71,29 @@ def _moved(ports: Ports, record: Promotion, card: ModelCard, before: ModelCard |
     try:
         ports.move(record.name, card, before=before, keep_as=record.kept_as)
     except CanteenError:
-        records.save(replace(record, state="failed"), ports.home)
+        _tell_end(replace(record, state="failed"), ports.home)
         raise
     record = replace(record, state="rolled back" if record.undoes else "promoted")
-    records.save(record, ports.home)
+    _tell_end(record, ports.home)
     _forget_older(ports, record)
     return record
+
+
+def _tell_end(record: Promotion, home: Path) -> None:
+    # Where there is no room to say it, the next one finds out.
+    with suppress(OSError):
+        records.save(record, home)
 
 
 def _forget_older(ports: Ports, last: Promotion) -> None:
     """Former models that no rollback would come to any more lose their name."""
     known = records.load(ports.home, last.name)
     needed = {one.kept_as for one in records.standing(known)[-NUM_KEPT:]} | {last.kept_as}
-    for one in known:
-        if one.kept_as and one.kept_as not in needed and ports.find(one.kept_as) is not None:
-            ports.remove(one.kept_as)
+    # What a failed one left behind is not to be had elsewhere.
+    done = [one.kept_as for one in known if one.kept_as and one.state != "failed"]
+    for former in done:
+        if former not in needed and ports.find(former) is not None:
+            ports.remove(former)
 
 
 def _settle(ports: Ports, name: str) -> None:
@@ -88,13 +102,20 @@ def _settle(ports: Ports, name: str) -> None:
         if one.state != "moving":
             continue
         current, kept = ports.find(name), ports.find(one.kept_as) if one.kept_as else None
-        has_moved = current is not None and current.digest == one.digest
-        if current is not None and kept is not None and is_same(kept, current):
-            has_moved = False
-        done: State = "rolled back" if one.undoes else "promoted"
-        records.save(replace(one, state=done if has_moved else "failed"), ports.home)
-        if kept is not None and not has_moved:
+        state: State = "rolled back" if one.undoes else "promoted"
+        if not _has_moved(one, current, kept):
+            state = "failed"
+        records.save(replace(one, state=state), ports.home)
+        # Where the name holds neither any more, nobody else has the former one.
+        if kept is not None and current is not None and is_same(kept, current):
             ports.remove(kept.name)
+
+
+def _has_moved(record: Promotion, current: ModelCard | None, kept: ModelCard | None) -> bool:
+    """Whether a move got to its end: the former one is kept, and the name holds the other."""
+    if current is None or (current.digest, current.folder) != (record.digest, record.folder):
+        return False
+    return not record.kept_as or (kept is not None and not is_same(kept, current))
 
 
 def _former(ports: Ports, name: str) -> tuple[Promotion, ModelCard]:

@@ -1,16 +1,18 @@
 """Promoting a model to a name when its gate holds, and not otherwise."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from canteen.core.errors import InvalidRequest
+from canteen.core.errors import EngineError, InvalidRequest
 from canteen.core.model import ModelCard, Progress, full_name
 from canteen.lifecycle.promote import records
 from canteen.lifecycle.promote.gate import (
     PERPLEXITY,
     Condition,
+    Figure,
     Question,
     Verdict,
     exact,
@@ -24,6 +26,8 @@ from canteen.lifecycle.promote.records import Promotion
 # Where the record of the preparation has what a gate can ask for.
 _RECORDED = {"perplexity": "perplexity_after", "decode_tokens_per_s": "decode_tokens_per_s"}
 _NOTHING = Question("")
+# Items that may get no answer: some metrics are of the answers alone.
+MOST_FAILED = 0.01
 
 Tell = Callable[[Progress], object]
 
@@ -47,19 +51,25 @@ async def promote(
     """Measure the candidate, and let the name hold it if all conditions hold.
 
     What happened is kept, and returned: its state is promoted, refused or (of a trial) tried.
-    Raises InvalidRequest, Overloaded or EngineError, with nothing moved.
+    One that holds is loaded before anything moves. Raises InvalidRequest, Overloaded or
+    EngineError, with nothing moved.
     """
     conditions = parse(wish.gate)
     candidate, before = ports.get(wish.candidate), ports.find(full_name(wish.name))
     _check(wish, conditions, candidate, before)
     _check_comparable(ports, conditions, candidate, before)
-    await asyncio.to_thread(ports.check, conditions)
+    await asyncio.to_thread(ports.check, conditions, candidate)
     record = _begun(wish, candidate, before, clock())
+    # A damaged one is told before the work, which is in vain then.
+    await asyncio.to_thread(records.load, ports.home, record.name)
     verdicts, runs = await _judged(ports, wish, (candidate, before), tell)
     record = replace(record, verdicts=verdicts, runs=runs)
+    holds = all(one.holds for one in verdicts)
+    if holds:
+        await ports.load(candidate)
     if wish.is_trial:
         return record
-    if not all(one.holds for one in verdicts):
+    if not holds:
         record = replace(record, state="refused")
         records.save(record, ports.home)
         return record
@@ -118,19 +128,25 @@ async def _judged(
     What the name holds now answers a data set only where a condition compares with it.
     """
     conditions = parse(wish.gate)
-    candidate, before = models
-    questions = list(dict.fromkeys(one.question for one in conditions))
-    found: dict[Question, tuple[Measured, Measured | None]] = {}
+    questions = sorted(dict.fromkeys(one.question for one in conditions), key=_effort)
+    verdicts: dict[Condition, Verdict] = {}
+    runs: list[str] = []
     for place, question in enumerate(questions):
         asking = [one for one in conditions if one.question == question]
         tell(Progress(question.data or "recorded figures", "", place, len(questions)))
-        current = None
-        if before is not None and (question == _NOTHING or any(one.is_relative for one in asking)):
-            current = await _measured(ports, before, question)
-        found[question] = (await _measured(ports, candidate, question), current)
-    verdicts = tuple(_verdict(one, *found[one.question], wish) for one in conditions)
-    both = [one for pair in found.values() for one in pair if one is not None]
-    return verdicts, tuple(one.run for one in both if one.run)
+        is_compared = question == _NOTHING or any(one.is_relative for one in asking)
+        candidate, before = models
+        current = await _measured(ports, before, question) if before and is_compared else None
+        mine = await _measured(ports, candidate, question)
+        # At once, so that what is not known is told before the next question is put.
+        verdicts |= {one: _verdict(one, mine, current, wish) for one in asking}
+        runs += [one.run for one in (mine, current) if one is not None and one.run]
+    return tuple(verdicts[one] for one in conditions), tuple(runs)
+
+
+def _effort(question: Question) -> tuple[bool, bool]:
+    """What is known comes first, and what takes longest last."""
+    return question != _NOTHING, not question.is_perplexity
 
 
 async def _measured(ports: Ports, card: ModelCard, question: Question) -> Measured:
@@ -150,7 +166,29 @@ def _verdict(
         raise _unknown(condition, wish.candidate)
     if condition.is_relative and other is None:
         raise _unknown(condition, wish.name)
-    return judge(condition, mine, other, is_sure=wish.is_sure)
+    _check_numbers(condition, mine, wish.candidate)
+    _check_numbers(condition, other, wish.name)
+    verdict = judge(condition, mine, other, is_sure=wish.is_sure)
+    asked = [candidate, current] if current and condition.is_relative else [candidate]
+    return replace(
+        verdict,
+        holds=verdict.holds and not any(map(_is_incomplete, asked)),
+        num_items=sum(one.num_items for one in asked),
+        num_failed=sum(one.num_failed for one in asked),
+    )
+
+
+def _is_incomplete(measured: Measured) -> bool:
+    return measured.num_failed > MOST_FAILED * measured.num_items
+
+
+def _check_numbers(condition: Condition, figure: Figure | None, model: str) -> None:
+    if figure and not all(map(math.isfinite, (figure.value, figure.low, figure.high))):
+        raise EngineError(
+            f"'{condition.metric}' of '{model}' is no number, so '{condition.text}' cannot be "
+            "judged; leave it out of the gate",
+            code="no_number",
+        )
 
 
 def _unknown(condition: Condition, model: str) -> InvalidRequest:

@@ -1,7 +1,9 @@
 """What was promoted and rolled back, by whom, when and with which figures; kept as files."""
 
 import fcntl
+import logging
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +17,11 @@ from canteen.core.errors import EngineError
 from canteen.lifecycle import files
 from canteen.lifecycle.promote.gate import Verdict
 
+logger = logging.getLogger(__name__)
+
 FOLDER = "promotions"
+# Of what cannot be read any more.
+_NAME = re.compile(rb'"name":\s*"([^"\\]+)"')
 # `tried` is a dry run, which is not kept; `moving` is a move that was begun; where it
 # stays, the program died, and the next one looks what became of it.
 State = Literal["tried", "refused", "moving", "promoted", "rolled back", "failed"]
@@ -25,6 +31,9 @@ State = Literal["tried", "refused", "moving", "promoted", "rolled back", "failed
 class Promotion:
     """A name that moved to another model, or did not. `former_digest` and `kept_as` are of what it
     held before, empty where that was nothing.
+
+    A digest is of the source weights, which preparations share: `folder` and `quantization` tell
+    those apart.
 
     `by` is who asked, as user@host; `runs` are the evaluations, by their ids. Of a rollback,
     `undoes` is the id of the promotion that it took back.
@@ -44,6 +53,9 @@ class Promotion:
     verdicts: tuple[Verdict, ...] = ()
     runs: tuple[str, ...] = ()
     undoes: str = ""
+    folder: str = ""
+    quantization: str = ""
+    former_quantization: str = ""
 
 
 def new_id(now_s: float) -> str:
@@ -71,9 +83,10 @@ def locked(home: Path) -> Iterator[None]:
 
 
 def load(home: Path, name: str = "") -> Sequence[Promotion]:
-    """The records of a name, or all, the oldest first; raises EngineError for a damaged one."""
-    found = map(_read, sorted((home / FOLDER).glob("[!.]*.json")))
-    return [record for record in found if name in ("", record.name)]
+    """The records of a name, or all, the oldest first. Raises EngineError where one that may be of
+    the name is damaged; others that are damaged are left out with a warning."""
+    found = [_read(path, name) for path in sorted((home / FOLDER).glob("[!.]*.json"))]
+    return [record for record in found if record is not None and name in ("", record.name)]
 
 
 def standing(records: Sequence[Promotion]) -> Sequence[Promotion]:
@@ -82,12 +95,18 @@ def standing(records: Sequence[Promotion]) -> Sequence[Promotion]:
     return [one for one in records if one.state == "promoted" and one.id not in undone]
 
 
-def _read(path: Path) -> Promotion:
+def _read(path: Path, name: str) -> Promotion | None:
+    text = path.read_bytes()
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Promotion)
-    except msgspec.DecodeError as exc:
-        raise EngineError(
+        return msgspec.json.decode(text, type=Promotion)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        damaged = EngineError(
             f"the record {path.name} in {FOLDER} of CANTEEN_HOME is damaged; put it right "
             f"or move it away ({exc})",
             code="damaged_record",
-        ) from exc
+        )
+        whose = _NAME.search(text)
+        if name and (whose is None or whose[1] == name.encode()):
+            raise damaged from exc
+        logger.warning(damaged.message)
+        return None
