@@ -3,6 +3,9 @@ on the model they began with, and later ones get the new one."""
 
 import asyncio
 import json
+import random
+import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,24 +15,28 @@ import pytest
 
 from canteen.bootstrap import build
 from canteen.cli import promoting
+from canteen.core.errors import InvalidRequest
+from canteen.core.model import ModelCard
+from canteen.lifecycle.promote import records
 from canteen.lifecycle.promote.promotion import Wish
 from canteen.lifecycle.promote.records import Promotion
 from canteen.runtime.catalog import Catalog
 from canteen.settings import Settings
+from tests import serving
 from tests.e2e.chats import DIALECTS, Answer, Chat, ask, until
 from tests.serving import Server
 
 NUM_STREAMS = 16
 # The words that echo says in a second, by the model: streams of the first outlast its promotion.
-PACES = {1: 50.0, 2: 2000.0}
+PACES = {1: 50.0, 2: 2000.0, 3: 1000.0}
 NUM_WORDS = 200
 
 
 @pytest.fixture
 def home(echo_home: Path) -> Path:
-    """A home in which `prod:1` is one model, and `next:1` another."""
+    """A home in which `prod:1` is one model, and `next:1` and `later:1` are others."""
     catalog = Catalog(echo_home)
-    for digit, name in ((1, "prod:1"), (2, "next:1")):
+    for digit, name in ((1, "prod:1"), (2, "next:1"), (3, "later:1")):
         told = {"digest": f"sha256:{digit:064}", "name": name}
         quality = {"decode_tokens_per_s": PACES[digit]}
         parameters = {"tokens_per_s": PACES[digit]}
@@ -38,11 +45,11 @@ def home(echo_home: Path) -> Path:
     return echo_home
 
 
-async def promoted(home: Path, gate: str) -> Promotion:
+async def promoted(home: Path, gate: str, candidate: str = "next:1") -> Promotion:
     """Beside the service, as `canteen promote` does it."""
     services = build(Settings.from_env({"CANTEEN_HOME": str(home), "CANTEEN_MODEL": "echo"}))
     rooms = promoting.Rooms(services, lambda _: None)
-    wish = Wish("next:1", "prod:1", gate, "me@here")
+    wish = Wish(candidate, "prod:1", gate, "me@here")
     return await promoting.promote(services, wish, rooms, lambda _: None)
 
 
@@ -123,3 +130,57 @@ async def test_a_gate_that_fails_leaves_the_service_as_it_was(
 def manifests(home: Path) -> dict[Path, bytes]:
     """What each name holds, to the byte."""
     return {path: path.read_bytes() for path in home.glob("models/manifests/*/*.json")}
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_promotion_that_is_killed_leaves_name_record_and_former_model_in_accord(
+    home: Path, seed: int
+) -> None:
+    before = Catalog(home).get("prod:1")
+
+    kill_as_it_moves(home, random.Random(seed).uniform(0, 0.01))
+    holds = Catalog(home).get("prod:1")
+    last = await promoted(home, "decode_tokens_per_s>=0.1x", "later:1")
+
+    killed = records.load(home, "prod:1")[0]
+    assert killed.state == ("promoted" if holds != before else "failed")
+    held = digit(holds)
+    kept = {card.name: digit(card) for card in Catalog(home).list() if "-before-" in card.name}
+    wanted = {killed.kept_as: 1} if killed.state == "promoted" else {}
+    assert kept == {**wanted, last.kept_as: held}
+    for expected in range(held, 0, -1):
+        await rolled_back(home)
+        assert digit(Catalog(home).get("prod:1")) == expected
+
+
+def kill_as_it_moves(home: Path, after_s: float) -> None:
+    """Kill a `canteen promote` so long after it has put its move on record."""
+    words = ("promote", "next:1", "--to", "prod:1", "--gate", "decode_tokens_per_s>=0.1x")
+    environ = serving.plain_environ(home, {"CANTEEN_MODEL": "echo"})
+    with subprocess.Popen([*serving.CANTEEN, *words], env=environ) as program:
+        while program.poll() is None and not records.load(home):
+            time.sleep(0.0005)
+        time.sleep(after_s)
+        program.kill()
+
+
+async def test_of_two_promotions_at_once_one_moves_the_name(home: Path) -> None:
+    gate = "decode_tokens_per_s>=0.1x"
+
+    done = await asyncio.gather(
+        promoted(home, gate), promoted(home, gate, "later:1"), return_exceptions=True
+    )
+
+    (one,) = [each for each in done if isinstance(each, Promotion)]
+    (other,) = [each for each in done if isinstance(each, InvalidRequest)]
+    assert one.state == "promoted"
+    assert "changed by somebody else" in other.message
+    assert Catalog(home).get("prod:1").digest == one.digest
+    assert digit(Catalog(home).get(one.kept_as)) == 1
+    states = sorted(each.state for each in records.load(home))
+    assert states == ["failed", "promoted"]
+
+
+def digit(card: ModelCard) -> int:
+    """Of a card's digest."""
+    return int(card.digest[-1])
