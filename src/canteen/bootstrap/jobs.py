@@ -108,9 +108,9 @@ class _Rooms:
             told["energy_wh"] = _bounds(learning.footprint.energy, "Wh")
         return told
 
-    def tab(self, job: Job, receipt_id: str) -> AbstractContextManager[Tab]:
-        """The account of a training."""
-        order = Order(job.name, "", ENGINE, operation=job.kind, phase="train")
+    def tab(self, job: Job, receipt_id: str, digest: str) -> AbstractContextManager[Tab]:
+        """The account of a training that starts from a model of this digest, if from any."""
+        order = Order(job.name, digest, ENGINE, operation=job.kind, phase="train")
         return self._services.accounting.tab(receipt_id, order)
 
     def settled(self, receipt_id: str) -> Mapping[str, Any] | None:
@@ -150,7 +150,7 @@ class _Program:
         """Why it ended without a last word."""
         if self.running.met_full_disk():
             return StorageFull(
-                "the disk has no room for the checkpoints; make room (canteen rm MODEL), "
+                "the disk has no room for the checkpoints; make room (canteen jobs rm, canteen rm), "
                 "then go on with canteen jobs resume"
             )
         why = "failed"
