@@ -228,7 +228,7 @@ def test_spans_are_asked_of_the_candidate_itself(call: Call, home: Path) -> None
 
 
 def test_a_model_that_answers_nothing_is_not_judged(call: Call, home: Path, data: str) -> None:
-    set_context(home, "next:1", 16)
+    set_context(home, "next:1", 4)
 
     answer = promote(call, f"ece<=1 on {data}")
 

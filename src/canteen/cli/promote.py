@@ -99,7 +99,8 @@ def _tell(done: "Promotion", *, is_json: bool) -> None:
     for run in done.runs:
         click.echo(f"evaluated: canteen evaluate {run}")
     if done.state == "promoted":
-        click.echo(f"{done.name} is {done.candidate} now, {done.digest[:_SHORT]}")
+        which = f"{done.digest[:_SHORT]}, {done.quantization}"
+        click.echo(f"{done.name} is {done.candidate} now, {which}")
         if done.kept_as:
             click.echo(f"before: {done.kept_as}; canteen rollback {done.name} goes back")
     elif done.state == "refused":
