@@ -21,6 +21,9 @@ Call = Callable[..., Result]
 QUANTIZER = """#!/bin/sh
 test "$3" = Q4_K_M && cp "$1" "$2"
 """
+PETS = """{"text": "A puppy chews a bone.", "label": "dog"}
+{"text": "It purrs.", "label": "cat"}
+"""
 ENDLESS = """#!/bin/sh
 while echo tensor; do :; done
 """
@@ -65,22 +68,31 @@ def test_a_model_in_another_format_is_a_model_of_its_own_that_shares_the_source(
     assert Catalog(home).has_blob(base.digest)
 
 
-def test_formats_are_compared_and_what_was_made_for_it_is_removed(call: Call, home: Path) -> None:
+def test_formats_are_compared_and_what_was_made_for_it_is_removed(
+    call: Call, home: Path, tmp_path: Path
+) -> None:
     before = folders(home)
+    (tmp_path / "pets.jsonl").write_text(PETS)
+    # Nothing can be written to it, and that is met at the end only.
+    (tmp_path / "full.html").symlink_to("/dev/full")
 
     ran = call(
-        *("quantize", "tiny:1", "--compare", "int8,int4", "--no-task", "--rounds", "1"),
-        *("--max-loss", "1000%", "--keep", "tiny:small", "--json"),
+        *("quantize", "tiny:1", "--compare", "int8,int4", "--rounds", "1", "--max-loss", "1000%"),
+        *("--task", str(tmp_path / "pets.jsonl"), "--report", str(tmp_path / "full.html")),
+        *("--keep", "tiny:small", "--json"),
     )
 
-    assert ran.exit_code == 0, ran.stderr
+    assert ran.exit_code == 1
+    assert "No space left" in ran.stderr
     told = json.loads(ran.stdout)
+    assert (told["task"], told["num_examples"], told["failed"]) == ("pets", 2, [])
     int8, int4 = told["rows"]
     assert int4["disk_bytes"] < int8["disk_bytes"]
     assert int8["load_bytes"] > 10_000_000
     assert min(int8["prefill_tokens_per_s"], int4["decode_tokens_per_s"]) > 0
     assert int4["joules_per_1000_tokens"]["value"] > 0
     assert told["recommended"] == "int4"
+    assert 0 <= int4["accuracy"]["value"] <= 1
     names = {card.name for card in Catalog(home).list()}
     assert names == {"tiny:1", "tiny:small"}
     kept = Catalog(home).get("tiny:small")
@@ -147,6 +159,9 @@ def test_killed_while_the_quantizer_works_it_ends_too_and_its_scraps_can_go(
         (("quantize", "tiny:1", "--compare", ","), "name formats"),
         (("quantize", "tiny:1", "--plot", "plot.gif"), ".svg"),
         (("quantize", "tiny:1", "--compare", "int8,int9"), "no format 'int9'"),
+        (("quantize", "tiny:1", "--compare", "q4_k_m"), "canteen prepare makes"),
+        (("quantize", "tiny:1", "--keep", "bad name!"), "a model's name is like"),
+        (("quantize", "tiny:1", "--report", "/nowhere/formats.html"), "can be written to"),
     ],
 )
 def test_what_cannot_be_done_is_told_before_any_work(
@@ -169,3 +184,10 @@ def test_calibration_texts_that_are_too_short_leave_nothing(
     assert ran.exit_code == 1
     assert "give at least 128" in ran.stderr
     assert len(folders(home)) == 1
+
+
+def test_a_loss_of_more_than_all_is_only_a_percentage(call: Call) -> None:
+    ran = call("quantize", "tiny:1", "--max-loss", "1.5")
+
+    assert ran.exit_code == 2
+    assert "write 1.5% if you mean that" in ran.stderr
