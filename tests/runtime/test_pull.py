@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -225,6 +226,20 @@ async def test_weights_that_no_engine_runs_leave_no_model(
 
     assert catalog.list() == []
     assert not list(catalog.home.glob("prepared/*"))
+
+
+async def test_a_model_is_never_seen_without_what_it_comes_from(
+    catalog: Catalog, weights: Path
+) -> None:
+    pulling = Puller(catalog, PREPARE).pull(
+        f"file:{weights}", "m", card=lambda card: replace(card, parent="other:latest")
+    )
+    seen = []
+    async with aclosing(pulling) as steps:
+        async for _ in steps:
+            seen += [card.parent for card in catalog.list()]
+
+    assert seen == ["other:latest"]
 
 
 async def test_a_preparation_that_crashes_says_so(pull: Pull, weights: Path) -> None:

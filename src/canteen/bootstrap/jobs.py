@@ -1,14 +1,15 @@
 """The jobs, given what they need of the rooms that they do not know."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from canteen.core.errors import EngineError, InvalidRequest, StorageFull
 from canteen.core.footprint import new_receipt_id
-from canteen.core.model import Progress
+from canteen.core.model import ModelCard, Progress
 from canteen.core.units import Quantity
 from canteen.lifecycle.jobs.book import JobBook
 from canteen.lifecycle.jobs.job import Job
@@ -23,6 +24,7 @@ from canteen.planning.result import Plan
 from canteen.runtime import locks
 from canteen.runtime.catalog import Catalog
 from canteen.runtime.child import Child, child
+from canteen.runtime.pull import Puller
 from canteen.settings import Settings
 from canteen.tasks import classify
 
@@ -36,13 +38,10 @@ class Wired(Protocol):
     settings: Settings
     catalog: Catalog
     accounting: Accounting
+    puller: Puller
 
     def plan(self, request: PlanRequest, config: Mapping[str, Any] | None = None) -> Plan:
         """What a model takes."""
-        ...
-
-    def pull(self, what: str, name: str | None = None) -> AsyncGenerator[Progress]:
-        """Bring a model into the store."""
         ...
 
     def digest(self, model: str) -> str:
@@ -122,18 +121,11 @@ class _Rooms:
         self, weights: Path, name: str, lineage: Mapping[str, Any]
     ) -> AsyncGenerator[Progress]:
         """Prepare a GGUF and give it its name, and say what it comes from."""
-        async for step in self._services.pull(f"file:{weights}", name):
-            yield step
-        catalog = self._services.catalog
-        card = catalog.get(name)
-        catalog.put(
-            replace(
-                card,
-                source=f"job:{lineage['job']}",
-                parent=lineage.get("parent", ""),
-                metadata={**card.metadata, "lineage": dict(lineage)},
-            )
-        )
+        made = partial(_of_job, lineage)
+        steps = self._services.puller.pull(f"file:{weights}", name, card=made)
+        async with aclosing(steps):
+            async for step in steps:
+                yield step
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +142,8 @@ class _Program:
         """Why it ended without a last word."""
         if self.running.met_full_disk():
             return StorageFull(
-                "the disk has no room for the checkpoints; make room (canteen jobs rm, canteen rm), "
-                "then go on with canteen jobs resume"
+                "the disk has no room for the checkpoints; make room (canteen jobs rm, "
+                "canteen rm), then go on with canteen jobs resume"
             )
         why = "failed"
         if self.running.was_killed:
@@ -173,6 +165,15 @@ async def _program(module: Sequence[str], folder: Path, tab: Tab) -> AsyncIterat
             yield _Program(running)
     finally:
         lock.close()
+
+
+def _of_job(lineage: Mapping[str, Any], card: ModelCard) -> ModelCard:
+    return replace(
+        card,
+        source=f"job:{lineage['job']}",
+        parent=lineage.get("parent", ""),
+        metadata={**card.metadata, "lineage": dict(lineage)},
+    )
 
 
 def _chat(labels: Sequence[str], descriptions: Mapping[str, str]) -> Chat:

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from canteen.runtime.menu import Entry, find
 from canteen.runtime.sources import BuiltinSource, FileSource, HubSource, PypiSource, Source
 from canteen.runtime.threads import in_thread
 
+Change = Callable[[ModelCard], ModelCard]
+
 logger = logging.getLogger(__name__)
 
 PREPARE = ("canteen.lifecycle.prepare",)
@@ -41,16 +44,21 @@ BUILTIN_DIMENSIONS = 64
 BUILTIN_ENGINES = {"echo": "echo", "echo-embed": "echo-embedder"}
 
 
+def unchanged(card: ModelCard) -> ModelCard:
+    """What a card becomes where nobody says more."""
+    return card
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be pulled, and the name it gets; `entry` if it is on the menu, `base` if it was
-    made of another model."""
+    """What is to be pulled, and the name it gets; `entry` if it is on the menu. `card` makes the
+    card that is kept of the one of its files."""
 
     name: str
     text: str
     source: Source
     entry: Entry | None
-    base: ModelCard | None = None
+    card: Change = unchanged
 
     @property
     def digest(self) -> str:
@@ -89,14 +97,20 @@ class Puller:
         self._watch = watch
 
     async def pull(
-        self, what: str, name: str | None = None, *, over_http: bool = False
+        self,
+        what: str,
+        name: str | None = None,
+        *,
+        over_http: bool = False,
+        card: Change = unchanged,
     ) -> AsyncGenerator[Progress]:
         """Pull a name of the menu or a source; the words of the progress are Ollama's.
 
-        Closing the generator early ends the work; the next pull goes on from there. Raises
-        InvalidRequest, Forbidden, ModelNotFound, ModelUnsuitable or EngineError.
+        `card` changes what is told of a model, before anybody can see it. Closing the generator
+        early ends the work; the next pull goes on from there. Raises InvalidRequest, Forbidden,
+        ModelNotFound, ModelUnsuitable or EngineError.
         """
-        order = order_of(what, name, over_http=over_http)
+        order = replace(order_of(what, name, over_http=over_http), card=card)
         try:
             await in_thread(self._catalog.tidy)
             async with aclosing(self._steps(order)) as steps:
@@ -132,7 +146,8 @@ class Puller:
             base = self._changeable(source)
             work = f"{base.digest}-{kind}"
             made = self._catalog.partial(work) / "made.gguf"
-            order = Order(full_name(name), f"{base.source} in {kind}", FileSource(made), None, base)
+            text = f"{base.source} in {kind}"
+            order = Order(full_name(name), text, FileSource(made), None, partial(_like, base))
             command = (*program, str(self._catalog.blob_path(base.digest)), str(made))
             lock = locks.Lock(self._catalog.lock_path(work))
             try:
@@ -380,7 +395,7 @@ def _card(order: Order, desk: Desk, folder: Path) -> ModelCard:
         modified_at=now(),
         **fields,
     )
-    return card if order.base is None else _like(order.base, card)
+    return order.card(card)
 
 
 def _like(base: ModelCard, card: ModelCard) -> ModelCard:
