@@ -24,6 +24,7 @@ def chat_lines(count: int = 30) -> Iterator[dict[str, Any]]:
             "part": "validation" if number >= count * 0.8 else "train",
             "messages": [{"role": "user", "content": asked}],
             "completion": ANSWERS[letter],
+            "place": number + 1,
         }
 
 

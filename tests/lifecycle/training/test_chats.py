@@ -74,16 +74,35 @@ def test_a_beginning_that_the_model_expects_comes_once(reader: chats.Reader) -> 
     assert already.example(line) == reader.example(line)
 
 
-def test_examples_that_are_too_long_are_told_or_dropped() -> None:
-    examples = [{"input_ids": [0] * length, "labels": []} for length in (3, 9, 4, 7)]
+def test_examples_that_are_too_long_are_told_by_their_lines_or_dropped() -> None:
+    examples = [made(length, place) for place, length in ((8, 3), (40, 9), (5, 4), (12, 7))]
 
-    with pytest.raises(InvalidRequest, match=r"example 2 \(9\), example 4 \(7\)") as refused:
+    with pytest.raises(InvalidRequest, match=r": line 12 \(7\), line 40 \(9\); shorten") as refused:
         chats.within(examples, 5, "refuse")
 
     assert refused.value.param == "context_length"
-    assert [len(one["input_ids"]) for one in chats.within(examples, 5, "drop")] == [3, 4]
+    assert [one["place"] for one in chats.within(examples, 5, "drop")] == [8, 5]
     with pytest.raises(InvalidRequest, match="4 examples have more than 2 tokens"):
         chats.within(examples, 2, "drop")
+
+
+def test_of_many_that_are_too_long_all_lines_are_told() -> None:
+    examples = [made(9, place) for place in range(1, 91) if place != 50]
+
+    with pytest.raises(InvalidRequest, match=r"line 20 \(9\), and the lines 21-49, 51-90;"):
+        chats.within(examples, 5, "refuse")
+
+
+def test_a_part_of_which_nothing_is_left_is_refused() -> None:
+    examples = [made(3, 1), made(9, 2, part="validation")]
+
+    with pytest.raises(InvalidRequest, match=r"line 2 \(9\)"):
+        chats.within(examples, 5, "drop")
+
+
+def made(length: int, place: int, part: str = "train") -> dict[str, Any]:
+    """An example of so many tokens, from a line."""
+    return {"input_ids": [0] * length, "labels": [], "part": part, "place": place}
 
 
 def tokenizer_of(reader: chats.Reader) -> Any:

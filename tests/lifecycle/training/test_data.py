@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from canteen.core.errors import InvalidRequest
 from canteen.lifecycle.training import data
+from canteen.lifecycle.training.specs import Finetune
 
 MOODS = [
     {"text": f"number {number} is {label}", "label": label}
@@ -46,9 +47,50 @@ def test_every_broken_line_is_told_with_its_number(tmp_path: Path) -> None:
         assert f"line {number} {what}" in said
 
 
-def test_of_many_broken_lines_the_first_are_told_and_the_rest_counted(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match="; and 80 more"):
-        data.read(written(tmp_path, ["{"] * 100))
+def test_of_many_broken_lines_the_first_are_told_why_and_all_where(tmp_path: Path) -> None:
+    lines = [*["{"] * 50, json.dumps(MOODS[0]), *["{"] * 3]
+
+    with pytest.raises(InvalidRequest, match=r"and the lines 21-50, 52-54\.") as refused:
+        data.read(written(tmp_path, lines))
+
+    assert refused.value.message.count("is not JSON") == 20
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
+def test_a_line_ends_where_json_says_so(tmp_path: Path, mark: str) -> None:
+    lines = [{**MOODS[0], "text": f"one{mark}two"}, *MOODS[1:4]]
+    path = tmp_path / "data.jsonl"
+    told = "\r\n".join(json.dumps(one, ensure_ascii=mark < " ") for one in lines)
+    path.write_bytes(b"\xef\xbb\xbf" + told.encode())
+
+    (first, *_) = examples = data.read(path)
+
+    assert (first.text, len(examples)) == (f"one{mark}two", 4)
+
+
+def test_a_sample_that_loses_a_class_is_refused(tmp_path: Path) -> None:
+    rare = [{"text": f"odd {number}", "label": "odd"} for number in range(2)]
+    pairs = [(one["text"], one["label"]) for one in [*MOODS, *rare]]
+
+    with pytest.raises(InvalidRequest, match="class 'odd' has 0 of the 10") as refused:
+        data.read(written(tmp_path, [*MOODS, *rare]), 10)
+    with pytest.raises(InvalidRequest, match="class 'odd' has 0 of the 10"):
+        data.labelled(pairs, 10)
+
+    assert refused.value.param == "max_examples"
+
+
+def test_built_in_classes_are_checked_too() -> None:
+    with pytest.raises(InvalidRequest, match="'b' has 1 of the 3"):
+        data.labelled([("one", "a"), ("two", "a"), ("three", "b")])
+
+
+def test_tokens_are_foreseen_of_the_whole_chat_and_of_no_more_steps_than_asked() -> None:
+    chat = {"messages": [{"role": "user", "content": "a" * 35}] * 2, "completion": "b" * 35}
+
+    assert data.num_tokens([chat] * 4, Finetune(epochs=2)) == 2 * 4 * (30 + 15)
+    few = Finetune(epochs=2, max_steps=3, batch_size=2, accumulate=4)
+    assert data.num_tokens([chat] * 4, few) == 24 * 45
 
 
 @pytest.mark.parametrize(
@@ -56,7 +98,7 @@ def test_of_many_broken_lines_the_first_are_told_and_the_rest_counted(tmp_path: 
     [
         ([*MOODS, {"prompt": "a", "completion": "b"}], "2 kinds"),
         (MOODS[::2], "one class"),
-        ([*MOODS, {"text": "a", "label": "ugly"}], "'ugly' has but one"),
+        ([*MOODS, {"text": "a", "label": "ugly"}], "'ugly' has 1 of the 81"),
         (MOODS[:3][:0], "0 examples"),
         ([*MOODS, {**MOODS[0], "label": "bad"}], "line 81 says 'bad' of the text of line 1"),
     ],

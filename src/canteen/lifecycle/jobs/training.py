@@ -3,7 +3,8 @@
 import asyncio
 import dataclasses
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+import shutil
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +13,23 @@ from typing import Any, Protocol
 from canteen.core.errors import EngineError, Forbidden, InvalidRequest, ModelUnsuitable
 from canteen.core.footprint import Footprint
 from canteen.core.model import Progress
+from canteen.lifecycle import files
+from canteen.lifecycle.jobs import report
+from canteen.lifecycle.jobs.events import EventLog
 from canteen.lifecycle.jobs.job import Job
 from canteen.lifecycle.jobs.runner import Desk
-from canteen.lifecycle.training import data
+from canteen.lifecycle.training import data, packages
 from canteen.lifecycle.training.specs import Finetune, Train
 
 PROGRAM = "canteen.lifecycle.training"
 RESULT = Path("result", "model.gguf")
 SPEC = "spec.json"
 EXAMPLES = "examples.jsonl"
+PARENT = "parent.gguf"
+WORKS = "works.jsonl"
+EVENTS = "events.jsonl"
+# What came of it, once it has its name.
+MADE = "made.json"
 GIVEN = "given.jsonl"
 # The code of a loss that is no number any more.
 DIVERGED = "training_diverged"
@@ -58,15 +67,15 @@ class Ports:
 
     `source`: the GGUF file of a model, and its digest; raises InvalidRequest. `estimate`: of a
     specification and so many tokens, refusing what does not fit. `program`: runs a module on a
-    folder. `tab`: opens the account of a training. `adopt`: takes a GGUF into the store.
-    `chat`: how a label is asked for.
+    folder. `tab`: opens the account of a training, by its receipt's id and the digest of what it
+    starts from. `adopt`: takes a GGUF into the store. `chat`: how a label is asked for.
     """
 
     home: Path
     source: Callable[[str], tuple[Path, str]]
     estimate: Callable[[Any, int], Mapping[str, Any]]
     program: Callable[[Sequence[str], Path, Tab], AbstractAsyncContextManager[Running]]
-    tab: Callable[[Job, str], AbstractContextManager[Tab]]
+    tab: Callable[[Job, str, str], AbstractContextManager[Tab]]
     adopt: Callable[[Path, str, Mapping[str, Any]], AsyncGenerator[Progress]]
     digest: Callable[[str], str]
     chat: Callable[[Sequence[str], Mapping[str, str]], Chat]
@@ -82,25 +91,39 @@ class Training:
 
     async def run(self, job: Job, desk: Desk) -> Mapping[str, Any]:
         """Train, then prepare the weights and give them their name."""
-        with self._ports.tab(job, desk.receipt_id) as tab:
-            made = await self._trained(desk, tab)
+        made = desk.folder / MADE
+        if not made.exists():
+            result = await self._made(job, desk)
+            await asyncio.to_thread(files.write_whole, made, json.dumps(result).encode())
+        # From here on nothing is done again, not even after a kill.
+        await asyncio.to_thread(_tidy, desk.folder)
+        told: dict[str, Any] = json.loads(made.read_text("utf-8"))
+        return told
+
+    async def _made(self, job: Job, desk: Desk) -> dict[str, Any]:
         lineage = {"job": job.id, "kind": job.kind, **_read(desk.folder)["lineage"]}
+        with self._ports.tab(job, desk.receipt_id, lineage.get("parent_digest", "")) as tab:
+            told = await self._trained(desk, tab)
         weights = desk.folder / RESULT
         async with aclosing(self._ports.adopt(weights, job.name, lineage)) as steps:
             async for step in steps:
                 desk.tell({"status": step.status, "completed": step.completed, "total": step.total})
-        await asyncio.to_thread(weights.unlink, missing_ok=True)
-        return {**made, "model": job.name, "digest": self._ports.digest(job.name)}
+        return {**told, "model": job.name, "digest": self._ports.digest(job.name)}
 
     async def _trained(self, desk: Desk, tab: Tab) -> Mapping[str, Any]:
         """The last thing that the program says."""
         last: dict[str, Any] = {}
+        before = report.taken(await asyncio.to_thread(EventLog(desk.folder / EVENTS).read))
+        begins_at = 0
         async with self._ports.program((PROGRAM, str(desk.folder)), desk.folder, tab) as running:
             async for line in running.lines():
                 last = json.loads(line)
-                tab.tokens = last.get("tokens", tab.tokens)
+                if last.get("event") == "resumed":
+                    begins_at = last["tokens"]
+                if "tokens" in last:
+                    tab.tokens = last["tokens"] - begins_at
                 if "result" not in last and "error" not in last:
-                    desk.tell({**last, **_eaten(tab, last)})
+                    desk.tell({**last, **_eaten(tab, last, before)})
             if "result" not in last and "error" not in last:
                 raise running.failure()
         if "error" in last:
@@ -119,8 +142,7 @@ class Finetuning(Training):
     ) -> Finetune:
         """With its examples in a file."""
         path = folder / GIVEN
-        lines = (json.dumps(one, ensure_ascii=False) + "\n" for one in examples)
-        path.write_text("".join(lines), "utf-8")
+        _write_lines(path, examples)
         return dataclasses.replace(spec, data=str(path))
 
     def check_remote(self, spec: Finetune) -> None:
@@ -135,24 +157,27 @@ class Finetuning(Training):
 
     def check(self, spec: Finetune, folder: Path) -> Mapping[str, Any]:
         """Read the examples, split them, and see that they and the model can be had."""
+        packages.check(spec)
         gguf, digest = self._ports.source(spec.model)
         examples = self._examples(spec)
         parts = data.split(examples, spec.validation_share, spec.seed)
-        chats = self._chats(examples)
-        with (folder / EXAMPLES).open("w", encoding="utf-8") as file:
-            for part, members in parts.items():
-                for number, one in enumerate(members):
-                    line = {"part": part, **chats(one, number)}
-                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        told = {name: len(members) for name, members in parts.items()}
+        as_chat = self._chats(examples)
+        chats = [
+            {"part": part, **as_chat(one, number), "place": one.place}
+            for part, members in parts.items()
+            for number, one in enumerate(members)
+        ]
+        _write_lines(folder / EXAMPLES, chats)
         lineage = {
             "parent": spec.model,
             "parent_digest": digest,
             "data_digest": data.digest(examples),
         }
-        _write(folder, "finetune", spec, {"gguf": str(gguf), "lineage": lineage})
-        num_tokens = data.num_tokens(parts["train"], spec.epochs)
-        return {"examples": told, **self._ports.estimate(spec, num_tokens)}
+        _write(folder, "finetune", spec, {"gguf": PARENT, "lineage": lineage})
+        learned = [one for one in chats if one["part"] == "train"]
+        estimate = self._ports.estimate(spec, data.num_tokens(learned, spec))
+        _hold(gguf, folder / PARENT)
+        return {"examples": {name: len(members) for name, members in parts.items()}, **estimate}
 
     def _examples(self, spec: Finetune) -> Sequence[data.Example]:
         path = Path(spec.data)
@@ -198,6 +223,7 @@ class FromScratch(Training):
         """See that the texts can be had."""
         from canteen.lifecycle.training import corpus
 
+        packages.check(spec)
         for name in ("hidden_size", "ff_size"):
             if getattr(spec, name) % KERNEL_WIDTH:
                 raise InvalidRequest(
@@ -205,9 +231,16 @@ class FromScratch(Training):
                     param=name,
                 )
         works = corpus.checked(spec, self._ports.home)
+        corpus.keep(works, folder / WORKS)
         lineage = {"data_digest": works.digest}
         _write(folder, "train", spec, {"home": str(self._ports.home), "lineage": lineage})
         return self._ports.estimate(spec, works.num_tokens(spec))
+
+
+def _write_lines(path: Path, values: Iterable[Mapping[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for value in values:
+            file.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
 def _write(folder: Path, kind: str, spec: Any, inputs: Mapping[str, Any]) -> None:
@@ -220,13 +253,29 @@ def _read(folder: Path) -> dict[str, Any]:
     return told
 
 
-def _eaten(tab: Tab, event: Mapping[str, Any]) -> dict[str, Any]:
-    """Energy and money so far, beside a step."""
+def _eaten(tab: Tab, event: Mapping[str, Any], before: Mapping[str, float]) -> dict[str, Any]:
+    """Energy and money so far, beside a step; `before` is what the job's earlier runs took."""
     if event.get("event") != "step":
         return {}
     told = tab.footprint()
-    cost = {} if told.cost is None else {"cost_usd": told.cost.to("USD").central}
-    return {"energy_wh": told.energy.to("Wh").central, **cost}
+    eaten = {"energy_wh": told.energy.to("Wh").central}
+    if told.cost is not None:
+        eaten["cost_usd"] = told.cost.to("USD").central
+    return {name: value + before.get(name, 0.0) for name, value in eaten.items()}
+
+
+def _hold(file: Path, path: Path) -> None:
+    """Have a file of the store stay for this job, whatever becomes of its model."""
+    try:
+        path.hardlink_to(file)
+    except OSError:
+        shutil.copyfile(file, path)
+
+
+def _tidy(folder: Path) -> None:
+    """Take away what only the work needed."""
+    for name in (RESULT, PARENT, WORKS):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _error(last: Mapping[str, Any]) -> InvalidRequest | EngineError:

@@ -24,11 +24,7 @@ def run(folder: Path, tell: Callable[[Mapping[str, Any]], object]) -> Mapping[st
         return finetune.run(folder, Finetune(**inputs["spec"]), inputs, tell)
     from canteen.lifecycle.training import scratch
 
-    asked: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in inputs["spec"].items()
-    }
-    return scratch.run(folder, Train(**asked), inputs, tell)
+    return scratch.run(folder, Train(**inputs["spec"]), inputs, tell)
 
 
 def main(arguments: list[str], write: Callable[[str], object]) -> int:

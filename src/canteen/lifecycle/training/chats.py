@@ -1,13 +1,12 @@
 """Chats as tokens to learn from: the model's own template, and a loss on answers only."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from canteen.core.errors import InvalidRequest, ModelUnsuitable
 from canteen.lifecycle.training.batches import NO_LOSS
-
-SHOWN = 20
+from canteen.lifecycle.training.data import MOST_TOLD, in_ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,25 +91,28 @@ class Reader:
 
 
 def within(
-    examples: Iterable[dict[str, list[int]]], context_length: int, too_long: str
-) -> list[dict[str, list[int]]]:
-    """The examples of at most `context_length` tokens.
+    examples: Sequence[dict[str, Any]], context_length: int, too_long: str
+) -> list[dict[str, Any]]:
+    """The examples of at most `context_length` tokens; each has its `part` and its `place`, the
+    number of its line.
 
-    Raises InvalidRequest that tells the others, unless `too_long` is drop, or if none is left.
+    Raises InvalidRequest that tells the others, unless `too_long` is drop, or if none of a part
+    is left.
     """
-    kept, long = [], []
-    for number, one in enumerate(examples, 1):
-        length = len(one["input_ids"])
-        if length > context_length:
-            long.append((number, length))
-        else:
-            kept.append(one)
-    if long and (too_long == "refuse" or not kept):
-        told = ", ".join(f"example {number} ({length:,})" for number, length in long[:SHOWN])
-        raise InvalidRequest(
-            f"{len(long):,} examples have more than {context_length:,} tokens: {told}"
-            f"{', …' if len(long) > SHOWN else ''}; shorten them, "
-            "raise context_length, or set too_long to drop",
-            param="context_length",
-        )
-    return kept
+    kept = [one for one in examples if len(one["input_ids"]) <= context_length]
+    if len(kept) == len(examples) or (too_long == "drop" and _parts(kept) == _parts(examples)):
+        return kept
+    lengths = sorted((one["place"], len(one["input_ids"])) for one in examples)
+    long = [(place, length) for place, length in lengths if length > context_length]
+    told = ", ".join(f"line {place} ({length:,})" for place, length in long[:MOST_TOLD])
+    rest = in_ranges(place for place, _ in long[MOST_TOLD:])
+    raise InvalidRequest(
+        f"{len(long):,} examples have more than {context_length:,} tokens: {told}"
+        f"{f', and the lines {rest}' if rest else ''}; shorten them, "
+        "raise context_length, or set too_long to drop",
+        param="context_length",
+    )
+
+
+def _parts(examples: Sequence[Mapping[str, Any]]) -> set[str]:
+    return {one["part"] for one in examples}

@@ -1,6 +1,7 @@
 """A corpus: whole works, some to learn from and others to validate on."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -63,6 +64,24 @@ def checked(spec: Train, home: Path) -> Corpus:
     corpus = Corpus(tuple(rest.values()), tuple(held_out.values()))
     _refuse_too_small(corpus, spec)
     return corpus
+
+
+def keep(works: Corpus, path: Path) -> None:
+    """Write the works into a file, so that what is learned from stays as it was checked."""
+    with path.open("w", encoding="utf-8") as file:
+        for part in ("train", "validation"):
+            for work in getattr(works, part):
+                line = {"part": part, "title": work.title, "text": work.text}
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def kept(path: Path) -> Corpus:
+    """The works that `keep` wrote."""
+    parts: dict[str, list[Work]] = {"train": [], "validation": []}
+    with path.open(encoding="utf-8") as file:
+        for line in map(json.loads, file):
+            parts[line["part"]].append(Work(line["title"], line["text"]))
+    return Corpus(tuple(parts["train"]), tuple(parts["validation"]))
 
 
 def _works(name: str, home: Path) -> Sequence[Work]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from canteen.core.errors import InvalidRequest
+from canteen.lifecycle.training.specs import Finetune
 
 ROLES = ("system", "user", "assistant", "tool")
 # Under these names an instruction has its question, what it is about, and its answer.
@@ -21,10 +22,13 @@ _FORMS = (
     'a chat {"messages": [...]}, an instruction {"prompt", "completion"} '
     'or a text with its class {"text", "label"}'
 )
-_MOST_TOLD = 20
+# Of so many the message says what is wrong with each; of all, where they are.
+MOST_TOLD = 20
 FEWEST = 4
 # A token of English, on average, has so many characters.
 CHARS_PER_TOKEN = 3.5
+# What a template sets around a message: two marks, the role, line ends.
+TOKENS_PER_MESSAGE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +73,12 @@ def read(path: Path, most: int | None = None) -> list[Example]:
     Raises InvalidRequest, which tells every broken line by its number.
     """
     try:
-        lines = path.read_text("utf-8").splitlines()
+        # A text may hold what only looks like the end of a line to splitlines.
+        lines = path.read_text("utf-8-sig").split("\n")
     except UnicodeDecodeError as exc:
         raise InvalidRequest(f"{path.name} is not UTF-8 text", param="data") from exc
     numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
-    return _checked([(number, _parsed(line)) for number, line in numbered], "line", most)
+    return _checked([(number, _parsed(line)) for number, line in numbered], most)
 
 
 def labelled(pairs: Iterable[tuple[str, str]], most: int | None = None) -> list[Example]:
@@ -125,13 +130,18 @@ def digest(examples: Sequence[Example]) -> str:
     return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def num_tokens(examples: Sequence[Example], epochs: float) -> int:
-    """About how many tokens are learned from, for an estimate before anything is tokenized."""
-    chars = sum(
-        sum(len(one["content"]) for one in example.messages) + len(example.completion)
-        for example in examples
-    )
-    return max(1, round(epochs * chars / CHARS_PER_TOKEN))
+def num_tokens(chats: Sequence[Mapping[str, Any]], spec: Finetune) -> int:
+    """About how many tokens are learned from, for an estimate before anything is tokenized.
+
+    `chats` are those to learn from, as `Example.chat` gives them.
+    """
+    texts = [one["content"] for chat in chats for one in chat["messages"]]
+    texts += [chat["completion"] for chat in chats]
+    whole = sum(map(len, texts)) / CHARS_PER_TOKEN + len(texts) * TOKENS_PER_MESSAGE
+    passes = spec.epochs
+    if spec.max_steps:
+        passes = spec.max_steps * spec.batch_size * spec.accumulate / len(chats)
+    return max(1, round(passes * whole))
 
 
 def _parsed(line: str) -> Any:
@@ -141,18 +151,18 @@ def _parsed(line: str) -> Any:
         return _Broken(f"is not JSON ({exc})")
 
 
-def _checked(numbered: Sequence[tuple[int, Any]], unit: str, most: int | None) -> list[Example]:
+def _checked(numbered: Sequence[tuple[int, Any]], most: int | None) -> list[Example]:
     found: list[Example] = []
-    broken: list[str] = []
+    broken: list[tuple[int, str]] = []
     for number, value in numbered:
         one = _example(value, number)
         if isinstance(one, Example):
             found.append(one)
         else:
-            broken.append(f"{unit} {number} {one}")
-    broken += _contradictions(found, unit)
+            broken.append((number, one))
+    broken += _contradictions(found)
     if broken:
-        raise _broken(broken)
+        raise _broken(sorted(broken))
     kinds = {one.kind for one in found}
     if len(kinds) > 1:
         raise InvalidRequest(
@@ -160,7 +170,6 @@ def _checked(numbered: Sequence[tuple[int, Any]], unit: str, most: int | None) -
             "a file has one kind",
             param="data",
         )
-    _check_classes(found)
     if len(found) < FEWEST:
         raise InvalidRequest(
             f"there are {len(found)} examples; at least {FEWEST} are needed", param="data"
@@ -168,10 +177,22 @@ def _checked(numbered: Sequence[tuple[int, Any]], unit: str, most: int | None) -
     return _sampled(found, most)
 
 
-def _broken(told: Sequence[str]) -> InvalidRequest:
-    shown = "; ".join(told[:_MOST_TOLD])
-    more = f"; and {len(told) - _MOST_TOLD} more" if len(told) > _MOST_TOLD else ""
-    return InvalidRequest(f"{shown}{more}. An example is {_FORMS}", param="data")
+def _broken(broken: Sequence[tuple[int, str]]) -> InvalidRequest:
+    told = "; ".join(f"line {number} {what}" for number, what in broken[:MOST_TOLD])
+    rest = in_ranges(number for number, _ in broken[MOST_TOLD:])
+    more = f"; and the lines {rest}" if rest else ""
+    return InvalidRequest(f"{told}{more}. An example is {_FORMS}", param="data")
+
+
+def in_ranges(numbers: Iterable[int]) -> str:
+    """Numbers in order; those that follow one another as 3-7."""
+    ranges: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return ", ".join(f"{first}-{last}" if last > first else f"{first}" for first, last in ranges)
 
 
 def _example(value: Any, place: int) -> Example | str:
@@ -232,34 +253,42 @@ def _first(value: Mapping[str, Any], names: Sequence[str]) -> str:
     return told if isinstance(told, str) else ""
 
 
-def _contradictions(examples: Sequence[Example], unit: str) -> Iterator[str]:
+def _contradictions(examples: Sequence[Example]) -> Iterator[tuple[int, str]]:
     """The same text with two classes teaches nothing."""
     seen: dict[str, Example] = {}
     for one in examples:
         before = seen.setdefault(one.key, one)
         if one.kind == "classification" and before.label != one.label:
             yield (
-                f"{unit} {one.place} says '{one.label}' of the text "
-                f"of {unit} {before.place}, which says '{before.label}'"
+                one.place,
+                f"says '{one.label}' of the text of line {before.place}, "
+                f"which says '{before.label}'",
             )
-
-
-def _check_classes(examples: Sequence[Example]) -> None:
-    counts = Counter(one.label for one in examples if one.kind == "classification")
-    if counts and len(counts) < 2:
-        raise InvalidRequest("all examples are of one class; at least two are needed", param="data")
-    rare = [label for label, count in counts.items() if count < 2]
-    if rare:
-        raise InvalidRequest(
-            f"class '{rare[0]}' has but one example; each class needs two or more", param="data"
-        )
 
 
 def _sampled(examples: list[Example], most: int | None) -> list[Example]:
     """So many of them, by hash, so that the sample does not depend on their order."""
+    _check_classes(examples, labels(examples))
     if most is None or len(examples) <= most:
         return examples
-    return sorted(examples, key=lambda one: one.key)[:most]
+    sample = sorted(examples, key=lambda one: one.key)[:most]
+    _check_classes(sample, labels(examples), of_sample=" of the sample")
+    return sample
+
+
+def _check_classes(
+    examples: Sequence[Example], classes: Sequence[str], of_sample: str = ""
+) -> None:
+    counts = Counter(one.label for one in examples)
+    if len(classes) == 1:
+        raise InvalidRequest("all examples are of one class; at least two are needed", param="data")
+    rare = next((label for label in classes if counts[label] < 2), None)
+    if rare is not None:
+        raise InvalidRequest(
+            f"class '{rare}' has {counts[rare]} of the {len(examples):,} examples{of_sample}; "
+            f"each class needs two or more{', so raise max_examples' if of_sample else ''}",
+            param="max_examples" if of_sample else "data",
+        )
 
 
 def _share(key: str, seed: int) -> float:

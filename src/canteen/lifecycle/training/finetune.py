@@ -31,7 +31,7 @@ def run(folder: Path, spec: Finetune, inputs: Mapping[str, Any], tell: Tell) -> 
     """
     import torch
 
-    parent = Path(inputs["gguf"])
+    parent = folder / inputs["gguf"]
     source = GgufSource(parent)
     _tell_progress(tell, "reading")
     reader = reader_for(source, weights.load_tokenizer(parent))
@@ -93,12 +93,14 @@ def _examples(
     lines: Sequence[Mapping[str, Any]], reader: chats.Reader, spec: Finetune, most: int
 ) -> tuple[Examples, Examples, int]:
     """What is learnt from, what is validated on, and how many were too long for either."""
-    made = {}
-    for part in ("train", "validation"):
-        own = (reader.example(line) for line in lines if line["part"] == part)
-        made[part] = chats.within(own, min(most, spec.context_length), spec.too_long)
-    kept = sum(map(len, made.values()))
-    return made["train"], made["validation"], len(lines) - kept
+    made = [
+        {**reader.example(line), "part": line["part"], "place": line["place"]} for line in lines
+    ]
+    kept = chats.within(made, min(most, spec.context_length), spec.too_long)
+    train, validation = (
+        [one for one in kept if one["part"] == part] for part in ("train", "validation")
+    )
+    return train, validation, len(made) - len(kept)
 
 
 def _adapted(gguf: Path, spec: Finetune) -> Any:
@@ -141,16 +143,10 @@ def _in_four_bits(gguf: Path, spec: Finetune) -> Any:
 
 
 def check_qlora(device: str) -> None:
-    """Raises InvalidRequest, which says what is missing for QLoRA."""
-    from importlib.util import find_spec
-
+    """Raises InvalidRequest where there is no CUDA device for QLoRA."""
     if hardware.device_for("auto") != "cuda" or device == "cpu":
         raise InvalidRequest(
             "qlora needs a CUDA device, and this training has none; take lora", param="method"
-        )
-    if find_spec("bitsandbytes") is None:
-        raise InvalidRequest(
-            "qlora needs bitsandbytes: pip install bitsandbytes; or take lora", param="method"
         )
 
 

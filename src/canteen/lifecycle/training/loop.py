@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from canteen.core.errors import InvalidRequest
@@ -67,7 +68,8 @@ class Place:
 class Fitted:
     """What became of it. The model has the weights of `best_step`, if anything was validated.
 
-    `stopped` says why it ended early, and is empty if it did not.
+    `stopped` says why it ended early, and is empty if it did not. `tokens_per_s` and `mfu` are
+    medians of the steps since it went on last; None without any, and where no peak is known.
     """
 
     steps: int
@@ -75,6 +77,8 @@ class Fitted:
     validation_loss: float | None
     tokens: int
     stopped: str
+    tokens_per_s: float | None = None
+    mfu: float | None = None
 
 
 @dataclass(slots=True)
@@ -153,6 +157,7 @@ class _Run:
         self._place = place
         self._checkpoints = Checkpoints(place.folder / "checkpoints")
         self._is_first = stepper.share[0] == 0
+        self._speeds: list[dict[str, float]] = []
 
     def resume(self) -> None:
         """Go on from the newest checkpoint, if there is one."""
@@ -161,7 +166,7 @@ class _Run:
             saved = self._checkpoints.load(steps[-1])
             self._stepper.load(saved)
             self.state = State(**saved["state"])
-            self._tell("resumed")
+            self._tell("resumed", tokens=self.state.tokens)
 
     def advance(self) -> None:
         """Do one step, and what is due after it."""
@@ -175,15 +180,15 @@ class _Run:
         state.step += 1
         self._refuse_unless_finite("loss" if not math.isfinite(loss) else "gradient", loss, norm)
         state.tokens += tokens
+        self._speeds.append(self._speed(tokens, took_s))
         self._tell(
             "step",
             steps=schedule.steps,
             loss=loss,
             learning_rate=rate,
             tokens=state.tokens,
-            tokens_per_s=tokens / took_s if took_s > 0 else 0.0,
             memory_bytes=hardware.memory_bytes(),
-            **self._use_of_device(tokens, took_s),
+            **self._speeds[-1],
         )
         is_best = self._is_due(schedule.evaluate_every) and self._validate()
         if is_best or self._is_due(schedule.checkpoint_every):
@@ -192,12 +197,18 @@ class _Run:
     def _is_due(self, every: int) -> bool:
         return self.state.step % every == 0 or self.state.step == self._schedule.steps
 
-    def _use_of_device(self, tokens: int, took_s: float) -> dict[str, float]:
+    def _speed(self, tokens: int, took_s: float) -> dict[str, float]:
+        """Tokens a second of a step, and the part used of what the devices could do at most."""
+        per_s = tokens / took_s if took_s > 0 else 0.0
         peak = hardware.peak_flops(self._stepper.device)
-        if peak is None or took_s <= 0:
-            return {}
-        per_token = self._stepper.flops_per_token
-        return {"mfu": tokens * per_token / took_s / peak / self._stepper.share[1]}
+        if peak is None:
+            return {"tokens_per_s": per_s}
+        mfu = per_s * self._stepper.flops_per_token / peak / self._stepper.share[1]
+        return {"tokens_per_s": per_s, "mfu": mfu}
+
+    def _median(self, name: str) -> float | None:
+        told = [speed[name] for speed in self._speeds if name in speed]
+        return median(told) if told else None
 
     def _validate(self) -> bool:
         """Whether the weights are the best so far."""
@@ -239,7 +250,15 @@ class _Run:
             self._tell("stopped", why=stopped)
         if state.best_step and state.best_step != state.step:
             self._stepper.load_weights(self._checkpoints.load(state.best_step))
-        return Fitted(state.step, state.best_step, state.best_loss, state.tokens, stopped)
+        return Fitted(
+            steps=state.step,
+            best_step=state.best_step,
+            validation_loss=state.best_loss,
+            tokens=state.tokens,
+            stopped=stopped,
+            tokens_per_s=self._median("tokens_per_s"),
+            mfu=self._median("mfu"),
+        )
 
     def _refuse_unless_finite(self, what: str, *values: float) -> None:
         if all(math.isfinite(value) for value in values):

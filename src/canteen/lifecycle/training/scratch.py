@@ -14,6 +14,7 @@ from canteen.lifecycle.training.loop import Fitted, Place, Schedule, Tell
 from canteen.lifecycle.training.specs import Train
 
 TOKENIZER = "tokenizer.json"
+WORKS = "works.jsonl"
 RESULT = Path("result", "model.gguf")
 WARMUP_SHARE = 0.05
 WEIGHT_DECAY = 0.1
@@ -68,13 +69,14 @@ class Packed(Sequence[Mapping[str, Any]]):
 def run(folder: Path, spec: Train, inputs: Mapping[str, Any], tell: Tell) -> Mapping[str, Any]:
     """Train as `spec` says and leave the model in `folder`; returns what it came to.
 
-    `inputs` has the `home` under which texts are kept. Called again, it goes on from the last
+    It reads the works that are kept in the folder, or else, for a folder made by hand, those that
+    `spec` names, with `inputs["home"]` for packages. Called again, it goes on from the last
     checkpoint. Raises InvalidRequest, EngineError and StorageFull.
     """
     import torch
 
     tell({"status": "reading the corpus"})
-    works = corpus.checked(spec, Path(inputs["home"]))
+    works = _works(folder, spec, Path(inputs["home"]))
     tell({"status": "cutting it into tokens"})
     material = Material.of(works, spec.vocab_size, folder / TOKENIZER)
     torch.manual_seed(spec.seed)
@@ -87,6 +89,11 @@ def run(folder: Path, spec: Train, inputs: Mapping[str, Any], tell: Tell) -> Map
         tell({"status": "writing"})
         gguf_writing.write(whole, material.tokenizer, folder / RESULT, spec.name)
     return _result(whole, material, fitted)
+
+
+def _works(folder: Path, spec: Train, home: Path) -> Corpus:
+    path = folder / WORKS
+    return corpus.kept(path) if path.exists() else corpus.checked(spec, home)
 
 
 def _model(spec: Train) -> Any:
@@ -189,6 +196,7 @@ class _Sampler:
 
 
 def _result(model: Any, material: Material, fitted: Fitted) -> dict[str, Any]:
+    speeds = {"tokens_per_s": fitted.tokens_per_s, "mfu": fitted.mfu}
     loss = math.inf if fitted.validation_loss is None else fitted.validation_loss
     perplexity = math.exp(min(loss, 700))
     return {
@@ -205,6 +213,7 @@ def _result(model: Any, material: Material, fitted: Fitted) -> dict[str, Any]:
         "parameters": _num_parameters(model.parameters()),
         "vocab_size": material.tokenizer.get_vocab_size(),
         "context_length": model.config.max_position_embeddings,
+        **{name: value for name, value in speeds.items() if value is not None},
     }
 
 
