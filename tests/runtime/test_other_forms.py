@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from canteen.core.errors import ModelNotFound, ModelUnsuitable
+from canteen.core.errors import ModelNotFound, ModelUnsuitable, StorageFull
 from canteen.core.model import ModelCard
 from canteen.runtime import blobs
 from canteen.runtime.catalog import Catalog
@@ -118,6 +118,8 @@ async def test_another_source_file_that_cannot_be_made_leaves_nothing(
 
     with pytest.raises(ModelUnsuitable, match="odd weights"):
         await convert(catalog, "mine:1", "mine:small", "q2_k")
+    with pytest.raises(StorageFull):
+        await convert(catalog, "mine:1", "mine:small", "q3_k_m")
     with pytest.raises(ModelUnsuitable, match="as they were published"):
         await convert(catalog, "echo", "echo:small")
 

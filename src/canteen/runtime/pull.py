@@ -366,21 +366,23 @@ def _verified(desk: Desk) -> Desk:
 
 def _check(prepared: dict[str, Any], running: Child) -> None:
     """Raises what went wrong with a preparation, by the last line it wrote."""
-    if "error" in prepared:
-        logger.info("a preparation ended with an error", extra={"detail": running.said()})
-        if prepared.get("code") == ModelUnsuitable.code:
-            raise ModelUnsuitable(prepared["error"])
+    is_told = "error" in prepared
+    if prepared and not is_told and running.process.returncode == 0:
+        return
+    level = logging.INFO if is_told else logging.WARNING
+    logger.log(level, "a preparation failed", extra={"detail": running.said()})
+    if running.met_full_disk():
+        raise fetch.disk_full()
+    if prepared.get("code") == ModelUnsuitable.code:
+        raise ModelUnsuitable(prepared["error"])
+    if is_told:
         raise EngineError(prepared["error"], code=prepared.get("code"))
-    if not prepared or running.process.returncode != 0:
-        logger.warning("a preparation failed", extra={"detail": running.said()})
-        if running.met_full_disk():
-            raise fetch.disk_full()
-        why = "it may be a model that no engine here runs, and the log has the details"
-        if running.was_killed:
-            why = "it was killed, as the system does where memory runs out"
-        raise EngineError(
-            f"preparing the model failed: {why}; pull again to try again", code="prepare_failed"
-        )
+    why = "it may be a model that no engine here runs, and the log has the details"
+    if running.was_killed:
+        why = "it was killed, as the system does where memory runs out"
+    raise EngineError(
+        f"preparing the model failed: {why}; pull again to try again", code="prepare_failed"
+    )
 
 
 def _card(order: Order, desk: Desk, folder: Path) -> ModelCard:
