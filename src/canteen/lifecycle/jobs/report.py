@@ -98,7 +98,13 @@ def _told(value: Any) -> str:
 
 
 def _samples(events: Sequence[Event]) -> Rows:
-    return [(str(one["step"]), one["text"]) for one in events if one.get("event") == "sample"]
+    return [(str(one["step"]), one["text"]) for one in _last(events, "sample")]
+
+
+def _last(events: Sequence[Event], kind: str) -> Sequence[Event]:
+    """The last event of a kind for each step: what came after a checkpoint is done again."""
+    found = {one["step"]: one for one in events if one.get("event") == kind}
+    return [found[step] for step in sorted(found)]
 
 
 def _table(title: str, head: Sequence[str], rows: Rows) -> str:
@@ -106,7 +112,7 @@ def _table(title: str, head: Sequence[str], rows: Rows) -> str:
 
 
 def _curves(events: Sequence[Event]) -> str:
-    steps = [one for one in events if one.get("event") == "step"]
+    steps = _last(events, "step")
     if not steps:
         return ""
     if not drawing.is_available():
@@ -117,7 +123,7 @@ def _curves(events: Sequence[Event]) -> str:
 def _drawn(steps: Sequence[Event], events: Sequence[Event]) -> Iterator[str]:
     from matplotlib.figure import Figure
 
-    checked = [one for one in events if one.get("event") == "validation"]
+    checked = _last(events, "validation")
     for name, title in _CURVES.items():
         told = [(one["step"], one[name]) for one in steps if one.get(name) is not None]
         if not told:
