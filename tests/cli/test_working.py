@@ -1,14 +1,18 @@
 """Jobs from the shell: told beforehand, refused in a line, listed."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from click.testing import CliRunner, Result
 
 from canteen.cli import working
 from canteen.cli.main import main
+from canteen.lifecycle.jobs.book import JobBook
+from canteen.metering.store import connect
 
 Call = Callable[..., Result]
 TEXT = "The water in the canteen is cold, and the bread on the table is warm. "
@@ -37,8 +41,29 @@ def test_a_dry_run_foresees_and_begins_nothing(call: Call, texts: Path) -> None:
     assert told.exit_code == 0, told.stderr
     assert "memory: weights" in told.stderr
     assert "time, s:" in told.stderr
-    listed = json.loads(call("jobs", "list", "--json").stdout)
-    assert [(job["kind"], job["state"]) for job in listed] == [("train", "cancelled")]
+    assert json.loads(call("jobs", "list", "--json").stdout) == []
+
+
+def test_a_job_that_somebody_cancels_is_no_success(
+    call: Call, texts: Path, echo_home: Path
+) -> None:
+    book = JobBook(connect(f"sqlite:///{echo_home / 'canteen.db'}"))
+
+    def cancel() -> None:
+        while not (found := [job for job in book.list() if job.state == "running"]):
+            time.sleep(0.05)
+        book.cancel(found[0].id)
+
+    canceller = Thread(target=cancel, daemon=True)
+    canceller.start()
+    told = call(
+        "train", "--name", "a", "--corpus", str(texts), "--vocab-size", "300", "--epochs", "1000"
+    )
+    canceller.join(10)
+
+    assert told.exit_code == 1
+    assert "cancelled: somebody cancelled it" in told.stderr
+    assert "is cancelled" in told.stdout
 
 
 def test_a_recipe_is_read_and_options_go_over_it(call: Call, texts: Path, tmp_path: Path) -> None:
@@ -102,6 +127,8 @@ def test_events_are_told_in_a_line_each() -> None:
     step = {"event": "step", "step": 3, "steps": 9, "loss": 1.5, "tokens_per_s": 1234.5}
 
     assert working.told(step) == "step 3/9, loss 1.5000, 1,234 tokens/s"
+    foretold = {**step, "eta_s": 3723.4}
+    assert working.told(foretold) == "step 3/9, loss 1.5000, 1,234 tokens/s, 1:02:03 to go"
     assert working.told({"event": "resumed", "step": 3}) == "resumed at step 3"
     assert working.told({"status": "merging", "completed": 0}) == "merging"
     assert working.told({"event": "checkpoint", "step": 3}) == ""

@@ -82,8 +82,19 @@ def cancel(job_id: str, is_json: bool) -> None:
 @store.as_json
 def resume(job_id: str, is_json: bool) -> None:
     """Go on with a job that failed, was cancelled or was killed, from its last checkpoint."""
-    services = store.services()
-    working.resume(services, services.jobs.get(job_id).id, is_json=is_json)
+    working.resume(job_id, is_json=is_json)
+
+
+@command.command
+@click.argument("job_id", metavar="ID")
+@store.as_json
+def rm(job_id: str, is_json: bool) -> None:
+    """Forget a job that is over, with its files; its receipts and the model it made stay."""
+    job = store.services().jobs.remove(job_id)
+    if is_json:
+        store.echo_json({"removed": job.id})
+    else:
+        click.echo(f"removed {job.id}")
 
 
 def _when(job: "Job") -> str:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 # Without a terminal, steps are told so many times in all.
 _TOLD_STEPS = 20
+# For the last words of a job that is over.
+_TOLD_WITHIN_S = 5.0
 
 
 def options(command: Command) -> Command:
@@ -54,18 +56,29 @@ def fields(ctx: click.Context, asked: type[Any], options: dict[str, Any]) -> dic
 def do(kind: str, values: dict[str, Any], *, needs: str = "", is_json: bool) -> None:
     """Submit a job and work at it to its end; `needs` is a model that is pulled if it is not there.
 
-    Raises CanteenError, with the job kept where it had begun.
+    Raises CanteenError, with the job kept where it had begun; exits with 1 where it was cancelled.
     """
     dry_run = values.pop("dry_run", False)
     if not values.get("name"):
         raise InvalidRequest("say what the result is called with --name, as in mood:latest")
-    tell(asyncio.run(_do(kind, values, needs, dry_run=dry_run, is_quiet=is_json)), is_json=is_json)
+    if dry_run:
+        job = asyncio.run(_foreseen(kind, values, needs, is_quiet=is_json))
+        if is_json:
+            store.echo_json({"spec": job.spec, "estimate": job.estimate})
+        return
+    _ended(asyncio.run(_do(kind, values, needs, is_quiet=is_json)), is_json=is_json)
 
 
-def resume(services: "Services", job_id: str, *, is_json: bool) -> None:
+def resume(job_id: str, *, is_json: bool) -> None:
     """Go on with a job in the foreground."""
-    job = asyncio.run(_to_its_end(services, job_id, is_quiet=is_json))
+    _ended(asyncio.run(_resumed(job_id, is_quiet=is_json)), is_json=is_json)
+
+
+def _ended(job: "Job", *, is_json: bool) -> None:
+    """What came of a job, also for scripts: one that is not done is no success."""
     tell(job, is_json=is_json)
+    if job.state != "done":
+        click.get_current_context().exit(1)
 
 
 def tell(job: "Job", *, is_json: bool) -> None:
@@ -80,38 +93,52 @@ def tell(job: "Job", *, is_json: bool) -> None:
         click.echo(f'Ask it: canteen run {job.result["model"]} "…"')
 
 
-async def _do(
-    kind: str, values: Mapping[str, Any], needs: str, *, dry_run: bool, is_quiet: bool
-) -> "Job":
-    services = store.services()
-    async with contextlib.AsyncExitStack() as at_end:
-        at_end.push_async_callback(services.close)
-        if needs:
-            await store.ensure(services, needs, is_quiet=is_quiet)
+async def _foreseen(kind: str, values: Mapping[str, Any], needs: str, *, is_quiet: bool) -> "Job":
+    async with _with(needs, is_quiet=is_quiet) as services:
+        job = await services.jobs.foresee(kind, values)
+    if not is_quiet:
+        _foresee(job.estimate)
+    return job
+
+
+async def _do(kind: str, values: Mapping[str, Any], needs: str, *, is_quiet: bool) -> "Job":
+    async with _with(needs, is_quiet=is_quiet) as services:
         job = await services.jobs.submit(kind, values)
         if not is_quiet:
             _foresee(job.estimate)
-        if dry_run:
-            return services.jobs.cancel(job.id)
-        at_end.pop_all()
-    return await _to_its_end(services, job.id, is_quiet=is_quiet)
+        return await _to_its_end(services, job.id, is_quiet=is_quiet)
+
+
+async def _resumed(job_id: str, *, is_quiet: bool) -> "Job":
+    async with _with("", is_quiet=is_quiet) as services:
+        return await _to_its_end(services, services.jobs.queue(job_id).id, is_quiet=is_quiet)
+
+
+@contextlib.asynccontextmanager
+async def _with(model: str, *, is_quiet: bool) -> AsyncIterator["Services"]:
+    """The services, for the time of the block, with a model in the store if one is named."""
+    services = store.services()
+    try:
+        if model:
+            await store.ensure(services, model, is_quiet=is_quiet)
+        yield services
+    finally:
+        await services.close()
 
 
 async def _to_its_end(services: "Services", job_id: str, *, is_quiet: bool) -> "Job":
+    jobs = services.jobs
+    job = await jobs.begin(job_id)
+    if not is_quiet:
+        click.echo(f"{job.id}: Ctrl-C interrupts it, canteen jobs resume goes on", err=True)
+    telling = asyncio.ensure_future(_show(jobs.follow(job.id), is_quiet=is_quiet))
     try:
-        job = services.jobs.get(job_id)
-        if not is_quiet:
-            click.echo(f"{job.id}: Ctrl-C interrupts it, canteen jobs resume goes on", err=True)
-        telling = asyncio.ensure_future(_show(services.jobs.follow(job.id), is_quiet=is_quiet))
-        try:
-            return await services.jobs.run(job.id)
-        finally:
-            await telling
-            if not is_quiet:
-                report = services.jobs.folder(job.id) / "report.html"
-                click.echo(f"report: {report}", err=True)
+        return await jobs.work(job)
     finally:
-        await services.close()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(telling, _TOLD_WITHIN_S)
+        if not is_quiet:
+            click.echo(f"report: {jobs.folder(job.id) / 'report.html'}", err=True)
 
 
 async def follow(events: AsyncIterator[Mapping[str, Any]]) -> None:
@@ -143,9 +170,9 @@ async def _lines(events: AsyncIterator[Mapping[str, Any]]) -> None:
 
 async def _bar(events: AsyncIterator[Mapping[str, Any]]) -> None:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn
 
-    columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+    columns = (BarColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True)) as bars:
         bar = bars.add_task("", total=None)
         async for event in events:
@@ -181,11 +208,18 @@ def _step(event: Mapping[str, Any]) -> str:
     parts = [f"step {event['step']}/{event['steps']}", f"loss {event['loss']:.4f}"]
     if event.get("tokens_per_s"):
         parts.append(f"{event['tokens_per_s']:,.0f} tokens/s")
+    if event.get("eta_s") is not None:
+        parts.append(f"{_duration(event['eta_s'])} to go")
     if event.get("energy_wh") is not None:
         parts.append(f"{event['energy_wh']:.3g} Wh")
     if event.get("cost_usd") is not None:
         parts.append(f"${event['cost_usd']:.4f}")
     return ", ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
 def _foresee(estimate: Mapping[str, Any]) -> None:

@@ -1,9 +1,9 @@
 """`/v1/jobs`: long work that the service does in the background, and how it stands."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,12 +13,13 @@ from canteen.api.errors import problem, status_of
 from canteen.api.routing import Route, Served
 from canteen.api.streaming import heartbeat, json_bytes, sse, stream
 from canteen.api.wire import JsonObject, Wire
-from canteen.core.errors import CanteenError, InvalidRequest
+from canteen.core.errors import CanteenError
 from canteen.lifecycle.jobs import report
-from canteen.lifecycle.jobs.job import Job
+from canteen.lifecycle.jobs.job import Job, abroad
 
 SSE = "text/event-stream"
 MOST_EXAMPLES = 1_000_000
+MOST_LOG_BYTES = 1 << 16
 
 
 class JobRequest(Wire):
@@ -35,7 +36,8 @@ class JobRequest(Wire):
 
 
 class JobAnswer(BaseModel):
-    """How a job stands; times are seconds since 1970. `found` is what it took so far."""
+    """How a job stands; times are seconds since 1970. `found` is what it took so far. Files of
+    the server in `spec` go by their last names, and examples that were sent as "given"."""
 
     model_config = ConfigDict(extra="allow")
     id: str
@@ -56,18 +58,28 @@ class JobList(BaseModel):
     jobs: list[JobAnswer]
 
 
+class Removed(BaseModel):
+    """The id that is gone."""
+
+    removed: str
+
+
 async def submit(body: JobRequest, served: Served) -> Response:
-    """Check a job, and begin it; 202, and the job as it stands."""
+    """Check a job, and begin it once those before it are over; 202, and the job as it stands."""
     jobs = served.services.jobs
-    job = await jobs.submit(body.kind, body.spec, body.examples, is_remote=True)
-    jobs.start(job.id)
-    return _said(job, status=202)
+
+    async def begun() -> Job:
+        job = await jobs.submit(body.kind, body.spec, body.examples, is_remote=True)
+        jobs.start(job.id)
+        return job
+
+    return _said(await _whole(begun()), status=202)
 
 
 async def every(served: Served) -> Response:
     """The jobs there are."""
     found = await asyncio.to_thread(served.services.jobs.list)
-    return Response(json_bytes({"jobs": [asdict(job) for job in found]}), media_type=_JSON)
+    return Response(json_bytes({"jobs": [abroad(job) for job in found]}), media_type=_JSON)
 
 
 async def show(served: Served) -> Response:
@@ -75,7 +87,7 @@ async def show(served: Served) -> Response:
     jobs = served.services.jobs
     job = await asyncio.to_thread(jobs.get, served.path["id"])
     told = await asyncio.to_thread(jobs.events(job.id).read)
-    return Response(json_bytes(asdict(job) | {"found": report.taken(told)}), media_type=_JSON)
+    return Response(json_bytes(abroad(job) | {"found": report.taken(told)}), media_type=_JSON)
 
 
 async def events(served: Served) -> Response:
@@ -92,8 +104,9 @@ async def events(served: Served) -> Response:
 
 
 async def logs(served: Served) -> Response:
-    """What a job's program said on standard error."""
-    text = await asyncio.to_thread(served.services.jobs.logs, served.path["id"])
+    """The last that a job's program said on standard error."""
+    jobs = served.services.jobs
+    text = await asyncio.to_thread(jobs.logs, served.path["id"], MOST_LOG_BYTES)
     return Response(text, media_type="text/plain")
 
 
@@ -102,7 +115,8 @@ async def page(served: Served) -> Response:
     jobs = served.services.jobs
     job = await asyncio.to_thread(jobs.get, served.path["id"])
     told = await asyncio.to_thread(jobs.events(job.id).read)
-    return Response(await asyncio.to_thread(report.html, job, told), media_type="text/html")
+    seen = replace(job, spec=abroad(job)["spec"])
+    return Response(await asyncio.to_thread(report.html, seen, told), media_type="text/html")
 
 
 async def cancel(served: Served) -> Response:
@@ -113,18 +127,31 @@ async def cancel(served: Served) -> Response:
 async def resume(served: Served) -> Response:
     """Go on with a job that failed, was cancelled or was killed; 202."""
     jobs = served.services.jobs
-    job = await asyncio.to_thread(jobs.get, served.path["id"])
-    if not job.is_over or job.state == "done":
-        raise InvalidRequest(f"job {job.id} is {job.state}", param="job")
-    jobs.start(job.id)
-    return _said(job, status=202)
+
+    async def begun() -> Job:
+        job = await asyncio.to_thread(jobs.queue, served.path["id"])
+        jobs.start(job.id)
+        return job
+
+    return _said(await _whole(begun()), status=202)
+
+
+async def remove(served: Served) -> Response:
+    """Forget a job that is over, with its files; its receipts and the model it made stay."""
+    job = await asyncio.to_thread(served.services.jobs.remove, served.path["id"])
+    return Response(json_bytes({"removed": job.id}), media_type=_JSON)
 
 
 _JSON = "application/json"
 
 
+async def _whole(work: Coroutine[Any, Any, Job]) -> Job:
+    """Do it to its end, also for a caller who goes away: what is kept is begun."""
+    return await asyncio.shield(asyncio.ensure_future(work))
+
+
 def _said(job: Job, status: int = 200) -> Response:
-    return Response(json_bytes(asdict(job)), status, media_type=_JSON)
+    return Response(json_bytes(abroad(job)), status, media_type=_JSON)
 
 
 def _last_words(error: CanteenError) -> bytes:
@@ -135,8 +162,9 @@ ROUTES = (
     Route("GET", "/v1/jobs", every, None, JobList, "Every job"),
     Route("POST", "/v1/jobs", submit, JobRequest, JobAnswer, "Begin a job"),
     Route("GET", "/v1/jobs/{id}", show, None, JobAnswer, "How a job stands"),
+    Route("DELETE", "/v1/jobs/{id}", remove, None, Removed, "Forget a job that is over"),
     Route("GET", "/v1/jobs/{id}/events", events, None, None, "What a job tells", SSE),
-    Route("GET", "/v1/jobs/{id}/logs", logs, None, None, "What its program said"),
+    Route("GET", "/v1/jobs/{id}/logs", logs, None, None, "The last that its program said"),
     Route("GET", "/v1/jobs/{id}/report", page, None, None, "Its report, as HTML"),
     Route("POST", "/v1/jobs/{id}/cancel", cancel, None, JobAnswer, "End a job"),
     Route("POST", "/v1/jobs/{id}/resume", resume, None, JobAnswer, "Go on with a job"),

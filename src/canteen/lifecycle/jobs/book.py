@@ -10,7 +10,7 @@ from typing import Any
 
 from canteen.core.database import Row, Tables
 from canteen.core.errors import InvalidRequest, JobNotFound
-from canteen.core.processes import lives
+from canteen.core.processes import born, lives
 from canteen.lifecycle.jobs.job import RESUMABLE, Job, State
 
 # A job of another machine that nobody has seen for so long is nobody's.
@@ -20,19 +20,22 @@ _COLUMNS = tuple(one.name for one in fields(Job))
 
 
 class JobBook:
-    """Jobs by their ids; several gateways may share it. Every call blocks for milliseconds."""
+    """Jobs by their ids; several gateways may share it. Every call blocks for milliseconds, and
+    raises EngineError where the database cannot be used."""
 
-    def __init__(self, tables: Tables, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, tables: Tables, clock: Callable[[], float] = time.time, host: str = ""
+    ) -> None:
         self._tables = tables
         self._clock = clock
+        self._host = host or socket.gethostname()
 
     def add(self, job: Job) -> None:
         """Keep a new job; raises InvalidRequest where another is making the same model."""
-        here = {"host": socket.gethostname(), "pid": os.getpid(), "seen_s": self._clock()}
-        row = _row(job) | here
+        row = _row(job) | self._here() | {"seen_s": self._clock()}
         names = ", ".join(row)
         with self._tables.writing() as connection:
-            _end_abandoned(connection, self._clock())
+            self._end_abandoned(connection)
             kept = connection.execute(
                 f"INSERT INTO jobs ({names}) VALUES ({', '.join(':' + name for name in row)}) "  # noqa: S608 - own names
                 "ON CONFLICT DO NOTHING RETURNING id",
@@ -53,61 +56,86 @@ class JobBook:
     def list(self) -> list[Job]:
         """Every job, the newest first; those whose program was killed are interrupted."""
         with self._tables.writing() as connection:
-            _end_abandoned(connection, self._clock())
+            self._end_abandoned(connection)
             rows = connection.execute("SELECT * FROM jobs ORDER BY created_s DESC, id")
         return [_job(row) for row in rows]
 
-    def begin(self, job_id: str, receipt_id: str) -> Job:
-        """Work at a job begins, in this process; raises InvalidRequest where it must not."""
-        with self._tables.writing() as connection:
-            _end_abandoned(connection, self._clock())
-            (row,) = connection.execute("SELECT * FROM jobs WHERE id = :id", {"id": job_id})
-            job = _job(row)
-            if job.state not in ("queued", *RESUMABLE):
-                raise InvalidRequest(f"job {job.id} is {job.state}", param="job")
-            others = connection.execute(
-                "SELECT id FROM jobs WHERE name = :name AND id <> :id "
-                "AND (state = 'running' OR state = 'queued')",
-                {"name": job.name, "id": job.id},
+    def is_over(self, job_id: str) -> bool:
+        """Whether nobody works at it any more; for those who ask often."""
+        with self._tables.reading() as connection:
+            rows = connection.execute(
+                "SELECT host, pid, born, seen_s FROM jobs WHERE id = :id "
+                "AND state IN ('queued', 'running')",
+                {"id": job_id},
             )
-            if others:
-                raise _taken(job.name)
-            now_s = self._clock()
-            changed = {
-                "id": job.id,
-                "host": socket.gethostname(),
-                "pid": os.getpid(),
-                "now": now_s,
-                "receipts": json.dumps([*job.receipt_ids, receipt_id]),
-            }
-            (row,) = connection.execute(
-                "UPDATE jobs SET state = 'running', wanted = '', error = '', host = :host, "
-                "pid = :pid, started_s = COALESCE(started_s, :now), seen_s = :now, "
-                "ended_s = NULL, receipt_ids = :receipts WHERE id = :id RETURNING *",
-                changed,
-            )
-        return _job(row)
+        return not rows or self._is_abandoned(rows[0])
 
-    def seen(self, job_id: str) -> str:
-        """It is worked at now; gives what somebody wants of it, empty if nothing."""
+    def queue(self, job_id: str) -> Job:
+        """What failed, was cancelled or interrupted is to be gone on with by this process.
+
+        Raises InvalidRequest for others, and where another is making the same model.
+        """
+        with self._tables.writing() as connection:
+            self._end_abandoned(connection)
+            rows = connection.execute(
+                "UPDATE jobs SET state = 'queued', wanted = '', error = '', ended_s = NULL, "
+                "host = :host, pid = :pid, born = :born, seen_s = :now WHERE id = :id "
+                "AND state IN ('failed', 'cancelled', 'interrupted') "
+                "AND NOT EXISTS (SELECT 1 FROM jobs others WHERE others.name = jobs.name "
+                "AND others.id <> jobs.id AND others.state IN ('queued', 'running')) RETURNING *",
+                {"id": job_id, "now": self._clock()} | self._here(),
+            )
+            if not rows:
+                job = _one(connection, job_id)
+                raise _taken(job.name) if job.state in RESUMABLE else _is(job)
+        return _job(rows[0])
+
+    def begin(self, job_id: str, receipt_id: str) -> Job:
+        """Work begins at a job that this process has in its queue; raises InvalidRequest for
+        others."""
+        with self._tables.writing() as connection:
+            receipts = json.dumps([*_one(connection, job_id).receipt_ids, receipt_id])
+            rows = connection.execute(
+                "UPDATE jobs SET state = 'running', started_s = COALESCE(started_s, :now), "
+                "seen_s = :now, receipt_ids = :receipts WHERE id = :id AND state = 'queued' "
+                "AND host = :host AND pid = :pid AND born = :born RETURNING *",
+                {"id": job_id, "now": self._clock(), "receipts": receipts} | self._here(),
+            )
+            if not rows:
+                raise _is(_one(connection, job_id))
+        return _job(rows[0])
+
+    def seen(self, job_id: str) -> str | None:
+        """This process has it; gives what somebody wants of it, empty if nothing, or None where
+        it is this process's no more."""
         with self._tables.writing() as connection:
             rows = connection.execute(
-                "UPDATE jobs SET seen_s = :now WHERE id = :id RETURNING wanted",
-                {"now": self._clock(), "id": job_id},
+                "UPDATE jobs SET seen_s = :now WHERE id = :id AND state IN ('queued', 'running') "
+                "AND host = :host AND pid = :pid AND born = :born RETURNING wanted",
+                {"now": self._clock(), "id": job_id} | self._here(),
             )
-        return str(rows[0]["wanted"]) if rows else "cancel"
+        return str(rows[0]["wanted"]) if rows else None
 
-    def want(self, job_id: str, what: str) -> None:
-        """Tell whoever works at it."""
+    def cancel(self, job_id: str) -> None:
+        """End one that waits, and tell whoever works at one; raises InvalidRequest for others."""
+        told = {"id": job_id, "now": self._clock()}
         with self._tables.writing() as connection:
-            connection.execute(
-                "UPDATE jobs SET wanted = :what WHERE id = :id", {"what": what, "id": job_id}
+            found = connection.execute(
+                "UPDATE jobs SET state = 'cancelled', error = 'somebody cancelled it', "
+                "ended_s = :now WHERE id = :id AND state = 'queued' RETURNING id",
+                told,
+            ) or connection.execute(
+                "UPDATE jobs SET wanted = 'cancel' WHERE id = :id AND state = 'running' "
+                "RETURNING id",
+                told,
             )
+            if not found:
+                raise _is(_one(connection, job_id), " already")
 
     def end(
         self, job_id: str, state: State, *, error: str = "", result: Mapping[str, Any] | None = None
     ) -> None:
-        """Nobody works at it any more."""
+        """This process works at it no more; nothing changes where it did not."""
         told = {
             "id": job_id,
             "state": state,
@@ -118,25 +146,59 @@ class JobBook:
         with self._tables.writing() as connection:
             connection.execute(
                 "UPDATE jobs SET state = :state, error = :error, result = :result, "
-                "ended_s = :now WHERE id = :id",
-                told,
+                "ended_s = :now WHERE id = :id AND state IN ('queued', 'running') "
+                "AND host = :host AND pid = :pid AND born = :born",
+                told | self._here(),
             )
 
-
-def _end_abandoned(connection: Any, now_s: float) -> None:
-    """Jobs whose process is no more have been interrupted."""
-    running = connection.execute(
-        "SELECT id, host, pid, seen_s FROM jobs WHERE state = 'running' OR state = 'queued'"
-    )
-    here = socket.gethostname()
-    for row in running:
-        is_silent = (row["seen_s"] or 0.0) < now_s - GONE_AFTER_S
-        if is_silent or (row["host"] == here and not lives(row["pid"])):
-            connection.execute(
-                "UPDATE jobs SET state = 'interrupted', ended_s = seen_s, "
-                "error = 'the program that ran it was ended' WHERE id = :id",
-                {"id": row["id"]},
+    def remove(self, job_id: str) -> None:
+        """Forget one that is over; raises InvalidRequest for others."""
+        with self._tables.writing() as connection:
+            self._end_abandoned(connection)
+            gone = connection.execute(
+                "DELETE FROM jobs WHERE id = :id AND state NOT IN ('queued', 'running') "
+                "RETURNING id",
+                {"id": job_id},
             )
+            if not gone:
+                raise _is(_one(connection, job_id), "; cancel it first")
+
+    def _here(self) -> Row:
+        pid = os.getpid()
+        return {"host": self._host, "pid": pid, "born": born(pid)}
+
+    def _is_abandoned(self, row: Row) -> bool:
+        """Whether the process that had a job is no more; one that is stopped still is."""
+        if row["host"] != self._host:
+            return (row["seen_s"] or 0.0) < self._clock() - GONE_AFTER_S
+        known = {row["born"], born(row["pid"])} - {""}
+        return not lives(row["pid"]) or len(known) > 1
+
+    def _end_abandoned(self, connection: Any) -> None:
+        """Jobs whose process is no more have been interrupted."""
+        rows = connection.execute(
+            "SELECT id, host, pid, born, seen_s FROM jobs WHERE state IN ('queued', 'running')"
+        )
+        for row in rows:
+            if self._is_abandoned(row):
+                connection.execute(
+                    "UPDATE jobs SET state = 'interrupted', ended_s = seen_s, "
+                    "error = 'the program that ran it was ended' WHERE id = :id "
+                    "AND state IN ('queued', 'running') AND seen_s = :seen_s "
+                    "AND host = :host AND pid = :pid AND born = :born",
+                    row,
+                )
+
+
+def _one(connection: Any, job_id: str) -> Job:
+    rows = connection.execute("SELECT * FROM jobs WHERE id = :id", {"id": job_id})
+    if not rows:
+        raise JobNotFound(job_id)
+    return _job(rows[0])
+
+
+def _is(job: Job, rest: str = "") -> InvalidRequest:
+    return InvalidRequest(f"job {job.id} is {job.state}{rest}", param="job")
 
 
 def _taken(name: str) -> InvalidRequest:

@@ -4,11 +4,15 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 LOOK_EVERY_S = 0.2
+# So many steps foretell how long those to come take.
+_STEPS = 100
 Event = dict[str, Any]
 
 
@@ -51,6 +55,26 @@ class EventLog:
             await asyncio.sleep(LOOK_EVERY_S)
 
 
+class Foretold:
+    """Adds to each step how long all the rest takes, by the median of the last steps."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._before_s: float | None = None
+        self._took_s: deque[float] = deque(maxlen=_STEPS)
+
+    def __call__(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The event, with `eta_s` if it is a step and not the first."""
+        if event.get("event") != "step" or "steps" not in event:
+            return event
+        now_s, before_s = self._clock(), self._before_s
+        self._before_s = now_s
+        if before_s is None:
+            return event
+        self._took_s.append(now_s - before_s)
+        return {**event, "eta_s": median(self._took_s) * (event["steps"] - event["step"])}
+
+
 def _events(path: Path, place: int) -> tuple[list[Event], int]:
     """The whole lines from a place on, and the place after them."""
     try:
@@ -59,10 +83,15 @@ def _events(path: Path, place: int) -> tuple[list[Event], int]:
             whole, mark, _ = file.read().rpartition(b"\n")
     except FileNotFoundError:
         return [], place
-    lines = whole.splitlines() if mark else []
-    return [json.loads(line) for line in lines if _is_whole(line)], place + len(whole) + len(mark)
+    return list(_parsed(whole.splitlines())), place + len(whole) + len(mark)
 
 
-def _is_whole(line: bytes) -> bool:
-    """A line that a killed writer did not finish is not."""
-    return line.endswith(b"}")
+def _parsed(lines: list[bytes]) -> Iterator[Event]:
+    """Without those that a killed writer, or a full disk, cut."""
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict):
+            yield event

@@ -5,25 +5,30 @@ import contextlib
 import logging
 import shutil
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from canteen.core.errors import CanteenError, InvalidRequest
+from canteen.core.errors import CanteenError, EngineError, InvalidRequest
 from canteen.core.model import full_name
 from canteen.lifecycle.jobs import report
 from canteen.lifecycle.jobs.book import JobBook
-from canteen.lifecycle.jobs.events import Event, EventLog
-from canteen.lifecycle.jobs.job import Job, State, new_job_id
+from canteen.lifecycle.jobs.ending import FORESEEN, Ended, Stopped, ended_by
+from canteen.lifecycle.jobs.events import Event, EventLog, Foretold
+from canteen.lifecycle.jobs.job import Job, new_job_id
 
 logger = logging.getLogger(__name__)
 
 FOLDER = "jobs"
 REPORT = "report.html"
+# Where kinds keep what a job goes on from; it is of no use to one that is done.
+CHECKPOINTS = "checkpoints"
 SEEN_EVERY_S = 1.0
-_INTERRUPTED = "it was interrupted; canteen jobs resume goes on with it"
+# Between the tries to write down how a job ended.
+_PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 Tell = Callable[[Mapping[str, Any]], object]
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ class Jobs:
         self._kinds = kinds
         self._receipt = receipt
         self._settled = settled
-        self._at_work: dict[str, asyncio.Task[Job]] = {}
+        self._at_work: dict[str, asyncio.Task[None]] = {}
 
     def spec(self, kind: str, fields: Mapping[str, Any]) -> Any:
         """A specification; raises InvalidRequest for an unknown kind or field, and wrong values."""
@@ -102,83 +107,179 @@ class Jobs:
     ) -> Job:
         """Check a job and keep it; it has not begun. `examples` are what it learns from, in place
         of a file; somebody who `is_remote` may name none. Raises InvalidRequest."""
+        # In one thread, which comes to its end whoever is cancelled: no row without a folder.
+        return await asyncio.to_thread(
+            self._kept, self._draft(kind, fields), examples, is_remote=is_remote
+        )
+
+    async def foresee(self, kind: str, fields: Mapping[str, Any]) -> Job:
+        """Check a job as `submit` does, and estimate it; nothing of it is kept."""
+        return await asyncio.to_thread(self._foreseen, self._draft(kind, fields))
+
+    def _draft(self, kind: str, fields: Mapping[str, Any]) -> Job:
         spec = self.spec(kind, fields)
         spec = replace(spec, name=full_name(spec.name))
-        job = Job(new_job_id(), kind, spec.name, asdict(spec), "queued", time.time())
-        folder = self.folder(job.id)
-        await asyncio.to_thread(folder.mkdir, parents=True)
-        with contextlib.ExitStack() as on_failure:
-            on_failure.callback(shutil.rmtree, folder, ignore_errors=True)
-            if examples is not None:
-                spec = await asyncio.to_thread(self._kinds[kind].given, spec, examples, folder)
-            elif is_remote:
-                self._kinds[kind].check_remote(spec)
-            estimate = await asyncio.to_thread(self._kinds[kind].check, spec, folder)
-            job = replace(job, spec=asdict(spec), estimate=estimate)
-            await asyncio.to_thread(self._book.add, job)
-            on_failure.pop_all()
-        self.events(job.id).add({"event": "submitted", "estimate": dict(estimate)})
+        return Job(new_job_id(), kind, spec.name, asdict(spec), "queued", time.time())
+
+    def _foreseen(self, job: Job) -> Job:
+        with self._new_folder(job.id):
+            return self._checked(job, None, is_remote=False)
+
+    def _kept(self, job: Job, examples: Sequence[Mapping[str, Any]] | None, is_remote: bool) -> Job:
+        with self._new_folder(job.id) as temporary:
+            job = self._checked(job, examples, is_remote=is_remote)
+            self.events(job.id).add({"event": "submitted", "estimate": dict(job.estimate)})
+            self._book.add(job)
+            temporary.pop_all()
         return job
 
+    @contextlib.contextmanager
+    def _new_folder(self, job_id: str) -> Iterator[contextlib.ExitStack]:
+        """For a job that may come to nothing: it is removed at the end, unless told otherwise."""
+        folder = self.folder(job_id)
+        with contextlib.ExitStack() as at_end:
+            at_end.callback(shutil.rmtree, folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            yield at_end
+
+    def _checked(
+        self, job: Job, examples: Sequence[Mapping[str, Any]] | None, *, is_remote: bool
+    ) -> Job:
+        kind, folder = self._kinds[job.kind], self.folder(job.id)
+        spec = kind.spec(**job.spec)
+        if examples is not None:
+            spec = kind.given(spec, examples, folder)
+        elif is_remote:
+            kind.check_remote(spec)
+        estimate = kind.check(spec, folder)
+        return replace(job, spec=asdict(spec), estimate=estimate)
+
+    def queue(self, job_id: str) -> Job:
+        """Have a job that is over, and not done, ready to be gone on with from its last checkpoint.
+
+        Raises InvalidRequest for others. Blocks.
+        """
+        return self._book.queue(self._book.get(job_id).id)
+
     def start(self, job_id: str) -> None:
-        """Work at a job in the background, for as long as this process lasts."""
-        working = asyncio.ensure_future(self.run(job_id))
+        """Work in the background at what was submitted or queued, once those started before are
+        over, for as long as this process lasts."""
+        working = asyncio.ensure_future(self._in_turn(job_id, tuple(self._at_work.values())))
         self._at_work[job_id] = working
         working.add_done_callback(lambda done: self._ended(job_id, done))
 
-    async def run(self, job_id: str) -> Job:
-        """Work at a job to its end, from where it was; raises what it failed by.
+    async def _in_turn(self, job_id: str, before: Sequence["asyncio.Task[None]"]) -> None:
+        """Work at a job once those before it are over, unless somebody takes it meanwhile."""
+        try:
+            if before:
+                await self._watched(job_id, asyncio.wait(before))
+            job = await self.begin(job_id)
+        except Stopped:
+            return
+        except FORESEEN as exc:
+            await self._end(job_id, ended_by(exc))
+            raise
+        await self.work(job)
+
+    async def begin(self, job_id: str) -> Job:
+        """Begin with a job that was submitted or queued here, and open its receipt; raises
+        InvalidRequest for others, and where somebody has cancelled it."""
+        beginning = asyncio.ensure_future(
+            asyncio.to_thread(self._book.begin, job_id, self._receipt())
+        )
+        try:
+            return await asyncio.shield(beginning)
+        except asyncio.CancelledError:
+            await asyncio.gather(beginning, return_exceptions=True)
+            raise
+
+    async def work(self, job: Job) -> Job:
+        """Do what has begun to its end, from where it was; raises what it failed by.
 
         Whoever is cancelled interrupts it: it can be gone on with.
         """
-        receipt_id = self._receipt()
-        job = await asyncio.to_thread(self._book.begin, job_id, receipt_id)
-        log = self.events(job.id)
+        ended: Ended | None = Ended()
+        try:
+            ended = Ended("done", "", await self._watched(job.id, self._done(job)))
+        except Stopped as stopped:
+            ended = stopped.ended
+        except FORESEEN as exc:
+            ended = ended_by(exc)
+            raise
+        finally:
+            if ended is not None:
+                await self._finish(job, ended)
+        return await asyncio.to_thread(self._book.get, job.id)
+
+    async def _done(self, job: Job) -> Mapping[str, Any]:
+        log, foretold = self.events(job.id), Foretold()
         log.mend()
         log.add({"event": "begun"})
-        desk = Desk(self.folder(job.id), log.add, receipt_id)
-        state: State = "interrupted"
-        error = _INTERRUPTED
-        result: Mapping[str, Any] = {}
-        try:
-            result = await self._watched(job, desk)
-            state, error = "done", ""
-        except CanteenError as exc:
-            state, error = "failed", exc.message
-            raise
-        except OSError as exc:
-            state, error = "failed", f"the disk refused it: {exc.strerror}"
-            raise
-        except _Cancelled:
-            state, error = "cancelled", "somebody cancelled it"
-        finally:
-            receipt = self._settled(receipt_id)
-            told = {"receipt": receipt} if receipt else {}
-            log.add({"event": state, "error": error, "result": dict(result), **told})
-            self._book.end(job.id, state, error=error, result=result)
-            await asyncio.to_thread(self._report, job.id)
-        return await asyncio.to_thread(self._book.get, job_id)
+        desk = Desk(self.folder(job.id), lambda event: log.add(foretold(event)), _receipt_id(job))
+        return await self._kinds[job.kind].run(job, desk)
 
-    async def _watched(self, job: Job, desk: Desk) -> Mapping[str, Any]:
-        """The work, until somebody wants it to end."""
-        working = asyncio.ensure_future(self._kinds[job.kind].run(job, desk))
+    async def _watched(self, job_id: str, work: Awaitable[_T]) -> _T:
+        """The work, until somebody wants it to end or has taken it away."""
+        working = asyncio.ensure_future(work)
         try:
             while not (await asyncio.wait([working], timeout=SEEN_EVERY_S))[0]:
-                if await asyncio.to_thread(self._book.seen, job.id) == "cancel":
-                    raise _Cancelled
+                await asyncio.to_thread(self._see, job_id)
             return working.result()
         finally:
             working.cancel()
-            with contextlib.suppress(asyncio.CancelledError, CanteenError):
+            with contextlib.suppress(asyncio.CancelledError, CanteenError, OSError):
                 await working
 
-    def _report(self, job_id: str) -> None:
-        job = self._book.get(job_id)
-        told = report.html(job, self.events(job_id).read())
+    def _see(self, job_id: str) -> None:
+        """Be seen to work at it, which goes on while the database cannot be used; raises Stopped
+        where it must not."""
+        try:
+            wanted = self._book.seen(job_id)
+        except EngineError as exc:
+            logger.warning("a job goes on unseen", extra={"job": job_id, "detail": exc.message})
+            return
+        if wanted is None:
+            raise Stopped(None)
+        if wanted == "cancel":
+            raise Stopped(Ended("cancelled", "somebody cancelled it"))
+
+    async def _finish(self, job: Job, ended: Ended) -> None:
+        with _logged(job.id):
+            receipt = self._settled(_receipt_id(job))
+            told = {"receipt": receipt} if receipt else {}
+            log = self.events(job.id)
+            log.mend()
+            log.add(
+                {"event": ended.state, "error": ended.error, "result": dict(ended.result), **told}
+            )
+        await self._end(job.id, ended)
+        with _logged(job.id):
+            await asyncio.to_thread(self._tidy, job.id, ended)
+
+    async def _end(self, job_id: str, ended: Ended) -> None:
+        """Have the book know; a database that cannot be used is asked some more times."""
+        for pause_s in (*_PAUSES_S, None):
+            try:
+                await asyncio.to_thread(
+                    self._book.end, job_id, ended.state, error=ended.error, result=ended.result
+                )
+                return
+            except EngineError:
+                if pause_s is None:
+                    raise
+                logger.warning("the end of a job is not kept yet", extra={"job": job_id})
+                await asyncio.sleep(pause_s)
+
+    def _tidy(self, job_id: str, ended: Ended) -> None:
+        if ended.state == "done":
+            shutil.rmtree(self.folder(job_id) / CHECKPOINTS, ignore_errors=True)
+        told = report.html(self._book.get(job_id), self.events(job_id).read())
         (self.folder(job_id) / REPORT).write_text(told, "utf-8")
 
-    def _ended(self, job_id: str, done: "asyncio.Task[Job]") -> None:
-        self._at_work.pop(job_id, None)
+    def _ended(self, job_id: str, done: "asyncio.Task[None]") -> None:
+        # It may have been gone on with already.
+        if self._at_work.get(job_id) is done:
+            del self._at_work[job_id]
         if not done.cancelled() and (error := done.exception()) is not None:
             logger.warning("a job failed", extra={"job": job_id, "detail": str(error)})
 
@@ -196,26 +297,43 @@ class Jobs:
 
     async def follow(self, job_id: str) -> AsyncGenerator[Event]:
         """All events of a job, until it is over."""
-        log, book = self.events(job_id), self._book
-        async with contextlib.aclosing(log.follow(lambda: book.get(job_id).is_over)) as events:
+        log = self.events(job_id)
+        async with contextlib.aclosing(log.follow(lambda: self._is_over(job_id))) as events:
             async for event in events:
                 yield event
+
+    def _is_over(self, job_id: str) -> bool:
+        try:
+            return self._book.is_over(job_id)
+        except EngineError:
+            # The database says so itself; whoever follows will see.
+            return False
 
     def cancel(self, job_id: str) -> Job:
         """Have whoever works at it end it; raises InvalidRequest where it is over. Blocks."""
         job = self._book.get(job_id)
-        if job.is_over:
-            raise InvalidRequest(f"job {job.id} is {job.state} already", param="job")
-        if job.state == "queued":
-            self._book.end(job.id, "cancelled", error="somebody cancelled it")
-        else:
-            self._book.want(job.id, "cancel")
+        self._book.cancel(job.id)
         return self._book.get(job.id)
 
-    def logs(self, job_id: str) -> str:
-        """What its program said on standard error. Blocks."""
+    def remove(self, job_id: str) -> Job:
+        """Forget a job that is over, with all its files; its receipts and its model stay.
+
+        Raises InvalidRequest where it is not over. Blocks.
+        """
+        job = self._book.get(job_id)
+        self._book.remove(job.id)
+        shutil.rmtree(self.folder(job.id), ignore_errors=True)
+        return job
+
+    def logs(self, job_id: str, last_bytes: int | None = None) -> str:
+        """What its program said on standard error, or the last of it. Blocks."""
         path = self.folder(self._book.get(job_id).id) / "log"
-        return path.read_text("utf-8", errors="replace") if path.exists() else ""
+        if not path.exists():
+            return ""
+        with path.open("rb") as file:
+            if last_bytes is not None:
+                file.seek(max(0, path.stat().st_size - last_bytes))
+            return file.read(-1 if last_bytes is None else last_bytes).decode(errors="replace")
 
     def folder(self, job_id: str) -> Path:
         """Where a job keeps everything."""
@@ -230,5 +348,14 @@ class Jobs:
             await asyncio.wait(working)
 
 
-class _Cancelled(Exception):
-    """Somebody wants the job to end."""
+def _receipt_id(job: Job) -> str:
+    return job.receipt_ids[-1]
+
+
+@contextlib.contextmanager
+def _logged(job_id: str) -> Iterator[None]:
+    """What goes wrong in it is no reason for a job to fail that is over."""
+    try:
+        yield
+    except (CanteenError, OSError) as exc:
+        logger.warning("the end of a job is not told", extra={"job": job_id, "detail": str(exc)})
