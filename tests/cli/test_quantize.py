@@ -12,7 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from canteen.cli.main import main
+from canteen.core.errors import ModelUnsuitable
 from canteen.core.model import ModelCard
+from canteen.lifecycle.quantize.compression import token_windows
 from canteen.runtime import locks
 from canteen.runtime.catalog import Catalog
 from tests.lifecycle.tiny_model import CHATML, TinyModel
@@ -173,17 +175,11 @@ def test_what_cannot_be_done_is_told_before_any_work(
     assert message in ran.stderr
 
 
-def test_calibration_texts_that_are_too_short_leave_nothing(
-    call: Call, home: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "short.txt").write_text("Too short.")
-    texts = str(tmp_path / "short.txt")
+def test_calibration_texts_that_are_too_short_are_refused(home: Path) -> None:
+    catalog = Catalog(home)
 
-    ran = call("prepare", "tiny:1", "--format", "int4-awq", "--calibration", texts)
-
-    assert ran.exit_code == 1
-    assert "give at least 128" in ran.stderr
-    assert len(folders(home)) == 1
+    with pytest.raises(ModelUnsuitable, match="give at least 128"):
+        token_windows(catalog.path(catalog.get("tiny:1")), "Too short.")
 
 
 def test_a_loss_of_more_than_all_is_only_a_percentage(call: Call) -> None:
