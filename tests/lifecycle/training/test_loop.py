@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from canteen.core.errors import InvalidRequest
+from canteen.core.errors import EngineError, InvalidRequest
 from canteen.lifecycle.training.batches import Order, collate
 from canteen.lifecycle.training.loop import Place, Schedule, fit
 from canteen.lifecycle.training.stepping import Arithmetic, Stepper
@@ -186,6 +186,25 @@ def test_a_checkpoint_holds_only_what_is_trained(make_model: MakeModel) -> None:
     state = Stepper(model, _float32(), 0.0).state()
 
     assert list(state["weights"]) == ["model.norm.weight"]
+
+
+@pytest.mark.parametrize("frozen", [(), ("embed_tokens", "mlp")])
+def test_a_checkpoint_without_all_that_is_trained_is_refused(
+    make_model: MakeModel, frozen: tuple[str, ...]
+) -> None:
+    model = make_model()
+    for name, weight in model.named_parameters():
+        weight.requires_grad_(not any(part in name for part in frozen))
+    stepper = Stepper(model, _float32(), 0.0)
+    state = stepper.state()
+    stepper.load(state)
+    stepper.load_weights(state)
+
+    del state["weights"]["model.norm.weight"]
+
+    for load in (stepper.load, stepper.load_weights):
+        with pytest.raises(EngineError, match=r"lacks 1 of .* model\.norm\.weight"):
+            load(state)
 
 
 def _float32() -> Arithmetic:

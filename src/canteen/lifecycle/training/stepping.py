@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from canteen.core.errors import EngineError
 from canteen.lifecycle.training.batches import NO_LOSS, Batch
 
 MAX_GRADIENT_NORM = 1.0
@@ -31,6 +32,7 @@ class Stepper:
         self._forward = _compiled(self._model) if arithmetic.compile else self._model
         self._trainable = [p for p in self._model.parameters() if p.requires_grad]
         named = model.named_parameters(remove_duplicate=False)
+        self._learned = {name for name, one in model.named_parameters() if one.requires_grad}
         self._frozen = {name for name, weight in named if not weight.requires_grad}
 
     @property
@@ -134,9 +136,10 @@ class Stepper:
         return {"weights": trained, "optimizer": optimizer}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` returned."""
+        """Go on from what `state` returned; raises EngineError where weights are not in it."""
         from torch.distributed.checkpoint.state_dict import set_state_dict
 
+        self._check_whole(state)
         set_state_dict(
             self._model,
             self._optimizer.optimizer,
@@ -146,10 +149,19 @@ class Stepper:
         )
 
     def load_weights(self, state: dict[str, Any]) -> None:
-        """Take the weights only."""
+        """Take the weights only; raises EngineError where some are not there."""
         from torch.distributed.checkpoint.state_dict import set_model_state_dict
 
+        self._check_whole(state)
         set_model_state_dict(self._model, state["weights"], options=_whole())
+
+    def _check_whole(self, state: dict[str, Any]) -> None:
+        """Torch leaves what it finds no weights for as it was, and goes on."""
+        if lost := sorted(self._learned - state["weights"].keys()):
+            raise EngineError(
+                f"the checkpoint lacks {len(lost)} of the weights that are trained, such as "
+                f"{lost[0]}; it is of another model, so begin anew"
+            )
 
 
 def optimizer_for(model: Any, weight_decay: float) -> Any:
