@@ -76,8 +76,11 @@ def catalog(tmp_path: Path, programs: Path) -> Catalog:
 def pull(catalog: Catalog) -> Pull:
     """Pulls into it with the stand-in for preparation."""
 
-    async def pull(what: str, name: str | None = None, **options: bool) -> list[Progress]:
-        async with aclosing(Puller(catalog, PREPARE).pull(what, name, **options)) as steps:
+    async def pull(
+        what: str, name: str | None = None, *, over_http: bool = False
+    ) -> list[Progress]:
+        pulling = Puller(catalog, PREPARE).pull(what, name, over_http=over_http)
+        async with aclosing(pulling) as steps:
             return [progress async for progress in steps]
 
     return pull
