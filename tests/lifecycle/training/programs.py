@@ -1,12 +1,14 @@
 """Fine-tunes of a tiny model, as the program that a job runs."""
 
+import contextlib
 import json
+import multiprocessing
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -51,22 +53,46 @@ class Ended:
         return [line for line in self.lines if line.get("event") == event]
 
 
-def run_program(
-    folder: Path,
-    kill_at_step: int | None = None,
-) -> Ended:
-    """Run the program on the folder, to its end or until it is killed after a step."""
-    with subprocess.Popen(
+def run_program(folder: Path) -> Ended:
+    """Run the program on the folder, to its end."""
+    program = subprocess.run(
         [sys.executable, "-m", "canteen.lifecycle.training", str(folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
-    ) as program:
-        assert program.stdout is not None
-        lines = []
-        for line in program.stdout:
-            lines.append(json.loads(line))
+        check=False,
+    )
+    return Ended([json.loads(line) for line in program.stdout.splitlines()], program.returncode)
+
+
+# For many runs: their processes have everything imported when they begin.
+_PREPARED = multiprocessing.get_context("forkserver")
+_PREPARED.set_forkserver_preload(["peft", "accelerate", "canteen.lifecycle.training.finetune"])
+
+
+def run_prepared(folder: Path, kill_at_step: int | None = None) -> Ended:
+    """Run what the program runs, to its end or until it is killed after a step."""
+    ours, theirs = _PREPARED.Pipe(duplex=False)
+    process = _PREPARED.Process(target=_program, args=(str(folder), theirs))
+    process.start()
+    theirs.close()
+    lines = []
+    with ours, contextlib.suppress(EOFError):
+        while True:
+            lines.append(json.loads(ours.recv_bytes()))
             if kill_at_step is not None and lines[-1].get("step", 0) >= kill_at_step:
-                program.send_signal(signal.SIGKILL)
+                process.kill()
                 break
-        return Ended(lines, program.wait())
+    process.join()
+    status = process.exitcode
+    assert status is not None
+    return Ended(lines, status)
+
+
+def _program(folder: str, told: Connection) -> None:
+    import torch
+
+    from canteen.lifecycle.training.__main__ import main
+
+    torch.set_num_threads(1)
+    sys.exit(main([folder], lambda line: told.send_bytes(line.encode())))
