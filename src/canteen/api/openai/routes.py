@@ -7,10 +7,10 @@ from typing import Any, Protocol
 from starlette.responses import Response
 
 from canteen.api.openai import answer, decisions, render, schema, systemone, translate
-from canteen.api.openai.defaults import filled, introduced
 from canteen.api.openai.fan_out import fan_out
 from canteen.api.openai.responses.routes import ROUTES as RESPONSES
 from canteen.api.routing import Dialect, Route, Served
+from canteen.api.sampling import filled, introduced
 from canteen.api.streaming import json_bytes, sse
 from canteen.core.engine import fold
 from canteen.core.generation import Chunk, Usage

@@ -4,8 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from canteen.api.openai.wire import Content, Count, Generating, Texts
+from canteen.api.openai.wire import Content, Generating, Texts
 from canteen.api.receipts import ReceiptBody
+from canteen.api.sampling import Count
 from canteen.api.wire import MOST_TOP_LOGPROBS, WHOLE, JsonObject, Name, Wire, expecting
 
 MOST_PROMPTS = 128

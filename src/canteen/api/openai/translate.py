@@ -14,7 +14,8 @@ from canteen.api.openai.schema import (
     NamedTool,
     ResponseFormat,
 )
-from canteen.api.openai.wire import Generating, Part, Sampling
+from canteen.api.openai.wire import Generating, Part
+from canteen.api.sampling import sampling
 from canteen.core import generation as core
 from canteen.core.errors import InvalidRequest
 
@@ -104,25 +105,6 @@ def _priority(body: Generating) -> core.Priority:
     return "batch" if body.service_tier == "flex" else "interactive"
 
 
-def sampling(body: Sampling, max_tokens: int | None) -> core.SamplingParams:
-    """How tokens are chosen; `num_predict` below 1 and `top_k` below 1 mean no limit."""
-    predicted = body.num_predict if (body.num_predict or 0) > 0 else None
-    return core.SamplingParams(
-        max_tokens=max_tokens or predicted,
-        temperature=_given(body.temperature, 1.0),
-        top_p=_given(body.top_p, 1.0),
-        top_k=body.top_k if (body.top_k or 0) > 0 else None,
-        min_p=_given(body.min_p, 0.0),
-        # Generators take no negative seed; the low bits of one are as good.
-        seed=None if body.seed is None else body.seed & (2**63 - 1),
-        stop=tuple(stop for stop in body.stop if stop),
-        presence_penalty=body.presence_penalty,
-        frequency_penalty=body.frequency_penalty,
-        repetition_penalty=_given(body.repetition_penalty, _given(body.repeat_penalty, 1.0)),
-        ignore_eos=body.ignore_eos,
-    )
-
-
 def several(
     value: str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]], param: str, most: int
 ) -> tuple[str | tuple[int, ...], ...]:
@@ -195,7 +177,3 @@ def _refuse(value: object, param: str, reason: str) -> None:
     """Refuse what would be ignored to the caller's harm."""
     if value:
         raise InvalidRequest(f"{param} {reason}", param=param)
-
-
-def _given(value: float | None, default: float) -> float:
-    return default if value is None else value

@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from canteen.api.wire import LISTED, MOST_TOKENS, WHOLE, Name, Penalty, Wire, expecting
+from canteen.api.sampling import Count, Sampling
+from canteen.api.wire import MOST_TOKENS, WHOLE, Name, Wire, expecting
 
 MOST_CHOICES = 32
-MOST_STOPS = 16
 
 
 def _parts(value: Any) -> Any:
@@ -19,15 +19,7 @@ def _parts(value: Any) -> Any:
     return value
 
 
-Count = Annotated[int, Field(ge=1, le=MOST_TOKENS), WHOLE]
 TokenId = Annotated[int, Field(ge=0, le=MOST_TOKENS)]
-Temperature = Annotated[float, Field(ge=0, le=2)]
-TopP = Annotated[float, Field(gt=0, le=1)]
-Stop = Annotated[
-    list[str],
-    Field(max_length=MOST_STOPS),
-    LISTED,
-]
 Texts = Annotated[
     str | list[str] | list[TokenId] | list[list[TokenId]],
     expecting("a string, a list of strings, a list of token ids, or a list of such lists"),
@@ -43,24 +35,6 @@ class Part(Wire):
 
 
 Content = Annotated[list[Part], BeforeValidator(_parts, json_schema_input_type=str | list[Part])]
-
-
-class Sampling(Wire):
-    """Keys about sampling: OpenAI's, and those of other servers that its users send along."""
-
-    temperature: Temperature | None = None
-    top_p: TopP | None = None
-    top_k: Annotated[int, Field(ge=-1, le=MOST_TOKENS), WHOLE] | None = None
-    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    seed: Annotated[int, Field(ge=-(2**63), lt=2**63), WHOLE] | None = None
-    stop: Stop = Field(default_factory=list)
-    presence_penalty: Penalty = 0.0
-    frequency_penalty: Penalty = 0.0
-    repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = None
-    repeat_penalty: Annotated[float, Field(gt=0, le=10)] | None = None
-    num_predict: Annotated[int, Field(ge=-2, le=MOST_TOKENS), WHOLE] | None = None
-    ignore_eos: bool = False
-    truncate: bool = False
 
 
 class StreamOptions(Wire):

@@ -6,9 +6,9 @@ from contextlib import aclosing
 from starlette.responses import Response
 
 from canteen.api.openai import answer
-from canteen.api.openai.defaults import filled, introduced
 from canteen.api.openai.responses import render, schema, translate
 from canteen.api.routing import Route, Served
+from canteen.api.sampling import filled, introduced
 from canteen.api.streaming import json_bytes, sse
 from canteen.core.engine import fold
 from canteen.core.generation import Chunk, FinishReason, Usage

@@ -4,8 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from canteen.api.openai.wire import Content, Count, Sampling
+from canteen.api.openai.wire import Content
 from canteen.api.receipts import ReceiptBody
+from canteen.api.sampling import Count, Sampling
 from canteen.api.wire import MOST_TOP_LOGPROBS, WHOLE, JsonObject, Name, Wire, expecting
 
 

@@ -11,7 +11,8 @@ from canteen.api.openai.responses.schema import (
     ResponseToolName,
     TextFormat,
 )
-from canteen.api.openai.translate import ROLES, sampling, text
+from canteen.api.openai.translate import ROLES, text
+from canteen.api.sampling import sampling
 from canteen.core.errors import InvalidRequest, NotSupported
 from canteen.core.generation import (
     GenerationRequest,

@@ -3,8 +3,8 @@
 from typing import Any
 
 from canteen.api.openai import translate
-from canteen.api.openai.defaults import filled, introduced
 from canteen.api.openai.schema import ChatRequest
+from canteen.api.sampling import filled, introduced
 from canteen.core.generation import GenerationRequest, Message
 from canteen.core.model import ModelCard
 from tests.cards import card
