@@ -93,4 +93,12 @@ def _result(one: Ranked, texts: list[str], body: RerankRequest) -> dict[str, Any
 
 def route(path: str) -> Route:
     """The row of a path."""
-    return Route("POST", path, run, RerankRequest, Reranked, "Rank texts by how well they answer")
+    return Route(
+        "POST",
+        path,
+        run,
+        RerankRequest,
+        Reranked,
+        "Rank texts by how well they answer",
+        scope="llm:tasks",
+    )

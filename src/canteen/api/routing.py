@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from canteen.api.errors import status_of
 from canteen.api.observation import Observation
+from canteen.core.access import Needed
 from canteen.core.errors import CanteenError
 from canteen.metering.receipt import as_json
 
@@ -46,7 +47,8 @@ class Route:
 
     `handler` takes the validated body, where `request` names its model, and Served. `streams`
     is the media type of its streamed answer. `raw` leaves the body to the handler, which reads
-    it from `served.request`. GET rows answer HEAD too.
+    it from `served.request`. `scope` is what a caller's key needs; a row that does not say is
+    answered to nobody where keys are asked for. GET rows answer HEAD too.
     """
 
     method: Method
@@ -57,6 +59,7 @@ class Route:
     summary: str = ""
     streams: str | None = None
     raw: bool = False
+    scope: Needed | None = None
 
     @property
     def operation(self) -> str:

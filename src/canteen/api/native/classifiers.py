@@ -123,8 +123,34 @@ class Removed(BaseModel):
 
 
 ROUTES = (
-    Route("GET", "/v1/classifiers", every, None, Classifiers, "The classifiers of one's own"),
-    Route("GET", "/v1/classifiers/{name}", show, None, Classifier, "A classifier"),
-    Route("PUT", "/v1/classifiers/{name}", fit, Fit, Classifier, "Fit a classifier to examples"),
-    Route("DELETE", "/v1/classifiers/{name}", remove, None, Removed, "Remove a classifier"),
+    Route(
+        "GET",
+        "/v1/classifiers",
+        every,
+        None,
+        Classifiers,
+        "The classifiers of one's own",
+        scope="llm:tasks",
+    ),
+    Route(
+        "GET", "/v1/classifiers/{name}", show, None, Classifier, "A classifier", scope="llm:tasks"
+    ),
+    Route(
+        "PUT",
+        "/v1/classifiers/{name}",
+        fit,
+        Fit,
+        Classifier,
+        "Fit a classifier to examples",
+        scope="llm:tasks",
+    ),
+    Route(
+        "DELETE",
+        "/v1/classifiers/{name}",
+        remove,
+        None,
+        Removed,
+        "Remove a classifier",
+        scope="llm:tasks",
+    ),
 )

@@ -296,11 +296,35 @@ def _said(body: dict[str, Any]) -> Response:
 
 
 ROUTES = (
-    Route("GET", "/v1/indexes", every, None, Indexes, "The search indexes"),
-    Route("GET", "/v1/indexes/{name}", show, None, IndexBody, "A search index"),
-    Route("PUT", "/v1/indexes/{name}", make, IndexOptions, IndexBody, "Make a search index"),
-    Route("DELETE", "/v1/indexes/{name}", remove, None, Removed, "Remove a search index"),
-    Route("GET", "/v1/indexes/{name}/documents", ids, None, DocumentIds, "What is in an index"),
+    Route("GET", "/v1/indexes", every, None, Indexes, "The search indexes", scope="llm:tasks"),
+    Route("GET", "/v1/indexes/{name}", show, None, IndexBody, "A search index", scope="llm:tasks"),
+    Route(
+        "PUT",
+        "/v1/indexes/{name}",
+        make,
+        IndexOptions,
+        IndexBody,
+        "Make a search index",
+        scope="llm:tasks",
+    ),
+    Route(
+        "DELETE",
+        "/v1/indexes/{name}",
+        remove,
+        None,
+        Removed,
+        "Remove a search index",
+        scope="llm:tasks",
+    ),
+    Route(
+        "GET",
+        "/v1/indexes/{name}/documents",
+        ids,
+        None,
+        DocumentIds,
+        "What is in an index",
+        scope="llm:tasks",
+    ),
     Route(
         "POST",
         "/v1/indexes/{name}/documents",
@@ -308,6 +332,7 @@ ROUTES = (
         IndexDocuments,
         DocumentsAdded,
         "Put documents into an index",
+        scope="llm:tasks",
     ),
     Route(
         "DELETE",
@@ -316,6 +341,15 @@ ROUTES = (
         None,
         Removed,
         "Take a document out of an index",
+        scope="llm:tasks",
     ),
-    Route("POST", "/v1/indexes/{name}/search", find, Search, SearchAnswer, "Search an index"),
+    Route(
+        "POST",
+        "/v1/indexes/{name}/search",
+        find,
+        Search,
+        SearchAnswer,
+        "Search an index",
+        scope="llm:tasks",
+    ),
 )

@@ -159,13 +159,48 @@ def _last_words(error: CanteenError) -> bytes:
 
 
 ROUTES = (
-    Route("GET", "/v1/jobs", every, None, JobList, "Every job"),
-    Route("POST", "/v1/jobs", submit, JobRequest, JobAnswer, "Begin a job"),
-    Route("GET", "/v1/jobs/{id}", show, None, JobAnswer, "How a job stands"),
-    Route("DELETE", "/v1/jobs/{id}", remove, None, Removed, "Forget a job that is over"),
-    Route("GET", "/v1/jobs/{id}/events", events, None, None, "What a job tells", SSE),
-    Route("GET", "/v1/jobs/{id}/logs", logs, None, None, "The last that its program said"),
-    Route("GET", "/v1/jobs/{id}/report", page, None, None, "Its report, as HTML"),
-    Route("POST", "/v1/jobs/{id}/cancel", cancel, None, JobAnswer, "End a job"),
-    Route("POST", "/v1/jobs/{id}/resume", resume, None, JobAnswer, "Go on with a job"),
+    Route("GET", "/v1/jobs", every, None, JobList, "Every job", scope="llm:admin"),
+    Route("POST", "/v1/jobs", submit, JobRequest, JobAnswer, "Begin a job", scope="llm:admin"),
+    Route("GET", "/v1/jobs/{id}", show, None, JobAnswer, "How a job stands", scope="llm:admin"),
+    Route(
+        "DELETE",
+        "/v1/jobs/{id}",
+        remove,
+        None,
+        Removed,
+        "Forget a job that is over",
+        scope="llm:admin",
+    ),
+    Route(
+        "GET",
+        "/v1/jobs/{id}/events",
+        events,
+        None,
+        None,
+        "What a job tells",
+        SSE,
+        scope="llm:admin",
+    ),
+    Route(
+        "GET",
+        "/v1/jobs/{id}/logs",
+        logs,
+        None,
+        None,
+        "The last that its program said",
+        scope="llm:admin",
+    ),
+    Route(
+        "GET", "/v1/jobs/{id}/report", page, None, None, "Its report, as HTML", scope="llm:admin"
+    ),
+    Route("POST", "/v1/jobs/{id}/cancel", cancel, None, JobAnswer, "End a job", scope="llm:admin"),
+    Route(
+        "POST",
+        "/v1/jobs/{id}/resume",
+        resume,
+        None,
+        JobAnswer,
+        "Go on with a job",
+        scope="llm:admin",
+    ),
 )

@@ -144,11 +144,24 @@ def _said(body: Any) -> Response:
 
 
 ROUTES = (
-    Route("GET", "/v1/prompts", every, None, Prompts, "The prompts of one's own"),
-    Route("GET", "/v1/prompts/{name}", show, None, Prompt, "A prompt"),
-    Route("PUT", "/v1/prompts/{name}", put, PromptSource, Prompt, "Store a prompt"),
-    Route("DELETE", "/v1/prompts/{name}", remove, None, Removed, "Remove a prompt"),
     Route(
-        "POST", "/v1/tasks/{name}", run, PromptRequest, tasks.TaskAnswer, "Ask a prompt", tasks.SSE
+        "GET", "/v1/prompts", every, None, Prompts, "The prompts of one's own", scope="llm:tasks"
+    ),
+    Route("GET", "/v1/prompts/{name}", show, None, Prompt, "A prompt", scope="llm:tasks"),
+    Route(
+        "PUT", "/v1/prompts/{name}", put, PromptSource, Prompt, "Store a prompt", scope="llm:admin"
+    ),
+    Route(
+        "DELETE", "/v1/prompts/{name}", remove, None, Removed, "Remove a prompt", scope="llm:admin"
+    ),
+    Route(
+        "POST",
+        "/v1/tasks/{name}",
+        run,
+        PromptRequest,
+        tasks.TaskAnswer,
+        "Ask a prompt",
+        tasks.SSE,
+        scope="llm:tasks",
     ),
 )

@@ -55,16 +55,52 @@ async def version(served: Served) -> Response:
 
 
 ROUTES = (
-    Route("GET", "/health", health.health, None, health.Health, "Ready for requests?"),
-    Route("GET", "/healthz", health.health, None, health.Health, "Ready for requests?"),
-    Route("GET", "/ping", health.ping, None, health.Health, "Alive?"),
-    Route("GET", "/health/startup", health.startup, None, health.Health, "Started?"),
-    Route("GET", "/health/live", health.live, None, health.Health, "Alive?"),
-    Route("GET", "/health/ready", health.ready, None, health.Health, "Ready for requests?"),
-    Route("GET", "/metrics", metrics, None, None, "Metrics for Prometheus"),
-    Route("POST", "/v1/plan", plan.plan, plan.PlanRequest, plan.Planned, "What a model takes"),
-    Route("GET", "/v1/footprint", footprint.sums, None, footprint.Sums, "What was eaten, summed"),
-    Route("GET", "/v1/footprint/{id}", footprint.receipt, None, footprint.Derived, "A receipt"),
+    Route(
+        "GET", "/health", health.health, None, health.Health, "Ready for requests?", scope="open"
+    ),
+    Route(
+        "GET", "/healthz", health.health, None, health.Health, "Ready for requests?", scope="open"
+    ),
+    Route("GET", "/ping", health.ping, None, health.Health, "Alive?", scope="open"),
+    Route("GET", "/health/startup", health.startup, None, health.Health, "Started?", scope="open"),
+    Route("GET", "/health/live", health.live, None, health.Health, "Alive?", scope="open"),
+    Route(
+        "GET",
+        "/health/ready",
+        health.ready,
+        None,
+        health.Health,
+        "Ready for requests?",
+        scope="open",
+    ),
+    Route("GET", "/metrics", metrics, None, None, "Metrics for Prometheus", scope="llm:footprint"),
+    Route(
+        "POST",
+        "/v1/plan",
+        plan.plan,
+        plan.PlanRequest,
+        plan.Planned,
+        "What a model takes",
+        scope="key",
+    ),
+    Route(
+        "GET",
+        "/v1/footprint",
+        footprint.sums,
+        None,
+        footprint.Sums,
+        "What was eaten, summed",
+        scope="llm:footprint",
+    ),
+    Route(
+        "GET",
+        "/v1/footprint/{id}",
+        footprint.receipt,
+        None,
+        footprint.Derived,
+        "A receipt",
+        scope="llm:footprint",
+    ),
     *tasks.ROUTES,
     *prompts.ROUTES,
     *classifiers.ROUTES,
@@ -72,6 +108,6 @@ ROUTES = (
     *jobs.ROUTES,
     reranking.route("/v1/rerank"),
     reranking.route("/rerank"),
-    Route("GET", "/version", version, None, Version, "The version"),
+    Route("GET", "/version", version, None, Version, "The version", scope="key"),
 )
 DIALECT = Dialect("native", ROUTES, problem, error_media_type="application/problem+json")

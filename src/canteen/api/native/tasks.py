@@ -210,7 +210,16 @@ def _route(task: Task) -> Route:
         warnings.filterwarnings("ignore", 'Field name "schema"', UserWarning)
         body = create_model(task.request.__name__, __base__=TaskBody, **fields)
     handler: Callable[..., Awaitable[Response]] = partial(run, task)
-    return Route("POST", f"/v1/tasks/{task.name}", handler, body, TaskAnswer, task.about, SSE)
+    return Route(
+        "POST",
+        f"/v1/tasks/{task.name}",
+        handler,
+        body,
+        TaskAnswer,
+        task.about,
+        SSE,
+        scope="llm:tasks",
+    )
 
 
 ROUTES = tuple(_route(task) for task in TASKS.values())

@@ -133,9 +133,19 @@ async def _unload(served: Served, card: ModelCard) -> None:
 
 
 ROUTES = (
-    Route("GET", "/", root, summary="Say that the service is there"),
-    Route("GET", "/api/version", version, None, answers.OllamaVersion, "Tell the version"),
-    Route("GET", "/api/status", status, None, answers.OllamaStatus, "Tell what is switched off"),
+    Route("GET", "/", root, summary="Say that the service is there", scope="open"),
+    Route(
+        "GET", "/api/version", version, None, answers.OllamaVersion, "Tell the version", scope="key"
+    ),
+    Route(
+        "GET",
+        "/api/status",
+        status,
+        None,
+        answers.OllamaStatus,
+        "Tell what is switched off",
+        scope="key",
+    ),
     Route(
         "POST",
         "/api/generate",
@@ -144,6 +154,7 @@ ROUTES = (
         answers.GenerateAnswer,
         "Continue a prompt",
         streams=answer.NDJSON,
+        scope="llm:chat",
     ),
     Route(
         "POST",
@@ -153,8 +164,17 @@ ROUTES = (
         answers.ChatAnswer,
         "Answer a chat",
         streams=answer.NDJSON,
+        scope="llm:chat",
     ),
-    Route("POST", "/api/embed", embed, schema.EmbedRequest, answers.EmbedAnswer, "Embed texts"),
+    Route(
+        "POST",
+        "/api/embed",
+        embed,
+        schema.EmbedRequest,
+        answers.EmbedAnswer,
+        "Embed texts",
+        scope="llm:embed",
+    ),
     Route(
         "POST",
         "/api/embeddings",
@@ -162,11 +182,20 @@ ROUTES = (
         schema.OldEmbeddingsRequest,
         answers.OldEmbeddingsAnswer,
         "Embed one text",
+        scope="llm:embed",
     ),
     reranking.route("/api/rerank"),
-    Route("GET", "/api/tags", store.tags, None, answers.Tags, "List the models"),
-    Route("GET", "/api/ps", store.ps, None, answers.Running, "List the loaded models"),
-    Route("POST", "/api/show", store.show, schema.ShowRequest, answers.Shown, "Show a model"),
+    Route("GET", "/api/tags", store.tags, None, answers.Tags, "List the models", scope="key"),
+    Route("GET", "/api/ps", store.ps, None, answers.Running, "List the loaded models", scope="key"),
+    Route(
+        "POST",
+        "/api/show",
+        store.show,
+        schema.ShowRequest,
+        answers.Shown,
+        "Show a model",
+        scope="key",
+    ),
     Route(
         "POST",
         "/api/create",
@@ -175,9 +204,24 @@ ROUTES = (
         answers.ProgressLine,
         "Create a model",
         streams=answer.NDJSON,
+        scope="llm:admin",
     ),
-    Route("POST", "/api/copy", store.copy, schema.CopyRequest, summary="Copy a model"),
-    Route("DELETE", "/api/delete", store.delete, schema.DeleteRequest, summary="Delete a model"),
+    Route(
+        "POST",
+        "/api/copy",
+        store.copy,
+        schema.CopyRequest,
+        summary="Copy a model",
+        scope="llm:admin",
+    ),
+    Route(
+        "DELETE",
+        "/api/delete",
+        store.delete,
+        schema.DeleteRequest,
+        summary="Delete a model",
+        scope="llm:admin",
+    ),
     Route(
         "POST",
         "/api/pull",
@@ -186,9 +230,26 @@ ROUTES = (
         answers.ProgressLine,
         "Pull a model",
         streams=answer.NDJSON,
+        scope="llm:admin",
     ),
-    Route("POST", "/api/push", store.push, schema.PullRequest, summary="Refused: no registry"),
-    Route("HEAD", "/api/blobs/{digest}", store.has_blob, summary="Look for a file"),
-    Route("POST", "/api/blobs/{digest}", store.add_blob, summary="Upload a file", raw=True),
+    Route(
+        "POST",
+        "/api/push",
+        store.push,
+        schema.PullRequest,
+        summary="Refused: no registry",
+        scope="llm:admin",
+    ),
+    Route(
+        "HEAD", "/api/blobs/{digest}", store.has_blob, summary="Look for a file", scope="llm:admin"
+    ),
+    Route(
+        "POST",
+        "/api/blobs/{digest}",
+        store.add_blob,
+        summary="Upload a file",
+        raw=True,
+        scope="llm:admin",
+    ),
 )
 DIALECT = Dialect("ollama", ROUTES, render.error_body)

@@ -190,5 +190,13 @@ def _usage(usage: Usage) -> dict[str, Any]:
 
 
 ROUTES = (
-    Route("POST", "/decisions", decisions, DecisionsRequest, Decisions, "Decide about an input"),
+    Route(
+        "POST",
+        "/decisions",
+        decisions,
+        DecisionsRequest,
+        Decisions,
+        "Decide about an input",
+        scope="llm:tasks",
+    ),
 )

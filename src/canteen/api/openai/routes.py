@@ -103,6 +103,7 @@ ROUTES = (
         schema.ChatCompletion,
         "Answer a chat",
         streams=SSE,
+        scope="llm:chat",
     ),
     Route(
         "POST",
@@ -112,6 +113,7 @@ ROUTES = (
         schema.TextCompletion,
         "Continue prompts",
         streams=SSE,
+        scope="llm:chat",
     ),
     Route(
         "POST",
@@ -120,9 +122,10 @@ ROUTES = (
         schema.EmbeddingsRequest,
         schema.EmbeddingList,
         "Embed texts",
+        scope="llm:embed",
     ),
-    Route("GET", "/models", models, None, schema.ModelList, "List the models"),
-    Route("GET", "/models/{model:path}", model, None, schema.Model, "Show a model"),
+    Route("GET", "/models", models, None, schema.ModelList, "List the models", scope="key"),
+    Route("GET", "/models/{model:path}", model, None, schema.Model, "Show a model", scope="key"),
     *RESPONSES,
     *decisions.ROUTES,
     *systemone.ROUTES,

@@ -73,6 +73,12 @@ async def systemone(body: SystemOneRequest, served: Served) -> Response:
 
 ROUTES = (
     Route(
-        "POST", "/systemone", systemone, SystemOneRequest, SystemOneAnswers, "Decide about a state"
+        "POST",
+        "/systemone",
+        systemone,
+        SystemOneRequest,
+        SystemOneAnswers,
+        "Decide about a state",
+        scope="llm:tasks",
     ),
 )

@@ -55,5 +55,6 @@ ROUTES = (
         schema.ResponseBody,
         "Answer a conversation",
         streams="text/event-stream",
+        scope="llm:chat",
     ),
 )
