@@ -12,7 +12,7 @@ import pytest
 from canteen.core.errors import InvalidRequest
 from canteen.lifecycle.gguf_source import GgufSource
 from canteen.lifecycle.perplexity import quality_text
-from canteen.lifecycle.training import scratch
+from canteen.lifecycle.training import corpus, scratch
 from canteen.lifecycle.training.scratch import Packed
 from canteen.lifecycle.training.specs import Train
 
@@ -106,10 +106,12 @@ def test_a_run_that_was_ended_goes_on_as_if_it_had_not_been(
 ) -> None:
     whole, first, rest = trained[1], Listener(ends_at=7), Listener()
     inputs = {"home": str(tmp_path)}
+    corpus.keep(corpus.checked(spec(texts), tmp_path), tmp_path / scratch.WORKS)
 
+    # Of what it learns from nothing is where it was when the job was asked for.
     with pytest.raises(Interrupted):
-        scratch.run(tmp_path, spec(texts), inputs, first)
-    result = scratch.run(tmp_path, spec(texts), inputs, rest)
+        scratch.run(tmp_path, spec(tmp_path / "gone"), inputs, first)
+    result = scratch.run(tmp_path, spec(tmp_path / "gone"), inputs, rest)
 
     assert [one["step"] for one in rest.named("resumed")] == [4]
     assert first.losses() | rest.losses() == pytest.approx(whole.losses(), abs=1e-5)
