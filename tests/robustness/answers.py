@@ -13,6 +13,8 @@ OUR_ROOTS = tuple(
     "/".join(route.path.split("/")[:3]) for route in NATIVE.routes if route.path.startswith("/v1/")
 )
 OPENAI_KEYS = {"message", "type", "param", "code"}
+ANTHROPIC_ROOT = "/v1/messages"
+ANTHROPIC_KEYS = {"type", "error", "code", "param"}
 
 
 def problem_with(
@@ -43,6 +45,8 @@ def _problem_with_shape(body: bytes, path: str) -> str:
         return f"the error is no JSON: {body[:300]!r}"
     if path == "/" or path.startswith("/api/"):
         is_right = isinstance(error.get("error"), str)
+    elif path.startswith(ANTHROPIC_ROOT):
+        is_right = error.keys() == ANTHROPIC_KEYS and error["error"].keys() == {"type", "message"}
     elif path.startswith(OPENAI_ROOTS) and not path.startswith(OUR_ROOTS):
         is_right = isinstance(error.get("error"), dict) and error["error"].keys() == OPENAI_KEYS
     else:

@@ -9,6 +9,14 @@ TEXT = "Wer fährt so spät durch Nacht und Wind? 🌍"
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
 TOOL = {"type": "function", "function": {"name": "look", "parameters": SCHEMA}}
 MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": TEXT}]
+TURNS = [
+    {"role": "user", "content": TEXT},
+    {
+        "role": "assistant",
+        "content": [{"type": "tool_use", "id": "t1", "name": "look", "input": {}}],
+    },
+    {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": TEXT}]},
+]
 GOOD: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {
         "model": "echo",
@@ -35,6 +43,17 @@ GOOD: dict[str, dict[str, Any]] = {
         "tool_choice": "required",
         "stream": True,
     },
+    "/v1/messages": {
+        "model": "echo",
+        "max_tokens": 4,
+        "system": [{"type": "text", "text": "Be brief."}],
+        "messages": TURNS,
+        "stop_sequences": ["x"],
+        "tools": [{"name": "look", "description": "looks", "input_schema": SCHEMA}],
+        "tool_choice": {"type": "auto"},
+        "stream": True,
+    },
+    "/v1/messages/count_tokens": {"model": "echo", "messages": TURNS},
     "/api/chat": {
         "model": "echo",
         "messages": MESSAGES,

@@ -16,6 +16,8 @@ DIALECTS = {
     "/v1/chat/completions": CHAT,
     "/v1/completions": {"model": "echo", "prompt": "hello"},
     "/v1/responses": {"model": "echo", "input": "hello"},
+    "/v1/messages": CHAT | {"max_tokens": 8},
+    "/v1/messages/count_tokens": CHAT,
     "/v1/embeddings": {"model": "echo-embed", "input": "hello"},
     "/api/chat": CHAT,
     "/api/generate": {"model": "echo", "prompt": "hello"},

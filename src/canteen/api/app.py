@@ -13,6 +13,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from canteen.api.access import Access, Write
+from canteen.api.anthropic import DIALECT as ANTHROPIC
 from canteen.api.documenting import describe, operation, operation_id
 from canteen.api.draining import Counting, Drain
 from canteen.api.endpoint import drawn, endpoint
@@ -27,7 +28,7 @@ from canteen.core.errors import CanteenError
 if TYPE_CHECKING:
     from canteen.bootstrap import Services
 
-DIALECTS = (NATIVE, OLLAMA, OPENAI)
+DIALECTS = (NATIVE, OLLAMA, OPENAI, ANTHROPIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +87,8 @@ def _dialect_of(path: str) -> Dialect:
     """By route, never by Accept."""
     if path == "/" or path.startswith("/api/"):
         return OLLAMA
-    if _two_parts(path) in _OUR_ROOTS:
-        return NATIVE
-    return OPENAI if _first_part(path) in _OPENAI_ROOTS else NATIVE
+    usual = OPENAI if _first_part(path) in _OPENAI_ROOTS else NATIVE
+    return _BESIDE_OPENAI.get(_two_parts(path), usual)
 
 
 def _first_part(path: str) -> str:
@@ -99,8 +99,12 @@ def _two_parts(path: str) -> tuple[str, ...]:
     return tuple(path.lstrip("/").split("/")[:2])
 
 
-# Our own beside OpenAI's.
-_OUR_ROOTS = {_two_parts(route.path) for route in NATIVE.routes if route.path.startswith("/v1/")}
+_BESIDE_OPENAI = {
+    _two_parts(route.path): dialect
+    for dialect in (NATIVE, ANTHROPIC)
+    for route in dialect.routes
+    if route.path.startswith("/v1/")
+}
 _OPENAI_ROOTS = {"v1", *(_first_part(route.path) for route in OPENAI.routes)}
 
 

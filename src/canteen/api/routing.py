@@ -28,6 +28,7 @@ _OPERATIONS = {
     "/embeddings": "embeddings",
     "/decisions": "decide",
     "/systemone": "decide",
+    "/v1/messages": "chat",
     "/api/chat": "chat",
     "/api/generate": "text_completion",
     "/api/embed": "embeddings",

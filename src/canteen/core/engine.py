@@ -188,14 +188,20 @@ class _Building:
         self.logprobs: list[TokenLogprob] = []
         self.tool_calls: list[ToolCall] = []
         self.finish_reason: FinishReason = "stop"
+        self.stop_sequence = ""
 
     def add(self, chunk: Chunk) -> None:
         self.text.append(chunk.text)
         self.logprobs += chunk.logprobs
         self.tool_calls += chunk.tool_calls
         self.finish_reason = chunk.finish_reason or self.finish_reason
+        self.stop_sequence = chunk.stop_sequence or self.stop_sequence
 
     def built(self) -> Choice:
         return Choice(
-            "".join(self.text), self.finish_reason, tuple(self.logprobs), tuple(self.tool_calls)
+            "".join(self.text),
+            self.finish_reason,
+            tuple(self.logprobs),
+            tuple(self.tool_calls),
+            self.stop_sequence,
         )

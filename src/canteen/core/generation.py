@@ -100,7 +100,8 @@ class GenerationRequest(Call):
     `context_length` below the model's own limits prompt plus completion; `truncate` lets the
     oldest part of a prompt that is too long be dropped and counted, instead of an error.
     `template` replaces the model's own chat template (Jinja). `is_streamed` is false where the
-    caller sees only the whole answer, so that an invalid one can be made again unseen.
+    caller sees only the whole answer, so that an invalid one can be made again unseen. With
+    `counts_only` nothing is computed: the one chunk has the usage of the prompt.
     """
 
     id: str
@@ -120,6 +121,7 @@ class GenerationRequest(Call):
     truncate: bool = False
     template: str | None = None
     is_streamed: bool = True
+    counts_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,8 @@ class Chunk:
     """A piece of choice `index`.
 
     Every choice ends with one chunk that has `finish_reason`; the very last chunk of a request,
-    and no other, has `usage`. `num_tokens` counts the tokens in `text`.
+    and no other, has `usage`. `num_tokens` counts the tokens in `text`. `stop_sequence` is the stop
+    string that ended the choice, where one did.
     """
 
     text: str = ""
@@ -174,6 +177,7 @@ class Chunk:
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
+    stop_sequence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +188,7 @@ class Choice:
     finish_reason: FinishReason
     logprobs: tuple[TokenLogprob, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
+    stop_sequence: str = ""
 
 
 @dataclass(frozen=True, slots=True)

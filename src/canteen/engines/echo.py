@@ -5,7 +5,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, cycle, islice
 from typing import Any
 
@@ -42,6 +42,7 @@ class _Sequence:
     prompt_tokens: int
     truncated_tokens: int
     finish_reason: FinishReason
+    stop_sequence: str
     started_s: float
     said: int = 0
     first_s: float = 0.0
@@ -94,10 +95,10 @@ class EchoEngine:
         sampling_limits.check(request.sampling)
         limit = min(request.context_length or self.context_length, self.context_length)
         words, truncated = self._fit(_words(_prompt(request)), request, limit)
-        pieces, finish_reason = _completion(request, words, limit - len(words))
+        pieces, reason, stop = _completion(request, words, limit - len(words))
         now = time.monotonic()
         self._running[request.id] = [
-            _Sequence(request, index, pieces, len(words), truncated, finish_reason, now)
+            _Sequence(request, index, pieces, len(words), truncated, reason, stop, now)
             for index in range(request.n)
         ]
 
@@ -167,9 +168,8 @@ class EchoEngine:
         return Delta(request.id, scores=Scores(logprobs, Usage(prompt_tokens=num_tokens)))
 
     def _is_due(self, sequence: _Sequence, now: float) -> bool:
-        prefill_s = (
-            sequence.prompt_tokens / self.prefill_tokens_per_s if self.prefill_tokens_per_s else 0.0
-        )
+        is_read = self.prefill_tokens_per_s and not sequence.request.counts_only
+        prefill_s = sequence.prompt_tokens / self.prefill_tokens_per_s if is_read else 0.0
         decode_s = sequence.said / self.tokens_per_s if self.tokens_per_s else 0.0
         return now >= sequence.started_s + prefill_s + decode_s
 
@@ -178,7 +178,11 @@ class EchoEngine:
         position = sequence.said
         sequence.said += 1
         if position == len(sequence.pieces):
-            return Chunk(index=sequence.index, finish_reason=sequence.finish_reason)
+            return Chunk(
+                index=sequence.index,
+                finish_reason=sequence.finish_reason,
+                stop_sequence=sequence.stop_sequence,
+            )
         self._work.append(_work(sequence, position))
         piece = sequence.pieces[position]
         logprobs = (TokenLogprob(piece, 0.0, piece.encode()),) if sequence.request.logprobs else ()
@@ -207,7 +211,7 @@ def _last(chunk: Chunk, sequences: list[_Sequence], now: float) -> Chunk:
         prefill_s=first_s - first.started_s,
         decode_s=now - first_s,
     )
-    return Chunk(index=chunk.index, finish_reason=chunk.finish_reason, usage=usage)
+    return replace(chunk, usage=usage)
 
 
 def _words(text: str) -> list[str]:
@@ -225,8 +229,10 @@ def _prompt(request: GenerationRequest) -> str:
 
 def _completion(
     request: GenerationRequest, words: list[str], room: int
-) -> tuple[list[str], FinishReason]:
-    """The pieces to say, and why they end."""
+) -> tuple[list[str], FinishReason, str]:
+    """The pieces to say, why they end, and the stop string that ended them."""
+    if request.counts_only:
+        return [], "stop", ""
     if request.grammar is not None:
         pieces = [_obey(request.grammar)]
     elif request.tools and request.messages[-1].role == "user":
@@ -239,11 +245,12 @@ def _completion(
         pieces = list(islice(chain(words, cycle(again)), min(wanted, room)))
     limit = min(request.sampling.max_tokens or room, room)
     text = "".join(pieces[:limit])
-    ends = [at for stop in request.sampling.stop if stop and (at := text.find(stop)) >= 0]
+    ends = [(at, stop) for stop in request.sampling.stop if stop and (at := text.find(stop)) >= 0]
     if ends:
-        return _words(text[: min(ends)]), "stop"
+        end, stop = min(ends)
+        return _words(text[:end]), "stop", stop
     is_cut = len(pieces) >= limit and request.sampling.max_tokens is not None
-    return pieces[:limit], "length" if is_cut and request.grammar is None else "stop"
+    return pieces[:limit], "length" if is_cut and request.grammar is None else "stop", ""
 
 
 def _call(tool: Tool) -> str:

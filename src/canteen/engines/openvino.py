@@ -96,6 +96,7 @@ class OpenVinoEngine:
         self._grammars = GrammarTrial(tokenizer, len(self._prompts.vocabulary))
         self._scoring = Scoring(folder, self._prompts, max_batched_tokens, num_threads)
         self._running: dict[str, _Running] = {}
+        self._counted: dict[str, Usage] = {}
         self._work: Sequence[Work] = ()
         self._num_added = 0
         self._has_cancelled = False
@@ -129,6 +130,10 @@ class OpenVinoEngine:
         if limit < 2:
             raise InvalidRequest("the context must hold 2 tokens at least", param="num_ctx")
         prompt, truncated = self._prompts.fitted(request, limit)
+        if request.counts_only:
+            usage = Usage(prompt_tokens=len(prompt), truncated_tokens=truncated)
+            self._counted[request.id] = usage
+            return
         if request.grammar is not None:
             self._grammars.check(request.grammar)
         room = limit - len(prompt)
@@ -145,6 +150,7 @@ class OpenVinoEngine:
     def cancel(self, request_id: str) -> None:
         """Stop a request and free what it holds; an unknown one is ignored."""
         self._scoring.cancel(request_id)
+        self._counted.pop(request_id, None)
         running = self._running.pop(request_id, None)
         for sequence in running.sequences if running else ():
             if sequence.handle is not None and not sequence.is_ended:
@@ -153,7 +159,8 @@ class OpenVinoEngine:
 
     def has_work(self) -> bool:
         """Whether a step would do anything; one is needed to sweep up cancelled requests."""
-        return bool(self._running) or self._has_cancelled or self._scoring.has_work()
+        is_running = bool(self._running or self._counted)
+        return is_running or self._has_cancelled or self._scoring.has_work()
 
     def step(self) -> Sequence[Delta]:
         """Compute one batch step and tell what it gave."""
@@ -163,7 +170,11 @@ class OpenVinoEngine:
         if self._pipeline.has_non_finished_requests():
             self._pipeline.step()
         now_s = time.monotonic()
-        deltas: list[Delta] = []
+        deltas = [
+            Delta(request_id, Chunk(finish_reason="stop", usage=usage))
+            for request_id, usage in self._counted.items()
+        ]
+        self._counted.clear()
         stepped = self._under_way()
         for request_id, running in list(self._running.items()):
             if running.started_s is None:
@@ -283,7 +294,9 @@ class OpenVinoEngine:
         # The last token was never computed on.
         self._prefixes.add(running.prompt + writing.tokens[:-1], has_ended=True)
         chunk = writing.chunk(sequence.index) or Chunk(index=sequence.index)
-        chunk = replace(chunk, finish_reason=writing.finish_reason)
+        chunk = replace(
+            chunk, finish_reason=writing.finish_reason, stop_sequence=writing.stop_sequence
+        )
         if not all(each.is_ended for each in running.sequences):
             return chunk
         del self._running[running.request.id]

@@ -35,6 +35,11 @@ class Writing:
         # Log-probabilities, each with the number of characters after which it may be shown.
         self._logprobs: deque[tuple[int, TokenLogprob]] = deque()
 
+    @property
+    def stop_sequence(self) -> str:
+        """The stop string that was complete; empty where none was."""
+        return self._stops.hit
+
     def feed(self, token_ids: Sequence[int], logprobs: Sequence[float]) -> None:
         """Take the tokens of a step; sets `finish_reason` where a stop string is complete."""
         for token_id, logprob in zip(token_ids, logprobs, strict=True):

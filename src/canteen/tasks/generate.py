@@ -23,7 +23,9 @@ async def generate(engine: Engine, request: GenerationRequest) -> AsyncGenerator
     """
     param = "tools" if tools.is_forced(request) else "response_format"
     request = tools.prepared(request, engine.capabilities)
-    if request.grammar is None:
+    if request.counts_only:
+        chunks = engine.generate(request)
+    elif request.grammar is None:
         chunks = _free(engine, request) if request.tools else engine.generate(request)
     else:
         chunks = _structured(engine, request, _checked(engine, request, param))
