@@ -16,7 +16,7 @@ SCHEMAS = resources.files("cyclonedx.schema._res")
 
 
 def schema(uri: str) -> Any:
-    name = uri.rpartition("/")[2].replace(".schema.json", "")
+    name = uri.rpartition("/")[2].removesuffix(".schema.json").removesuffix(".SNAPSHOT")
     return json.loads((SCHEMAS / f"{name}.SNAPSHOT.schema.json").read_text())
 
 
