@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 	done)
 
 .DELETE_ON_ERROR:
-.PHONY: serve test test-slow check format format-check lint types layers licences docs \
+.PHONY: serve test test-slow check format format-check lint types layers java licences docs \
 	evaluation bench-peers bench-gateway bench-overload bench-metering bench-search bench-classify \
 	bench-embeddings deploy-tools sbom venv \
 	system-packages clean
@@ -46,6 +46,9 @@ types: venv
 
 layers: venv  ## the import contracts
 	$(BIN)/lint-imports --no-cache
+
+java: venv system-packages  ## the Java client and its example, against a running service
+	$(BIN)/python -m pytest tests/java
 
 licences: venv  ## no GPL or AGPL among what is installed
 	$(BIN)/python -m tests.architecture.licences
