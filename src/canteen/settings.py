@@ -1,20 +1,35 @@
-"""The only reader of the environment: every setting, its meaning and its default."""
+"""The only reader of the environment: every setting, its meaning and its default.
+
+A setting is what an option says, else the environment, else the file that CANTEEN_CONFIG names,
+else the default.
+"""
 
 import dataclasses
 import math
 import os
+import re
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from canteen.core.errors import InvalidRequest
 
+PREFIX = "CANTEEN_"
+# A setting's text may stand in a file of its own, as secrets do.
+IN_FILE = "_FILE"
+_PASSWORD = re.compile(r"(?<=://)([^:/@]*):.*@")
 
-def _setting(variable: str, meaning: str, default: Any, parse: Callable[[str], Any]) -> Any:
-    return field(
-        default=default, metadata={"variable": variable, "meaning": meaning, "parse": parse}
-    )
+Source = Literal["default", "file", "environment"]
+
+
+def _setting(
+    variable: str, meaning: str, default: Any, parse: Callable[[str], Any], **more: Any
+) -> Any:
+    """A field; `more` may have `also`, another name of the variable, and `is_secret`."""
+    told = {"variable": variable, "meaning": meaning, "parse": parse, **more}
+    return field(default=default, metadata=told)
 
 
 def _flag(text: str) -> bool:
@@ -191,25 +206,115 @@ class Settings:
         _watts,
     )
     database: str = _setting(
-        "CANTEEN_DATABASE", "URL of the ledger; without one, canteen.db in CANTEEN_HOME", "", str
+        "CANTEEN_DATABASE",
+        "URL of the database; without one, canteen.db in CANTEEN_HOME",
+        "",
+        str,
+        also="CANTEEN_DATABASE_URL",
+        is_secret=True,
     )
     log_level: str = _setting(
         "CANTEEN_LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR", "INFO", _log_level
     )
 
+    config: str = _setting(
+        "CANTEEN_CONFIG", "TOML file of settings that the environment does not have", "", str
+    )
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
-        """Read the environment; raises InvalidRequest naming the variable and what it expects."""
-        values: dict[str, Any] = {}
-        for one in dataclasses.fields(cls):
-            text = environ.get(one.metadata["variable"], "")
-            if text == "":
-                continue
-            try:
-                values[one.name] = one.metadata["parse"](text)
-            except ValueError as exc:
-                raise InvalidRequest(
-                    f"{one.metadata['variable']} is {text!r} and must be {exc}",
-                    param=one.metadata["variable"],
-                ) from exc
-        return cls(**values)
+        """Read the environment and its file; raises InvalidRequest naming the variable and what
+        it expects."""
+        return cls(**{name: value for name, (value, _) in told(environ).items()})
+
+
+def told(environ: Mapping[str, str] = os.environ) -> dict[str, tuple[Any, Source]]:
+    """What each setting is told to be, by its field's name, and where; raises InvalidRequest."""
+    path = environ.get("CANTEEN_CONFIG", "")
+    sources: list[tuple[Source, Mapping[str, str]]] = [("environment", environ)]
+    if path:
+        sources.append(("file", _file(Path(path))))
+    found: dict[str, tuple[Any, Source]] = {}
+    for one in dataclasses.fields(Settings):
+        found[one.name] = (one.default, "default")
+        for source, texts in reversed(sources):
+            text = _text(one, texts)
+            if text:
+                found[one.name] = (_parsed(one, text), source)
+    return found
+
+
+def shown(one: "dataclasses.Field[Any]", value: Any) -> str:
+    """A setting's value as people may see it: of a secret, that there is one."""
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    if not one.metadata.get("is_secret") or not value:
+        return str(value)
+    masked = _PASSWORD.sub(r"\1:***@", str(value))
+    return masked if "://" in masked else "***"
+
+
+def _names(one: "dataclasses.Field[Any]") -> list[str]:
+    return [name for name in (one.metadata["variable"], one.metadata.get("also")) if name]
+
+
+def _text(one: "dataclasses.Field[Any]", texts: Mapping[str, str]) -> str:
+    """What a source says of a setting, itself or in a file that it names; nothing if nothing."""
+    said = {name: texts[name] for name in _names(one) if texts.get(name)}
+    paths = {name: texts[name + IN_FILE] for name in _names(one) if texts.get(name + IN_FILE)}
+    if len(said) + len(paths) > 1:
+        both = " and ".join([*said, *(name + IN_FILE for name in paths)])
+        raise InvalidRequest(f"{both} are both set; set one of them", param=both)
+    for name, path in paths.items():
+        said[name] = _read(name + IN_FILE, Path(path)).strip()
+    return "".join(said.values())
+
+
+def _parsed(one: "dataclasses.Field[Any]", text: str) -> Any:
+    variable = one.metadata["variable"]
+    try:
+        return one.metadata["parse"](text)
+    except ValueError as exc:
+        said = "" if one.metadata.get("is_secret") else f"is {text!r} and "
+        raise InvalidRequest(f"{variable} {said}must be {exc}", param=variable) from exc
+
+
+def _file(path: Path) -> dict[str, str]:
+    """A file's settings as the environment would have them."""
+    try:
+        said = tomllib.loads(_read("CANTEEN_CONFIG", path))
+    except tomllib.TOMLDecodeError as exc:
+        message = f"CANTEEN_CONFIG must name a TOML file: {exc}"
+        raise InvalidRequest(message, param="CANTEEN_CONFIG") from exc
+    known = {name for one in dataclasses.fields(Settings) for name in _names(one)}
+    known |= {name + IN_FILE for name in known}
+    texts = {PREFIX + key.upper(): _plain(key, value) for key, value in said.items()}
+    unknown = sorted(texts.keys() - known)
+    if unknown:
+        key = unknown[0].removeprefix(PREFIX).lower()
+        message = f"CANTEEN_CONFIG has {key!r}, which is no setting; see canteen settings"
+        raise InvalidRequest(message, param="CANTEEN_CONFIG")
+    return texts
+
+
+def _plain(key: str, value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(_plain(key, one) for one in value)
+    if isinstance(value, dict):
+        message = f"CANTEEN_CONFIG has a table {key!r}; settings are KEY = VALUE, one a line"
+        raise InvalidRequest(message, param="CANTEEN_CONFIG")
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _read(variable: str, path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "it is no text"
+        message = f"{variable} names a file that cannot be read: {reason}"
+        raise InvalidRequest(message, param=variable) from exc
+
+
+def variable(name: str, environ: Mapping[str, str] = os.environ) -> str:
+    """What a variable says that somebody else named, as where an upstream's key is; else empty."""
+    return environ.get(name, "").strip()

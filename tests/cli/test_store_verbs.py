@@ -72,7 +72,7 @@ def test_embed_prints_a_vector_for_each_text(call: Call) -> None:
 
 
 def test_ps_and_stop_ask_the_running_server(call: Call, serve: Callable[..., Server]) -> None:
-    home = Path(json.loads(call("settings", "--json").stdout)["CANTEEN_HOME"])
+    home = Path(json.loads(call("settings", "--json").stdout)["CANTEEN_HOME"]["value"])
     port = str(serve(home, CANTEEN_MODEL="echo").port)
 
     loaded = call("ps", CANTEEN_PORT=port).stdout.splitlines()
@@ -168,8 +168,18 @@ def test_a_bad_setting_names_its_variable(call: Call) -> None:
 def test_settings_shows_every_value_in_force(call: Call) -> None:
     values = json.loads(call("settings", "--json", CANTEEN_MAX_QUEUE="7").stdout)
 
-    assert values["CANTEEN_MAX_QUEUE"] == 7
+    queue = values["CANTEEN_MAX_QUEUE"]
+    assert (queue["value"], queue["source"], queue["default"]) == (7, "environment", 256)
     assert "CANTEEN_KEEP_ALIVE_S=300.0" in call("settings").stdout
+
+
+def test_settings_shows_no_secret(call: Call) -> None:
+    url = "postgresql://canteen:s3cret@db/canteen"
+
+    answers = [call("settings", *how, CANTEEN_DATABASE=url).output for how in ([], ["--json"])]
+
+    assert all("postgresql://canteen:***@db/canteen" in answer for answer in answers)
+    assert not any("s3cret" in answer for answer in answers)
 
 
 def test_engines_says_what_is_installed(call: Call) -> None:

@@ -41,7 +41,7 @@ VERBS = {
     "engines": "What can run models here",
     "settings": "Every setting, its meaning and its value",
     "bench": "How fast a service answers, and under which load",
-    "doctor": "What this machine has and lacks",
+    "doctor": "What is wrong with this machine, and what to do",
 }
 
 
