@@ -8,12 +8,15 @@ CanteenError
 │   ├── IndexNotFound       no such search index          404
 │   ├── ClassifierNotFound  no such classifier            404
 │   ├── JobNotFound         no such job                   404
+│   ├── Unauthorized        who calls is not known        401
 │   ├── Forbidden           not allowed here              403
+│   ├── KeyNotFound         no such API key               404
 │   ├── NotSupported        this model cannot do it       501
 │   └── ModelUnsuitable     files we cannot run           400
 ├── DeadlineExceeded        the caller's time is over     408
 ├── Overloaded              wait `retry_after_s`          503
 │   └── RateLimited         this caller wants too much    429
+│       └── BudgetSpent     and waiting is of little use  429
 └── EngineError             our fault                     500
     ├── StorageFull         the disk has no room          507
     ├── WorkerDied          the model's process ended     500
@@ -124,6 +127,21 @@ class JobNotFound(InvalidRequest):
         super().__init__(f"{which}; `canteen jobs list` shows all", param="job")
 
 
+class Unauthorized(InvalidRequest):
+    """The caller has shown no key, or none that is good."""
+
+    code = "invalid_api_key"
+
+
+class KeyNotFound(InvalidRequest):
+    """No API key goes by this id."""
+
+    code = "key_not_found"
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"no key '{key_id}'; `canteen keys list` shows all", param="id")
+
+
 class Forbidden(InvalidRequest):
     """The request is understood and not allowed from here."""
 
@@ -159,6 +177,12 @@ class RateLimited(Overloaded):
     """The caller holds more than its share of a full queue; others are still served."""
 
     code = "rate_limit_exceeded"
+
+
+class BudgetSpent(RateLimited):
+    """The caller has had what it may have in a day or a month, or wants more than it ever may."""
+
+    code = "insufficient_quota"
 
 
 class DeadlineExceeded(CanteenError):

@@ -93,6 +93,14 @@ class Till:
             bill.charge = (bill.charge or Charge()) + charge
             bill.usage += usage
 
+    def so_far(self, receipt_id: str) -> tuple[Usage, Charge, Terms] | None:
+        """What is on the bill of a request under way, and on what terms; None before its first
+        part has ended, and after its receipt."""
+        bill = self._bills.get(receipt_id)
+        if bill is None or bill.charge is None:
+            return None
+        return bill.usage, bill.charge, bill.terms
+
     def settle(self, receipt_id: str, queue_s: float = 0.0) -> Receipt | None:
         """The receipt, the same one each time; None where no model worked. `queue_s` is what
         the request waited before any did."""

@@ -1,0 +1,1 @@
+"""API keys: who may call, how much each may have, and what it has had."""

@@ -1,0 +1,268 @@
+"""What is held for requests under way and what keys have had, in the database."""
+
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from canteen.core.database import Connection, Row, Tables
+from canteen.core.processes import born, lives
+from canteen.metering.keys.limits import (
+    Ask,
+    Cell,
+    Grant,
+    Limit,
+    Refusal,
+    Unit,
+    decide,
+    period,
+)
+
+# A gateway of another machine that has not been seen for so long is no more.
+GONE_AFTER_S = 60.0
+# What was had in a minute is nobody's question any more after so long.
+_MINUTES_KEPT_S = 3600
+
+_Place = tuple[str, str, str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Hold what a request of a key may take. `id` is of this hold alone."""
+
+    id: str
+    key_id: str
+    limits: tuple[Limit, ...]
+    ask: Ask
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Book what a request took in place of what was held for it, in the periods it was held in."""
+
+    reserve: Reserve
+    at_s: float
+    used: Mapping[Unit, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Of a Reserve: what was decided at `at_s`, and how its limits stand after it."""
+
+    decision: Grant | Refusal
+    at_s: float
+    cells: Mapping[Limit, Cell]
+
+
+Operation = Reserve | Settle
+
+
+class Holds:
+    """The holds of this gateway. Every call blocks for milliseconds, and raises EngineError where
+    the database cannot be used.
+
+    What operations of several gateways do to one key is done one after the other: each begins
+    with a write to the key's row.
+    """
+
+    def __init__(
+        self, tables: Tables, clock: Callable[[], float] = time.time, host: str = ""
+    ) -> None:
+        self._tables = tables
+        self._clock = clock
+        self._host = host or socket.gethostname()
+        self._id = uuid.uuid4().hex
+
+    def apply(self, operations: Sequence[Operation]) -> list[Outcome | None]:
+        """Do all in one transaction, in their order."""
+        now_s = self._clock()
+        with self._tables.writing() as connection:
+            keys = sorted({_key_of(one) for one in operations})
+            sheet = _Sheet(connection, self._id, now_s, keys)
+            done = [self._done(sheet, one) for one in operations]
+            sheet.write()
+        return done
+
+    def _done(self, sheet: "_Sheet", operation: Operation) -> Outcome | None:
+        if isinstance(operation, Settle):
+            sheet.settle(operation)
+            return None
+        outcome = sheet.reserve(operation)
+        is_held_up = isinstance(outcome.decision, Refusal) and outcome.decision.waits_for_others
+        if is_held_up and self._return_dead(sheet):
+            outcome = sheet.reserve(operation)
+        return outcome
+
+    def beat(self) -> None:
+        """Say that this gateway lives, return what dead ones held, and forget old minutes."""
+        now_s = self._clock()
+        me = {
+            "id": self._id,
+            "host": self._host,
+            "pid": os.getpid(),
+            "born": born(os.getpid()),
+            "now": now_s,
+        }
+        with self._tables.writing() as connection:
+            connection.execute(
+                "INSERT INTO gateways (id, host, pid, born, seen_s) "
+                "VALUES (:id, :host, :pid, :born, :now) "
+                "ON CONFLICT (id) DO UPDATE SET seen_s = excluded.seen_s",
+                me,
+            )
+            connection.execute(
+                "DELETE FROM spent WHERE per = 'minute' AND begins_s < :then AND held = 0",
+                {"then": int(now_s) - _MINUTES_KEPT_S},
+            )
+            dead = self._dead(connection, now_s)
+        # Each by itself: whoever locks the rows of several keys does so in their order.
+        for gateway_id in dead:
+            with self._tables.writing() as connection:
+                keys = sorted({row["key_id"] for row in _rows_of(connection, gateway_id)})
+                sheet = _Sheet(connection, self._id, now_s, keys)
+                sheet.give_back(gateway_id)
+                sheet.write()
+                _forget(connection, gateway_id)
+
+    def leave(self) -> None:
+        """This gateway holds nothing any more."""
+        with self._tables.writing() as connection:
+            if not _rows_of(connection, self._id):
+                _forget(connection, self._id)
+
+    def _dead(self, connection: Connection, now_s: float) -> list[str]:
+        rows = connection.execute("SELECT * FROM gateways ORDER BY id")
+        return [row["id"] for row in rows if row["id"] != self._id and self._is_dead(row, now_s)]
+
+    def _is_dead(self, row: Row, now_s: float) -> bool:
+        """Whether the process of a gateway is no more; one that is stopped still is."""
+        if row["host"] != self._host:
+            return bool(row["seen_s"] < now_s - GONE_AFTER_S)
+        known = {row["born"], born(row["pid"])} - {""}
+        return not lives(row["pid"]) or len(known) > 1
+
+    def _return_dead(self, sheet: "_Sheet") -> bool:
+        """Give back at once what dead gateways hold of the keys that are looked at."""
+        dead = self._dead(sheet.connection, sheet.now_s)
+        return sum(map(sheet.give_back, dead)) > 0
+
+
+class _Sheet:
+    """How the keys of a transaction stand: locked, read once, changed, and written once."""
+
+    def __init__(
+        self, connection: Connection, gateway_id: str, now_s: float, keys: Sequence[str]
+    ) -> None:
+        self.connection = connection
+        self.now_s = now_s
+        self._gateway_id = gateway_id
+        self._keys = keys
+        self._cells: dict[_Place, Cell] = {}
+        self._changes: dict[_Place, Cell] = {}
+        self._holds: dict[str, dict[_Place, int]] = {}
+        self._gone: set[str] = set()
+        for key_id in keys:
+            # Whoever comes later waits here until this transaction is over.
+            connection.execute("UPDATE keys SET id = id WHERE id = :id", {"id": key_id})
+        for key_id in keys:
+            rows = connection.execute(
+                "SELECT * FROM spent WHERE key_id = :key_id AND "
+                "(per = 'moment' OR begins_s >= :then)",
+                {"key_id": key_id, "then": period("month", now_s)[0]},
+            )
+            for row in rows:
+                self._cells[_place(row)] = Cell(row["used"], row["held"])
+
+    def reserve(self, reserve: Reserve) -> Outcome:
+        """Hold what is asked for, if it fits."""
+        cells = [(one, self._cell(reserve.key_id, one, self.now_s)) for one in reserve.limits]
+        decision = decide(reserve.ask, cells)
+        if isinstance(decision, Grant):
+            held = self._holds.setdefault(reserve.id, {})
+            for limit, amount in decision.amounts.items():
+                place = _at(reserve.key_id, limit, self.now_s)
+                held[place] = amount
+                self._change(place, held=amount)
+        told = {limit: Cell(cell.used, cell.held) for limit, cell in cells}
+        return Outcome(decision, self.now_s, told)
+
+    def settle(self, settle: Settle) -> None:
+        """Book what was used. Where the hold is there no more, since this gateway was taken for
+        dead, what was used is booked all the same."""
+        reserve = settle.reserve
+        rows = self.connection.execute("SELECT * FROM holds WHERE id = :id", {"id": reserve.id})
+        for row in rows:
+            self._change(_place(row), held=-row["amount"])
+        self._gone.add(reserve.id)
+        for limit in reserve.limits:
+            used = 0 if limit.per == "moment" else settle.used.get(limit.unit, 0)
+            if used:
+                self._change(_at(reserve.key_id, limit, settle.at_s), used=used)
+
+    def give_back(self, gateway_id: str) -> bool:
+        """Return what a dead gateway holds of the keys that are here; whether that is anything."""
+        rows = _rows_of(self.connection, gateway_id)
+        mine = [one for one in rows if one["key_id"] in self._keys and one["id"] not in self._gone]
+        for row in mine:
+            self._change(_place(row), held=-row["amount"])
+            self._gone.add(row["id"])
+        return bool(mine)
+
+    def write(self) -> None:
+        """Write what has changed."""
+        for hold_id in self._gone:
+            self.connection.execute("DELETE FROM holds WHERE id = :id", {"id": hold_id})
+        for place, change in sorted(self._changes.items(), key=lambda one: one[0]):
+            self.connection.execute(
+                "INSERT INTO spent (key_id, unit, per, begins_s, used, held) "
+                "VALUES (:key_id, :unit, :per, :begins_s, :used, :held) "
+                "ON CONFLICT (key_id, unit, per, begins_s) "
+                "DO UPDATE SET used = spent.used + excluded.used, "
+                "held = spent.held + excluded.held",
+                _columns(place) | {"used": change.used, "held": change.held},
+            )
+        for hold_id, held in self._holds.items():
+            for place, amount in held.items():
+                self.connection.execute(
+                    "INSERT INTO holds (id, key_id, unit, per, begins_s, amount, gateway_id) "
+                    "VALUES (:id, :key_id, :unit, :per, :begins_s, :amount, :gateway_id)",
+                    _columns(place)
+                    | {"id": hold_id, "amount": amount, "gateway_id": self._gateway_id},
+                )
+
+    def _cell(self, key_id: str, limit: Limit, at_s: float) -> Cell:
+        return self._cells.setdefault(_at(key_id, limit, at_s), Cell())
+
+    def _change(self, place: _Place, *, used: int = 0, held: int = 0) -> None:
+        for cells in (self._cells, self._changes):
+            cell = cells.setdefault(place, Cell())
+            cell.used += used
+            cell.held += held
+
+
+def _key_of(operation: Operation) -> str:
+    return operation.key_id if isinstance(operation, Reserve) else operation.reserve.key_id
+
+
+def _at(key_id: str, limit: Limit, at_s: float) -> _Place:
+    return key_id, limit.unit, limit.per, period(limit.per, at_s)[0]
+
+
+def _place(row: Row) -> _Place:
+    return row["key_id"], row["unit"], row["per"], row["begins_s"]
+
+
+def _columns(place: _Place) -> dict[str, Any]:
+    return dict(zip(("key_id", "unit", "per", "begins_s"), place, strict=True))
+
+
+def _rows_of(connection: Connection, gateway_id: str) -> list[Row]:
+    return connection.execute("SELECT * FROM holds WHERE gateway_id = :id", {"id": gateway_id})
+
+
+def _forget(connection: Connection, gateway_id: str) -> None:
+    connection.execute("DELETE FROM holds WHERE gateway_id = :id", {"id": gateway_id})
+    connection.execute("DELETE FROM gateways WHERE id = :id", {"id": gateway_id})
