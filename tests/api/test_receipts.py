@@ -17,6 +17,7 @@ WHOLE = [
     ("/v1/chat/completions", CHAT | {"n": 3}),
     ("/v1/completions", {"model": "echo", "prompt": ["one", "two"], "n": 2}),
     ("/v1/responses", {"model": "echo", "input": "one two"}),
+    ("/v1/messages", CHAT | {"max_tokens": 4}),
     ("/v1/embeddings", {"model": "echo-embed", "input": ["one", "two"]}),
     ("/api/chat", CHAT | {"stream": False}),
     ("/api/generate", {"model": "echo", "prompt": "one two", "stream": False}),

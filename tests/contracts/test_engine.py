@@ -103,7 +103,17 @@ def test_a_stop_string_ends_the_text_and_no_part_of_it_is_shown(engine: StepEngi
         chunks = run(engine, ask(sampling=replace(GREEDY, stop=("never said", stop))))
 
         assert text_of(chunks) == whole[: whole.index(stop)]
-        assert chunks[-1].finish_reason == "stop"
+        assert (chunks[-1].finish_reason, chunks[-1].stop_sequence) == ("stop", stop)
+
+
+def test_a_prompt_can_be_counted_without_an_answer(engine: StepEngine) -> None:
+    read = usage_of(run(engine, ask())).prompt_tokens
+
+    chunks = run(engine, ask(counts_only=True))
+
+    assert engine.work() == []
+    assert len(chunks) == 1
+    assert (usage_of(chunks).prompt_tokens, usage_of(chunks).completion_tokens) == (read, 0)
 
 
 def test_what_only_begins_like_a_stop_string_is_shown(engine: StepEngine) -> None:

@@ -1,4 +1,4 @@
-"""Chats with the echo model in both dialects, whose tokens are counted as they come."""
+"""Chats with the echo model in every dialect, whose tokens are counted as they come."""
 
 import asyncio
 import json
@@ -9,8 +9,12 @@ from typing import Any
 
 import httpx
 
-PATHS = {"openai": "/v1/chat/completions", "ollama": "/api/chat"}
-DIALECTS = list(PATHS)
+PATHS = {
+    "openai": "/v1/chat/completions",
+    "ollama": "/api/chat",
+    "anthropic": "/v1/messages",
+}
+DIALECTS = ["openai", "ollama"]
 LOOK_EVERY_S = 0.01
 
 
@@ -35,9 +39,9 @@ class Chat:
         """What is sent."""
         messages = [{"role": "user", "content": " ".join(["word"] * self.num_prompt_tokens)}]
         body = {"model": self.model, "messages": messages, "stream": self.is_streamed}
-        if self.dialect == "openai":
-            return body | {"max_tokens": self.num_tokens}
-        return body | {"options": {"num_predict": self.num_tokens}}
+        if self.dialect == "ollama":
+            return body | {"options": {"num_predict": self.num_tokens}}
+        return body | {"max_tokens": self.num_tokens}
 
 
 @dataclass
@@ -109,4 +113,7 @@ def _text(line: str) -> str:
     message = said.get("message") or {}
     for choice in said.get("choices", ()):
         message = choice.get("delta") or choice.get("message") or {}
-    return message.get("content") or ""
+    if said.get("type") == "content_block_delta":
+        return str(said["delta"]["text"])
+    content = message.get("content")
+    return content if isinstance(content, str) else ""

@@ -20,7 +20,7 @@ from canteen.engines.process import Worker, WorkerEmbedder, WorkerEngine
 from canteen.runtime.catalog import Catalog
 from tests import serving
 from tests.conftest import DEFAULT_MODEL, pull
-from tests.e2e.chats import DIALECTS, Answer, Chat, asking, until
+from tests.e2e.chats import PATHS, Answer, Chat, asking, until
 from tests.serving import Server
 
 STEPS_PER_S = 10.0
@@ -80,7 +80,7 @@ PHASES = {
 
 
 @pytest.mark.parametrize("is_streamed", [True, False], ids=["streamed", "whole"])
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", PATHS)
 @pytest.mark.parametrize("phase", PHASES.values(), ids=PHASES)
 async def test_who_leaves_is_let_go_of_within_two_steps(
     server: Server, client: httpx.AsyncClient, phase: Phase, dialect: str, is_streamed: bool

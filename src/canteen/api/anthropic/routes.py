@@ -21,8 +21,9 @@ SSE = "text/event-stream"
 async def create(body: schema.MessagesRequest, served: Served) -> Response:
     """Answer a conversation, whole or as events."""
     card = served.services.catalog.get(body.model)
+    can = await served.services.capabilities(body.model)
     asked = translate.message(filled(body, card), _new_id(), served.caller_id)
-    request = introduced(asked, card)
+    request = introduced(translate.fitting(asked, can), card)
     chunks = served.services.generate(request)
     if body.stream:
         events = _events(chunks, render.Events(request.id, body.model), served)
@@ -41,7 +42,9 @@ async def create(body: schema.MessagesRequest, served: Served) -> Response:
 async def count_tokens(body: schema.CountTokensRequest, served: Served) -> Response:
     """Count the tokens of a conversation as the model would read it; nothing is computed."""
     card = served.services.catalog.get(body.model)
-    request = introduced(translate.counting(body, _new_id(), served.caller_id), card)
+    can = await served.services.capabilities(body.model)
+    asked = translate.counting(body, _new_id(), served.caller_id)
+    request = introduced(translate.fitting(asked, can), card)
     async with aclosing(served.services.generate(request)) as chunks:
         usage = (await fold(chunks)).usage
     return _whole({"input_tokens": usage.prompt_tokens})
@@ -86,7 +89,7 @@ ROUTES = (
         schema.MessageBody,
         "Answer a conversation",
         streams=SSE,
-        scope="llm:tasks",
+        scope="llm:chat",
     ),
     Route(
         "POST",
@@ -95,7 +98,7 @@ ROUTES = (
         schema.CountTokensRequest,
         schema.TokenCount,
         "Count the tokens of a conversation",
-        scope="llm:tasks",
+        scope="llm:chat",
     ),
 )
 DIALECT = Dialect("anthropic", ROUTES, render.error_body)

@@ -1,7 +1,7 @@
 """From the dialect's requests to ours; pure, and the only place that knows their keys."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from canteen.api.anthropic.schema import (
@@ -41,6 +41,17 @@ def message(body: MessagesRequest, request_id: str, caller_id: str) -> core.Gene
 def counting(body: CountTokensRequest, request_id: str, caller_id: str) -> core.GenerationRequest:
     """A request that is to be counted only."""
     return replace(_conversation(body, request_id, caller_id), counts_only=True, is_streamed=False)
+
+
+def fitting(request: core.GenerationRequest, can: Collection[str]) -> core.GenerationRequest:
+    """The request, if its model can do it; raises InvalidRequest."""
+    if request.tools and request.tool_choice.mode == "auto" and "tools" not in can:
+        raise InvalidRequest(
+            f"'{request.model}' does not call tools of its own accord (its chat template has "
+            "none); tool_choice of type 'any' or 'tool' works with any model",
+            param="tool_choice",
+        )
+    return request
 
 
 def _conversation(body: Conversation, request_id: str, caller_id: str) -> core.GenerationRequest:
