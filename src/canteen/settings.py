@@ -80,6 +80,15 @@ def _amount(text: str, expected: str) -> float:
     return value
 
 
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError(f"{', '.join(words[:-1])} or {words[-1]}")
+        return text.lower()
+
+    return parse
+
+
 def _log_level(text: str) -> str:
     if text.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         raise ValueError("DEBUG, INFO, WARNING or ERROR")
@@ -101,7 +110,7 @@ class Settings:
         "CANTEEN_PORT", "port to listen on; 0 takes a free one", 11434, _whole(0, 65535)
     )
     allow_remote: bool = _setting(
-        "CANTEEN_ALLOW_REMOTE", "allow an address beyond loopback", False, _flag
+        "CANTEEN_ALLOW_REMOTE", "allow an address beyond loopback without keys", False, _flag
     )
     allowed_hosts: tuple[str, ...] = _setting(
         "CANTEEN_ALLOWED_HOSTS",
@@ -111,6 +120,23 @@ class Settings:
     )
     allowed_origins: tuple[str, ...] = _setting(
         "CANTEEN_ORIGINS", "web origins allowed to call, comma-separated", (), _words
+    )
+    keys: Literal["auto", "on", "off"] = _setting(
+        "CANTEEN_KEYS",
+        "whether calls need an API key: auto (once there is one), on or off",
+        "auto",
+        _one_of("auto", "on", "off"),
+    )
+    open_metrics: bool = _setting(
+        "CANTEEN_OPEN_METRICS", "answer /metrics without a key too", False, _flag
+    )
+    jwks_url: str = _setting(
+        "CANTEEN_JWKS_URL", "where the keys of those who sign tokens (JWT) are published", "", str
+    )
+    jwt_issuer: str = _setting("CANTEEN_JWT_ISSUER", "who signs tokens, as `iss`", "", str)
+    jwt_audience: str = _setting("CANTEEN_JWT_AUDIENCE", "who tokens are for, as `aud`", "", str)
+    jwt_scopes_claim: str = _setting(
+        "CANTEEN_JWT_SCOPES_CLAIM", "the claim of a token that has its scopes", "scope", str
     )
     default_model: str = _setting(
         "CANTEEN_MODEL", "the model that is served and run by default", "smollm2:135m", str
@@ -212,6 +238,9 @@ class Settings:
         str,
         also="CANTEEN_DATABASE_URL",
         is_secret=True,
+    )
+    api_key: str = _setting(
+        "CANTEEN_API_KEY", "the key that commands show a running service", "", str, is_secret=True
     )
     log_level: str = _setting(
         "CANTEEN_LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR", "INFO", _log_level

@@ -261,6 +261,7 @@ async def test_a_fault_of_ours_tells_only_its_request_id(
     class Broken:
         settings, catalog, metrics = services.settings, services.catalog, services.metrics
         version, till = services.version, services.till
+        keys, limiter = services.keys, services.limiter
 
         async def loaded(self) -> None:
             raise KeyError("/secret/path")

@@ -12,6 +12,7 @@ import msgspec
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from canteen.api.auth import shown
 from canteen.api.errors import CLIENT_GONE, SHUTTING_DOWN
 from canteen.api.observation import Observation
 from canteen.api.terms import terms_of
@@ -61,6 +62,8 @@ class Access:
         try:
             await self._app(scope, receive, self._identified(send, observe))
         finally:
+            if observe.account is not None:
+                observe.account.end()
             if observe.is_gone or not observe.status:
                 observe.status = CLIENT_GONE
             self._record(scope["method"], headers, observe)
@@ -75,6 +78,8 @@ class Access:
                 added["x-request-id"] = observe.request_id
                 if self._has_receipt(observe):
                     added["x-canteen-receipt"] = observe.receipt_id
+                if observe.account is not None:
+                    added.update(observe.account.headers)
             await send(message)
 
         return send_with_ids
@@ -187,9 +192,7 @@ def _request_id(headers: Headers) -> str:
 
 def _caller_id(headers: Headers, scope: Scope) -> str:
     """A hash of the presented key, else the address; never the key itself."""
-    scheme, _, credentials = headers.get("authorization", "").partition(" ")
-    bearer = credentials.strip() if scheme.lower() == "bearer" else ""
-    key = bearer or headers.get("api-key", "") or headers.get("x-api-key", "")
+    key = shown(headers)
     if key:
         return f"key-{hashlib.sha256(key.encode('latin-1')).hexdigest()[:16]}"
     return str(scope["client"][0]) if scope.get("client") else "unknown"

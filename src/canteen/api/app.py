@@ -13,6 +13,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from canteen.api.access import Access, Write
+from canteen.api.auth import Auth
 from canteen.api.anthropic import DIALECT as ANTHROPIC
 from canteen.api.documenting import describe, operation, operation_id
 from canteen.api.draining import Counting, Drain
@@ -58,7 +59,8 @@ def create_app(services: "Services", write: Write | None = None) -> App:
     fastapi.openapi = lambda: describe(fastapi, DIALECTS)  # type: ignore[method-assign]
     fastapi.add_exception_handler(HTTPException, _no_such_route)
     drain = Drain()
-    guarded = Guard(fastapi, services.settings, drain, _draw)
+    known = Auth(fastapi, services, _draw, DIALECTS)
+    guarded = Guard(known, services.settings, drain, _draw)
     accessed = Access(guarded, services, write or _to_stdout)
     return App(fastapi, drain, Counting(accessed, drain))
 

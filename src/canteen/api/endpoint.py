@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from canteen.api import body
+from canteen.api.auth import check_scope
 from canteen.api.draining import Drain
 from canteen.api.errors import CLIENT_GONE, Unexpected, headers_of, shutting_down, status_of
 from canteen.api.observation import Observation, conversation_of, observed
@@ -32,6 +33,7 @@ def endpoint(route: Route, dialect: Dialect, services: "Services") -> Endpoint:
         observe: Observation = request.scope["canteen.observe"]
         observe.operation = route.operation
         try:
+            check_scope(route, observe.caller)
             return await _answered(route, services, request, observe)
         except ClientDisconnect:
             observe.is_gone = True

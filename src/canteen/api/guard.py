@@ -35,7 +35,7 @@ class Guard:
         self._draw = draw
         names = [_hostname(host) for host in (settings.host, *settings.allowed_hosts)]
         self._hosts = LOOPBACK | {name for name in names if name}
-        self._is_remote = settings.allow_remote
+        self._is_remote = not is_loopback(settings.host)
         self._origins = frozenset(origin.lower() for origin in settings.allowed_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,6 +123,16 @@ def _hostname(host: str) -> str | None:
         return urlsplit(f"//{bare or f'[{host}]'}").hostname
     except ValueError:
         return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a host."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def _is_address(name: str | None) -> bool:

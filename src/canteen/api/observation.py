@@ -2,13 +2,14 @@
 
 import re
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from canteen.api.terms import Terms
-from canteen.core.errors import CanteenError, InvalidRequest
+from canteen.core.access import Caller
+from canteen.core.errors import CanteenError, Forbidden, InvalidRequest
 from canteen.core.footprint import new_receipt_id
 from canteen.core.generation import (
     Chunk,
@@ -19,6 +20,8 @@ from canteen.core.generation import (
     Scores,
     Usage,
 )
+from canteen.core.model import full_name
+from canteen.metering.keys.limiter import Account, Part
 
 if TYPE_CHECKING:
     from canteen.bootstrap import Services
@@ -34,7 +37,8 @@ class Observation:
     """A request's record in the making; times are of `clock`.
 
     `is_waiting` tells whether it still waits for its model or its turn. `receipt_id` is that of
-    its receipt, if a model works for it.
+    its receipt, if a model works for it. `caller` is who shows a key, where keys are asked for,
+    and `account` what it is counted on, where its key has limits.
     """
 
     request_id: str
@@ -57,6 +61,8 @@ class Observation:
     num_tokens: int = 0
     is_waiting: Callable[[], bool] = field(default=lambda: False)
     deadline_s: float | None = None
+    caller: Caller | None = None
+    account: Account | None = None
     first_token_s: float | None = None
     first_sent_s: float | None = None
     last_token_s: float | None = None
@@ -129,24 +135,72 @@ class _Observed:
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Chunk]:
         request = self._on_terms(request, is_streamed=request.is_streamed)
-        async with aclosing(self._services.generate(request)) as chunks:
+        async with (
+            self._held(request) as (request, part),
+            aclosing(self._services.generate(request)) as chunks,
+        ):
             async for chunk in chunks:
                 self._observation.see(chunk)
+                if chunk.usage is not None and part is not None:
+                    # Nobody has a whole answer that is not booked.
+                    await part.settle()
                 yield chunk
 
     async def score(self, request: ScoreRequest) -> Scores:
         request = self._on_terms(request, is_streamed=False)
-        made = await self._services.score(request)
+        async with self._held(request) as (request, part):
+            made = await self._services.score(request)
+            if part is not None:
+                await part.settle()
         self._observation.usage = self._observation.usage + made.usage
         return made
 
     async def embed(self, request: EmbeddingRequest) -> Embeddings:
         request = self._on_terms(request, is_streamed=False)
-        made = await self._services.embed(request)
+        async with self._held(request) as (request, part):
+            made = await self._services.embed(request)
+            if part is not None:
+                await part.settle()
         self._observation.usage = self._observation.usage + made.usage
         return made
 
+    async def load(self, model: str, keep_alive_s: float | None = None) -> float:
+        self._check(model)
+        return await self._services.load(model, keep_alive_s)
+
+    async def unload(self, model: str) -> None:
+        self._check(model)
+        await self._services.unload(model)
+
+    async def context_length(self, model: str) -> int:
+        self._check(model)
+        return await self._services.context_length(model)
+
+    def _check(self, model: str) -> None:
+        """Raises Forbidden for a model that the caller's key is not for."""
+        caller = self._observation.caller
+        if caller is not None and not caller.may_ask(full_name(model)):
+            raise Forbidden(
+                f"this key may not ask '{model}'; ask another model, or for another key",
+                param="model",
+                code="model_not_allowed",
+            )
+
+    @asynccontextmanager
+    async def _held(self, request: Asked) -> AsyncIterator[tuple[Asked, Part | None]]:
+        """While what the request may take is held for it, where its key has limits."""
+        account = self._observation.account
+        if account is None:
+            yield request, None
+            return
+        request, part = await account.reserve(request)
+        try:
+            yield request, part
+        finally:
+            part.settle_later()
+
     def _on_terms(self, request: Asked, *, is_streamed: bool) -> Asked:
+        self._check(request.model)
         observation, terms = self._observation, self._observation.terms
         observation.model = request.model
         # Not the request itself, whose text would then live as long as a collection takes.

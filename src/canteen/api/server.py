@@ -17,6 +17,7 @@ import uvicorn
 
 from canteen.api.app import App, create_app
 from canteen.api.connections import LARGEST_HEAD_BYTES, Connection, most_connections
+from canteen.api.guard import is_loopback
 from canteen.core.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -32,12 +33,14 @@ END_WITHIN_S = 5.0
 PROBE_WITHIN_S = 1.0
 
 
-def check_is_allowed(settings: "Settings") -> None:
-    """Raises InvalidRequest for an address beyond loopback that nobody has allowed."""
-    if not settings.allow_remote and not _is_loopback(settings.host):
+def check_is_allowed(settings: "Settings", *, asks_for_keys: bool) -> None:
+    """Raises InvalidRequest for an address beyond loopback where nobody has to show a key, unless
+    that was allowed."""
+    if not (asks_for_keys or settings.allow_remote or is_loopback(settings.host)):
         raise InvalidRequest(
-            f"{settings.host} is reachable from other machines, and there are no keys yet; if that "
-            "is wanted, say --allow-remote (CANTEEN_ALLOW_REMOTE=1), else serve on 127.0.0.1",
+            f"{settings.host} is reachable from other machines, and no key is asked for; make one "
+            "with `canteen keys create NAME`. If everybody may call, say --allow-remote "
+            "(CANTEEN_ALLOW_REMOTE=1), else serve on 127.0.0.1",
             param="CANTEEN_HOST",
         )
 

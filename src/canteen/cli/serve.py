@@ -33,7 +33,9 @@ Ctrl-C stops.
 @click.option("--host", help="The address to listen on; 127.0.0.1 by default.")
 @click.option("--port", type=click.IntRange(0, 65535), help="The port; 0 takes a free one.")
 @click.option("--model", help="The model that is loaded at the start.")
-@click.option("--allow-remote", is_flag=True, default=None, help="Allow other machines to call.")
+@click.option(
+    "--allow-remote", is_flag=True, default=None, help="Let other machines call without keys."
+)
 @click.option("--no-pull", is_flag=True, help="Do not pull what is not there.")
 @store.as_json
 def command(no_pull: bool, is_json: bool, **overrides: Any) -> None:
@@ -43,11 +45,12 @@ def command(no_pull: bool, is_json: bool, **overrides: Any) -> None:
 
     overrides["default_model"] = overrides.pop("model")
     settings = store.settings(**overrides)
-    server.check_is_allowed(settings)
+    services = build(settings)
+    services.keys.open()
+    server.check_is_allowed(settings, asks_for_keys=services.keys.is_asked)
     # The port first: it would be a pity to learn after the download that it is taken.
     listener = server.bind(settings.host, settings.port)
     logging.basicConfig(level=settings.log_level, stream=sys.stderr)
-    services = build(settings)
     if not no_pull:
         asyncio.run(store.ensure(services, settings.default_model))
         _ensure_embedder(services)

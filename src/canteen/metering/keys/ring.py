@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,10 +38,19 @@ class _Known:
 
 class KeyRing:
     """Who shows which key. `is_asked`: whether calls need one; with `auto` they do once there ever
-    was one, or where others give out tokens (`has_tokens`)."""
+    was one, or where others give out tokens (`has_tokens`). `is_there` tells whether the database
+    can have keys at all."""
 
-    def __init__(self, book: KeyBook, mode: Mode = "auto", *, has_tokens: bool = False) -> None:
+    def __init__(
+        self,
+        book: KeyBook,
+        mode: Mode = "auto",
+        *,
+        has_tokens: bool = False,
+        is_there: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.book = book
+        self._is_there = is_there
         self.mode = mode
         self.is_asked = mode == "on" or (mode == "auto" and has_tokens)
         self._known: OrderedDict[str, _Known] = OrderedDict()
@@ -48,7 +58,7 @@ class KeyRing:
 
     def open(self) -> None:
         """See whether there is a key. Where nobody can tell, all callers need one."""
-        if self.mode != "auto" or self.is_asked:
+        if self.mode != "auto" or self.is_asked or not self._is_there():
             return
         try:
             self.is_asked = self.book.has_any()
