@@ -246,6 +246,13 @@ class Settings:
         "CANTEEN_LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR", "INFO", _log_level
     )
 
+    otlp_endpoint: str = _setting(
+        "CANTEEN_OTLP_ENDPOINT",
+        "collector of traces, http://HOST:4318; without one there are none",
+        "",
+        str,
+        also="OTEL_EXPORTER_OTLP_ENDPOINT",
+    )
     config: str = _setting(
         "CANTEEN_CONFIG", "TOML file of settings that the environment does not have", "", str
     )

@@ -16,6 +16,8 @@ from canteen.api.auth import shown
 from canteen.api.errors import CLIENT_GONE, SHUTTING_DOWN
 from canteen.api.observation import Observation
 from canteen.api.terms import terms_of
+from canteen.api.tracing import TRACE
+from canteen.core import trace
 from canteen.core.errors import CanteenError, DeadlineExceeded
 from canteen.core.footprint import Receipt
 from canteen.metering.metrics import RequestRecord
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from canteen.bootstrap import Services
 
 SANE_ID = re.compile(r"[\x20-\x7e]{1,128}")
-TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 LONGEST_USER_AGENT = 256
 REJECTIONS = frozenset(
     {"overloaded", "rate_limit_exceeded", "model_loading", "draining", "too_many_connections"}
@@ -50,14 +51,16 @@ class Access:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        trace = TRACE.fullmatch(headers.get("traceparent", ""))
+        here: trace.Trace = scope.get(TRACE) or trace.incoming(headers)
+        trace.enter(here)
         observe = Observation(
             _request_id(headers),
-            trace[1] if trace else "",
+            here.trace_id,
             _caller_id(headers, scope),
             terms_of(headers),
         )
         observe.route = scope["path"]
+        observe.span_id = here.span_id
         scope["canteen.observe"] = observe
         try:
             await self._app(scope, receive, self._identified(send, observe))
@@ -117,6 +120,7 @@ class Access:
             tpot_s=observe.tpot_s,
             deadline_slack_s=_slack_s(observe),
             retrying_client=_client(headers) if observe.terms.num_retries else "",
+            trace_id=observe.trace_id,
         )
 
     def _label(self, model: str) -> str:
@@ -139,6 +143,7 @@ def _line(
         "event": "request",
         "request_id": observe.request_id,
         "trace_id": observe.trace_id,
+        "span_id": observe.span_id,
         "caller": observe.caller_id,
         "method": method,
         "route": observe.route,

@@ -1,6 +1,7 @@
 """The application: all dialects' tables in one FastAPI, behind the guard and the access log."""
 
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ from canteen.api.native import DIALECT as NATIVE
 from canteen.api.ollama import DIALECT as OLLAMA
 from canteen.api.openai import DIALECT as OPENAI
 from canteen.api.routing import Dialect
+from canteen.api.tracing import traced
 from canteen.core.errors import CanteenError
 
 if TYPE_CHECKING:
@@ -34,11 +36,12 @@ DIALECTS = (NATIVE, OLLAMA, OPENAI, ANTHROPIC)
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """The whole stack, as a server runs it; `drain` is its way to end."""
+    """The whole stack, as a server runs it; `drain` is its way to end, `close` the last step."""
 
     fastapi: FastAPI
     drain: Drain
     stack: ASGIApp
+    close: Callable[[], None]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -62,7 +65,9 @@ def create_app(services: "Services", write: Write | None = None) -> App:
     known = Auth(fastapi, services, _draw, DIALECTS)
     guarded = Guard(known, services.settings, drain, _draw)
     accessed = Access(guarded, services, write or _to_stdout)
-    return App(fastapi, drain, Counting(accessed, drain))
+    traces = traced(accessed, services.settings.otlp_endpoint)
+    stack = Counting(traces or accessed, drain)
+    return App(fastapi, drain, stack, traces.close if traces else lambda: None)
 
 
 def _mount(fastapi: FastAPI, dialect: Dialect, services: "Services") -> None:

@@ -49,6 +49,7 @@ class Observation:
     arrived_s: float = field(init=False)
     receipt_id: str = field(default_factory=new_receipt_id)
     conversation_id: str = ""
+    span_id: str = ""
     route: str = ""
     operation: str = ""
     model: str = ""

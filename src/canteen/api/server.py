@@ -108,6 +108,7 @@ async def _serve(
         with suppress(asyncio.CancelledError):
             await warming
         await services.close()
+        await asyncio.to_thread(app.close)
 
 
 async def _warm_up(services: "Services") -> None:

@@ -61,6 +61,13 @@ class RequestRecord:
     deadline_slack_s: float | None = None
     retrying_client: str = ""
     receipt: Receipt | None = None
+    trace_id: str = ""
+
+    @property
+    def exemplar(self) -> dict[str, str] | None:
+        """What joins a latency with its trace and its receipt."""
+        told = {"trace_id": self.trace_id, "receipt_id": self.receipt.id if self.receipt else ""}
+        return {name: text for name, text in told.items() if text} or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +166,12 @@ class _OpenTelemetry:
 
     def record(self, request: RequestRecord) -> None:
         labels = (request.operation, PROVIDER, request.model)
-        self.duration.labels(*labels, request.error).observe(request.duration_s)
+        exemplar = request.exemplar
+        self.duration.labels(*labels, request.error).observe(request.duration_s, exemplar)
         if request.ttft_s is not None:
-            self.ttft.labels(*labels).observe(request.ttft_s)
+            self.ttft.labels(*labels).observe(request.ttft_s, exemplar)
         if request.tpot_s is not None:
-            self.tpot.labels(*labels).observe(request.tpot_s)
+            self.tpot.labels(*labels).observe(request.tpot_s, exemplar)
         if request.usage.prompt_tokens:
             self.tokens.labels(*labels, "input").observe(request.usage.prompt_tokens)
         if request.usage.completion_tokens:
