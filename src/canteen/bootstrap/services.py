@@ -6,10 +6,10 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from canteen.bootstrap.jobs import jobs
-from canteen.bootstrap.keys import limiter, ring
+from canteen.bootstrap.upstreams import Upstreams
 from canteen.core.classifier import Classifier
 from canteen.core.engine import Embedder, Engine
 from canteen.core.errors import InvalidRequest
@@ -33,8 +33,6 @@ from canteen.factors.hardware import Device
 from canteen.lifecycle.jobs.runner import Jobs
 from canteen.metering.accounting import Accounting
 from canteen.metering.attribution import StepCost
-from canteen.metering.keys.limiter import Limiter
-from canteen.metering.keys.ring import KeyRing
 from canteen.metering.ledger import Ledger
 from canteen.metering.meter import Meter
 from canteen.metering.metrics import Metrics
@@ -57,12 +55,14 @@ from canteen.runtime.admission import Limited, LimitedEmbedder
 from canteen.runtime.budget import Budget
 from canteen.runtime.catalog import Catalog
 from canteen.runtime.classifiers import ClassifierStore
+from canteen.runtime.fallback import Ask, answered, one
 from canteen.runtime.figures import Figures
 from canteen.runtime.gate import Gate, Limits
 from canteen.runtime.memory import GB, budget_bytes, machine_bytes
 from canteen.runtime.pool import Pool
 from canteen.runtime.prompts import PromptStore
 from canteen.runtime.pull import Puller
+from canteen.runtime.remote import members_of
 from canteen.runtime.slot import Health, LoadedModel, Served
 from canteen.settings import Settings
 from canteen.tasks import fitting
@@ -71,6 +71,8 @@ from canteen.tasks.generate import generate
 from canteen.tasks.indexes import Indexes
 from canteen.tasks.library import Library
 from canteen.tasks.model import Model
+
+T = TypeVar("T")
 
 _AT_PLUG = Boundary(energy="it", time="active")
 
@@ -97,13 +99,9 @@ class Services:
     is_draining: bool = False
     is_warm: bool = False
     jobs: Jobs = field(init=False)
-    keys: KeyRing = field(init=False)
-    limiter: Limiter = field(init=False)
 
     def __post_init__(self) -> None:
         self.jobs = jobs(self)
-        self.keys = ring(self)
-        self.limiter = limiter(self)
 
     @property
     def till(self) -> Till:
@@ -121,8 +119,14 @@ class Services:
         Raises InvalidRequest, Overloaded or EngineError, before or between chunks.
         """
         request = self._bounded(request)
+        asked = self._asked(request, "generator", partial(self._generate, request))
+        async with aclosing(asked) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _generate(self, request: GenerationRequest, card: ModelCard) -> AsyncGenerator[Chunk]:
         async with (
-            self._using(request, "generator") as (engine, load_s),
+            self._using(request, card) as (engine, load_s),
             aclosing(generate(engine, request)) as chunks,
         ):
             async for chunk in chunks:
@@ -132,19 +136,30 @@ class Services:
 
     async def score(self, request: ScoreRequest) -> Scores:
         """Score continuations with the model the request names."""
-        async with self._using(request, "generator") as (engine, load_s):
+        return await one(self._asked(request, "generator", partial(self._score, request)))
+
+    async def _score(self, request: ScoreRequest, card: ModelCard) -> AsyncGenerator[Scores]:
+        async with self._using(request, card) as (engine, load_s):
             made: Scores = await engine.score(request)
-        return replace(made, usage=replace(made.usage, load_s=load_s))
+        yield replace(made, usage=replace(made.usage, load_s=load_s))
 
     async def embed(self, request: EmbeddingRequest) -> Embeddings:
         """Embed texts with the model the request names."""
-        async with self._using(request, "embedder") as (embedder, load_s):
+        return await one(self._asked(request, "embedder", partial(self._embed, request)))
+
+    async def _embed(
+        self, request: EmbeddingRequest, card: ModelCard
+    ) -> AsyncGenerator[Embeddings]:
+        async with self._using(request, card) as (embedder, load_s):
             made: Embeddings = await embedder.embed(request)
-        return replace(made, usage=replace(made.usage, load_s=load_s))
+        yield replace(made, usage=replace(made.usage, load_s=load_s))
 
     async def context_length(self, model: str) -> int:
         """Tokens that prompt and completion of a model may have together, which is loaded."""
-        async with self.pool.use(self._card(model, "generator")) as slot:
+        card = self._card(model, "generator")
+        if card.upstream or card.members:
+            return card.context_length
+        async with self.pool.use(card) as slot:
             engine: Any = slot.served
             return int(engine.capabilities.context_length)
 
@@ -168,17 +183,22 @@ class Services:
     async def load(self, model: str, keep_alive_s: float | None = None) -> float:
         """Load a model; the seconds it took, about 0 when it was there."""
         started_s = time.monotonic()
-        async with self.pool.use(self.catalog.get(model), keep_alive_s):
-            return time.monotonic() - started_s
+        for card in members_of(self.catalog, self.catalog.get(model)):
+            async with self.pool.use(card, keep_alive_s):
+                pass
+        return time.monotonic() - started_s
 
     async def warm_up(self) -> None:
-        """Load the default model, where there is one, and let it make something small."""
+        """Load the default model, where there is one, and let it make something small. Nothing is
+        sent to an upstream that nobody asked."""
         model = self.settings.default_model
         cards = {card.name: card for card in self.catalog.list()}
         card = cards.get(full_name(model))
-        if card is not None and card.kind == "embedder":
+        if card is None or card.upstream or card.members:
+            pass
+        elif card.kind == "embedder":
             await self.embed(EmbeddingRequest("warm-up", model, ("Hello",)))
-        elif card is not None:
+        else:
             sampling = SamplingParams(max_tokens=1)
             request = GenerationRequest("warm-up", model, prompt="Hello", sampling=sampling)
             async for _ in self.generate(request):
@@ -187,7 +207,8 @@ class Services:
 
     async def unload(self, model: str) -> None:
         """Take a model out of memory."""
-        await self.pool.unload(self.catalog.get(model))
+        for card in members_of(self.catalog, self.catalog.get(model)):
+            await self.pool.unload(card)
 
     def planned_bytes(self, card: ModelCard) -> int:
         """The planned memory of a model's worker just after loading; 0 where none is planned."""
@@ -203,7 +224,7 @@ class Services:
         card = self.catalog.get(model)
         if card.kind == "embedder":
             return ("embedding",)
-        has_tools = card.engine == "echo" or "tools" in card.template
+        has_tools = card.engine == "echo" or card.upstream or "tools" in card.template
         return ("completion", "tools") if has_tools else ("completion",)
 
     def plan(self, request: PlanRequest, config: Mapping[str, Any] | None = None) -> Plan:
@@ -234,13 +255,18 @@ class Services:
         """End every worker and job, and write everything down."""
         await self.jobs.close()
         await self.pool.close()
-        self.limiter.close()
         await self.accounting.close()
 
-    @asynccontextmanager
-    async def _using(self, request: Request, kind: str) -> AsyncIterator[tuple[Any, float]]:
-        """The engine or embedder that a request names, loaded, and the seconds that took."""
+    def _asked(self, request: Request, kind: str, ask: Ask[T]) -> AsyncGenerator[T]:
+        """The answer of the model that a request names, or of one of its chain."""
         card = self._card(request.model, kind)
+        if not card.upstream and not card.members:
+            return ask(card)
+        return answered(members_of(self.catalog, card), ask, request.deadline_s)
+
+    @asynccontextmanager
+    async def _using(self, request: Request, card: ModelCard) -> AsyncIterator[tuple[Any, float]]:
+        """What runs a model, loaded, and the seconds that took."""
         self._order(request, card)
         started_s = time.monotonic()
         async with (
@@ -305,17 +331,23 @@ def build(settings: Settings) -> Services:
     host, constants = _host(settings)
     books = _accounting(settings, host)
 
+    def gate(capacity: int) -> Gate:
+        return Gate(capacity, limits, waiting.discard)
+
+    upstreams = Upstreams(books, gate, settings.max_num_seqs)
+
     async def create(card: ModelCard) -> tuple[Served, Health]:
         books.start()
+        if card.upstream:
+            return upstreams.made(card)
         listener = books.node.consumer(_step_cost(card, host, constants))
         worker = Worker(card.engine, _options(settings, catalog, card), listener)
         loaded = await worker.start()
         if registry.is_embedder(card.engine):
             embedder: Embedder = books.metered_embedder(WorkerEmbedder(worker, loaded))
-            return LimitedEmbedder(embedder, Gate(1, limits, waiting.discard)), worker
+            return LimitedEmbedder(embedder, gate(1)), worker
         engine: Engine = books.metered(WorkerEngine(worker, loaded))
-        gate = Gate(engine.capabilities.max_num_seqs, limits, waiting.discard)
-        return Limited(engine, gate), worker
+        return Limited(engine, gate(engine.capabilities.max_num_seqs)), worker
 
     return Services(
         settings=settings,

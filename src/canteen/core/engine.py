@@ -24,7 +24,8 @@ from canteen.core.generation import (
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What an engine with its loaded model can do; fixed once it is loaded."""
+    """What an engine with its loaded model can do; fixed once it is loaded. `native_tools`: it is
+    given tools and tells calls by itself, where others find them in a text."""
 
     context_length: int
     max_num_seqs: int
@@ -33,6 +34,7 @@ class Capabilities:
     top_logprobs: int = 0
     tools_in_template: bool = False
     chat_template: bool = False
+    native_tools: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ CanteenError
 └── EngineError             our fault                     500
     ├── StorageFull         the disk has no room          507
     ├── WorkerDied          the model's process ended     500
+    ├── UpstreamFailed      somebody else's fault         502
     └── InvalidOutput       the answer broke its promise  500
 """
 
@@ -163,7 +164,8 @@ class ModelUnsuitable(InvalidRequest):
 class Overloaded(CanteenError):
     """No capacity now; the caller should wait `retry_after_s` seconds.
 
-    `code` is one of `overloaded`, `model_loading`, `draining`, `too_many_connections`.
+    `code` is one of `overloaded`, `model_loading`, `draining`, `too_many_connections`; of an
+    upstream, `upstream_busy`, `upstream_unavailable`, `circuit_open`.
     """
 
     code = "overloaded"
@@ -210,6 +212,16 @@ class WorkerDied(EngineError):
     """The process that held the model ended; the request is lost, the service goes on."""
 
     code = "worker_died"
+
+
+class UpstreamFailed(EngineError):
+    """A service that was asked on the caller's behalf failed.
+
+    `code` is one of `upstream_failed`, `upstream_unreachable`, `upstream_silent`, `upstream_cut`,
+    `upstream_garbage`, `upstream_refused`.
+    """
+
+    code = "upstream_failed"
 
 
 class InvalidOutput(EngineError):

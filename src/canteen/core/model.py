@@ -29,7 +29,8 @@ class ModelCard:
 
     `digest` is `sha256:…` of the source weights; `engine` names what runs it; `folder` is the
     prepared folder, relative to CANTEEN_HOME; `quality` is the record made when it was prepared.
-    `parameters`, `system`, `template`, `messages` are defaults given with `create`.
+    `parameters`, `system`, `template`, `messages` are defaults given with `create`. `upstream` has
+    the fields of an Upstream where the model is elsewhere, `members` the models of a chain.
     """
 
     name: str
@@ -54,6 +55,8 @@ class ModelCard:
     messages: tuple[Mapping[str, Any], ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     quality: Mapping[str, Any] = field(default_factory=dict)
+    upstream: Mapping[str, Any] = field(default_factory=dict)
+    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -336,7 +336,8 @@ def _parse(text: bytes) -> ModelCard:
     manifest = json.loads(text)
     if not isinstance(manifest, dict) or manifest.pop("schema", None) != SCHEMA:
         raise ValueError("not a manifest of this version")
-    card = ModelCard(**{**manifest, "messages": tuple(manifest.get("messages", ()))})
+    lists = {key: tuple(manifest.get(key, ())) for key in ("messages", "members")}
+    card = ModelCard(**{**manifest, **lists})
     if not all(isinstance(getattr(card, f.name), str) for f in fields(card) if f.type is str):
         raise TypeError("a manifest's field has another type")
     if not blobs.is_digest(card.digest):

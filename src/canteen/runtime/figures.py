@@ -109,6 +109,8 @@ class Figures:
         """Modelled, not measured: the worker, its library, the weights and copies that loading
         makes of them, and the KV cache as large as it is allowed to become.
         """
+        if card.upstream:
+            return 0
         if not card.size_bytes:
             return WORKER_BYTES
         cache_bytes = self._kv_cache_bytes if card.kind == "generator" else 0

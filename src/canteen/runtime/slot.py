@@ -18,7 +18,7 @@ SHORTEST_STAY_S = 1.0
 LONGEST_STAY_S = 30.0
 
 Served = Limited | LimitedEmbedder
-State = Literal["waiting", "loading", "ready", "restarting", "unloading"]
+State = Literal["waiting", "loading", "ready", "restarting", "circuit_open", "unloading"]
 
 
 class Health(Protocol):
@@ -171,7 +171,9 @@ def _state(slot: Slot, *, is_leaving: bool) -> State:
         return "unloading"
     if not slot.is_loaded:
         return "loading" if slot.is_in_memory else "waiting"
-    return "ready" if slot.health.is_ready else "restarting"
+    if slot.health.is_ready:
+        return "ready"
+    return "circuit_open" if slot.card.upstream else "restarting"
 
 
 def _expires_at(slot: Slot) -> datetime | None:

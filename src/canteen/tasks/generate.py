@@ -22,9 +22,13 @@ async def generate(engine: Engine, request: GenerationRequest) -> AsyncGenerator
     has seen nothing yet.
     """
     param = "tools" if tools.is_forced(request) else "response_format"
-    request = tools.prepared(request, engine.capabilities)
+    is_told_calls = engine.capabilities.native_tools and tools.may_call(request)
+    if not is_told_calls:
+        request = tools.prepared(request, engine.capabilities)
     if request.counts_only:
         chunks = engine.generate(request)
+    elif is_told_calls:
+        chunks = _called(engine, request)
     elif request.grammar is None:
         chunks = _free(engine, request) if request.tools else engine.generate(request)
     else:
@@ -43,6 +47,21 @@ def _checked(engine: Engine, request: GenerationRequest, param: str) -> Schema |
         return None
     is_any = grammar.kind == "json_object"
     return Schema('{"type": "object"}' if is_any else grammar.value, param=param)
+
+
+async def _called(engine: Engine, request: GenerationRequest) -> AsyncGenerator[Chunk]:
+    """The chunks of an engine that tells calls by itself; those that end a choice only when its
+    calls are of the tools given, and its text, where it calls nothing, is as asked."""
+    schema = _checked(engine, request, "response_format") if request.grammar else None
+    texts = [""] * request.n
+    async with aclosing(engine.generate(request)) as chunks:
+        async for chunk in chunks:
+            texts[chunk.index] += chunk.text
+            if chunk.finish_reason is not None:
+                tools.check_calls(chunk.tool_calls, request)
+                if not chunk.tool_calls:
+                    _check(texts[chunk.index], chunk, schema, request.sampling.stop)
+            yield chunk
 
 
 async def _free(engine: Engine, request: GenerationRequest) -> AsyncGenerator[Chunk]:

@@ -1,12 +1,12 @@
 """Tool calling: which tool is asked for, as a grammar, and the calls as they come back."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from canteen.core.engine import Capabilities
-from canteen.core.errors import InvalidRequest
+from canteen.core.errors import InvalidOutput, InvalidRequest
 from canteen.core.generation import GenerationRequest, Grammar, Message, Tool, ToolCall
 from canteen.tasks.schema import PLAIN, check, validator
 
@@ -41,6 +41,11 @@ def prepared(request: GenerationRequest, capabilities: Capabilities) -> Generati
     for tool in request.tools:
         validator(dict(tool.parameters), "tools")
     return request
+
+
+def may_call(request: GenerationRequest) -> bool:
+    """Whether there are tools to call."""
+    return bool(request.tools) and request.tool_choice.mode != "none"
 
 
 def is_forced(request: GenerationRequest) -> bool:
@@ -139,6 +144,22 @@ def parsed(text: str, tools: tuple[Tool, ...], call_id: str) -> ToolCall | None:
         return None
     arguments = value.get("arguments", value.get("parameters", {}))
     return ToolCall(call_id, value["name"], json.dumps(arguments))
+
+
+def check_calls(calls: Sequence[ToolCall], request: GenerationRequest) -> None:
+    """Raises InvalidOutput for calls that are not of the tools given, or are none where one is
+    demanded."""
+    names = {tool.name for tool in _candidates(request)}
+    are_calls = all(call.name in names and _is_json(call.arguments) for call in calls)
+    if not are_calls or (is_forced(request) and not calls):
+        raise InvalidOutput("the model's answer is no call of the tools given; try again")
+
+
+def _is_json(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
 
 
 class CallFinder:

@@ -1,5 +1,6 @@
 """Is it started, alive, ready? No probe ever generates text."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -7,6 +8,7 @@ from starlette.responses import Response
 
 from canteen.api.routing import Served
 from canteen.api.streaming import json_bytes
+from canteen.core.model import ModelCard
 from canteen.runtime.slot import LoadedModel
 
 STATUSES = {
@@ -14,6 +16,7 @@ STATUSES = {
     "loading": "STARTING",
     "ready": "UP",
     "restarting": "DOWN",
+    "circuit_open": "DOWN",
     "unloading": "OUT_OF_SERVICE",
 }
 
@@ -41,7 +44,7 @@ async def ready(served: Served) -> Response:
     receipts cannot be written is told, and keeps nobody out."""
     services = served.services
     loaded = await services.loaded()
-    is_broken = bool(loaded) and all(model.state == "restarting" for model in loaded)
+    is_broken = _is_broken(loaded, services.catalog.list())
     components = {model.card.name: _component(model) for model in loaded}
     components["service"] = {"status": "OUT_OF_SERVICE" if services.is_draining else "UP"}
     if services.ledger.trouble:
@@ -60,6 +63,16 @@ async def health(served: Served) -> Response:
 async def ping(served: Served) -> Response:
     """The same as liveness, where tools look by habit."""
     return await live(served)
+
+
+def _is_broken(loaded: Sequence[LoadedModel], cards: Sequence[ModelCard]) -> bool:
+    """Whether nothing here can answer. An upstream that is left alone keeps nobody out while there
+    is another model to ask, in memory or not."""
+    broken = {one.card.name for one in loaded if STATUSES[one.state] == "DOWN"}
+    if not loaded or any(one.card.name not in broken for one in loaded):
+        return False
+    others = {card.name for card in cards if not card.members} - broken
+    return not others or all(not one.card.upstream for one in loaded)
 
 
 def _component(model: LoadedModel) -> dict[str, Any]:

@@ -137,7 +137,9 @@ class ModelState(Body):
     """Whether a model answers, and why it is in memory or not. `counted_bytes` is what it counts
     for against the memory budget; a model that is not in memory has no such figures."""
 
-    state: Literal["waiting", "loading", "ready", "restarting", "unloading", "unloaded"]
+    state: Literal[
+        "waiting", "loading", "ready", "restarting", "circuit_open", "unloading", "unloaded"
+    ]
     why: str
     counted_bytes: int | None = None
     counted_by: Literal["measurement", "estimate"] | None = None

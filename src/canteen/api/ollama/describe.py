@@ -127,6 +127,8 @@ def _why(model: LoadedModel) -> str:
         return f"being loaded for {model.num_waiting} requests"
     if model.state == "restarting":
         return f"its process ended and is started again (restart {model.num_restarts})"
+    if model.state == "circuit_open":
+        return "it failed too often and is left alone, until a probe of one token goes well"
     if model.num_running or model.num_waiting:
         return f"answers {model.num_running} requests, {model.num_waiting} wait"
     kept = "for ever" if model.expires_at is None else "until expires_at"

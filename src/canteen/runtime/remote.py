@@ -1,0 +1,98 @@
+"""Cards of models that are elsewhere, and of chains of models: there is nothing to fetch."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Any, Literal
+
+from canteen.core.errors import InvalidRequest
+from canteen.core.model import ModelCard, full_name
+from canteen.core.upstream import CHAIN, CONTEXT_LENGTH, EMBEDDER, GENERATOR, Upstream
+from canteen.runtime.catalog import Catalog, now
+
+Kind = Literal["generator", "embedder"]
+UPSTREAM, CHAINED = "upstream:", "chain:"
+
+
+def is_remote(source: str) -> bool:
+    """Whether a source names an upstream or a chain."""
+    return source.startswith((UPSTREAM, CHAINED))
+
+
+def upstream_card(
+    name: str,
+    upstream: Upstream,
+    kind: Kind = "generator",
+    context_length: int = CONTEXT_LENGTH,
+) -> ModelCard:
+    """The card of an upstream's model; raises InvalidRequest for a base URL that is none."""
+    if not upstream.base_url.startswith(("http://", "https://")) or not upstream.model:
+        raise InvalidRequest(
+            "an upstream needs --base-url, which begins with https:// or http:// and ends before "
+            "/chat/completions, and --model, its name there",
+            param="base_url",
+        )
+    told = {"upstream": asdict(upstream)}
+    source = f"{upstream.model} at {upstream.base_url}"
+    engine = EMBEDDER if kind == "embedder" else GENERATOR
+    return _card(name, source, told, kind=kind, engine=engine, context_length=context_length)
+
+
+def chain_card(catalog: Catalog, name: str, source: str) -> ModelCard:
+    """The card of `chain:A,B,C`, whose models are in the store; raises ModelNotFound, and
+    InvalidRequest for what makes no chain."""
+    names = [one.strip() for one in source.removeprefix(CHAINED).split(",") if one.strip()]
+    cards = [catalog.get(one) for one in names]
+    kinds = {card.kind for card in cards}
+    if len(kinds) != 1 or any(card.members for card in cards):
+        raise InvalidRequest(
+            "a chain is chain:MODEL,MODEL and so on: models of the store that all generate or all "
+            "embed, and none of them a chain",
+            param="model",
+        )
+    members = [card.name for card in cards]
+    if full_name(name) in members:
+        raise InvalidRequest(f"a chain cannot have itself, '{name}', in it", param="name")
+    return _card(
+        name,
+        CHAINED + ",".join(members),
+        {"members": members},
+        kind=kinds.pop(),
+        engine=CHAIN,
+        context_length=min(card.context_length for card in cards),
+    )
+
+
+def members_of(catalog: Catalog, card: ModelCard) -> list[ModelCard]:
+    """The models to ask for one, in order; those of a chain that were removed are left out.
+
+    Raises InvalidRequest where none of them is left."""
+    if not card.members:
+        return [card]
+    here = {one.name: one for one in catalog.list()}
+    found = [here[name] for name in card.members if name in here and not here[name].members]
+    if not found:
+        raise InvalidRequest(
+            f"none of the models of '{card.name}' is in the store; pull it anew", param="model"
+        )
+    return found
+
+
+def _card(name: str, source: str, told: dict[str, Any], **fields: Any) -> ModelCard:
+    text = json.dumps([fields["engine"], told], sort_keys=True)
+    if "members" in told:
+        told["members"] = tuple(told["members"])
+    return ModelCard(
+        name=full_name(name),
+        digest="sha256:" + hashlib.sha256(text.encode()).hexdigest(),
+        folder="",
+        source=source,
+        format="upstream",
+        architecture=fields["engine"],
+        num_parameters=0,
+        size_bytes=0,
+        quantization="unknown",
+        modified_at=now(),
+        **told,
+        **fields,
+    )
