@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from canteen.core.errors import (
+    BudgetSpent,
     CanteenError,
     ClassifierNotFound,
     DeadlineExceeded,
@@ -12,12 +13,14 @@ from canteen.core.errors import (
     IndexNotFound,
     InvalidRequest,
     JobNotFound,
+    KeyNotFound,
     ModelNotFound,
     NotSupported,
     Overloaded,
     PromptNotFound,
     RateLimited,
     StorageFull,
+    Unauthorized,
     UpstreamFailed,
 )
 
@@ -63,6 +66,8 @@ _STATUSES: tuple[tuple[type[CanteenError], int], ...] = (
     (IndexNotFound, 404),
     (ClassifierNotFound, 404),
     (JobNotFound, 404),
+    (KeyNotFound, 404),
+    (Unauthorized, 401),
     (Forbidden, 403),
     (NotSupported, 501),
     (InvalidRequest, 400),
@@ -90,12 +95,17 @@ def headers_of(error: CanteenError) -> dict[str, str]:
 def _advice(error: CanteenError) -> dict[str, str]:
     if isinstance(error, HttpError):
         return {"x-should-retry": "false", **error.headers}
+    if isinstance(error, Unauthorized):
+        why = "" if error.code == "missing_api_key" else ', error="invalid_token"'
+        return {"x-should-retry": "false", "www-authenticate": f'Bearer realm="canteen"{why}'}
     if isinstance(error, InvalidRequest | StorageFull):
         return {"x-should-retry": "false"}
     if not isinstance(error, Overloaded):
         return {}
     wait_ms = max(1, math.ceil(error.retry_after_s * 1000))
     headers = {"retry-after": str(math.ceil(wait_ms / 1000)), "retry-after-ms": str(wait_ms)}
+    if isinstance(error, BudgetSpent):
+        return headers | {"x-should-retry": "false"}
     if error.code in ("draining", "too_many_connections", SHUTTING_DOWN):
         headers |= {"x-should-retry": "true", "connection": "close"}
     return headers

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from canteen.bootstrap.jobs import jobs
+from canteen.bootstrap.keys import limiter, ring
 from canteen.bootstrap.upstreams import Upstreams
 from canteen.core.classifier import Classifier
 from canteen.core.engine import Embedder, Engine
@@ -33,6 +34,8 @@ from canteen.factors.hardware import Device
 from canteen.lifecycle.jobs.runner import Jobs
 from canteen.metering.accounting import Accounting
 from canteen.metering.attribution import StepCost
+from canteen.metering.keys.limiter import Limiter
+from canteen.metering.keys.ring import KeyRing
 from canteen.metering.ledger import Ledger
 from canteen.metering.meter import Meter
 from canteen.metering.metrics import Metrics
@@ -99,9 +102,13 @@ class Services:
     is_draining: bool = False
     is_warm: bool = False
     jobs: Jobs = field(init=False)
+    keys: KeyRing = field(init=False)
+    limiter: Limiter = field(init=False)
 
     def __post_init__(self) -> None:
         self.jobs = jobs(self)
+        self.keys = ring(self)
+        self.limiter = limiter(self)
 
     @property
     def till(self) -> Till:
@@ -255,6 +262,7 @@ class Services:
         """End every worker and job, and write everything down."""
         await self.jobs.close()
         await self.pool.close()
+        self.limiter.close()
         await self.accounting.close()
 
     def _asked(self, request: Request, kind: str, ask: Ask[T]) -> AsyncGenerator[T]:
