@@ -45,16 +45,25 @@ class Client:
     Each takes one item, for its result, or a list of them, for a list in their order, in which
     an item that failed has its error. What fails as a whole raises it: InvalidRequest,
     Overloaded (with `retry_after_s`), DeadlineExceeded or EngineError. `receipt` tells what the
-    last answer ate and drank. Proxies of the environment are not used for this machine.
+    last answer ate and drank. `api_key` is for a service that asks for one. Proxies of the
+    environment are not used for this machine.
     """
 
     def __init__(
-        self, url: str = URL, *, model: str | None = None, timeout: float = ANSWER_WITHIN_S
+        self,
+        url: str = URL,
+        *,
+        model: str | None = None,
+        timeout: float = ANSWER_WITHIN_S,
+        api_key: str = "",
     ) -> None:
         self.model = model
         self.receipt: dict[str, Any] | None = None
         is_here = _is_loopback(_checked(url).host)
-        self._http = httpx.Client(base_url=url, timeout=timeout, trust_env=not is_here)
+        shown = {"authorization": f"Bearer {api_key}"} if api_key else {}
+        self._http = httpx.Client(
+            base_url=url, timeout=timeout, headers=shown, trust_env=not is_here
+        )
 
     def classify(self, text: Items, labels: Sequence[str] = (), **options: Any) -> Any:
         """Which of the labels a text bears, with a probability for each."""

@@ -17,7 +17,12 @@ def ask(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
     url = f"http://{host}:{settings.port}"
     try:
         answer = httpx.request(
-            method, url + path, json=body, timeout=ANSWER_WITHIN_S, trust_env=False
+            method,
+            url + path,
+            json=body,
+            headers=store.credentials(settings),
+            timeout=ANSWER_WITHIN_S,
+            trust_env=False,
         )
         value = answer.json()
     except (httpx.HTTPError, ValueError) as exc:

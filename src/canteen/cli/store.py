@@ -25,6 +25,11 @@ def settings(**overrides: Any) -> Settings:
     return dataclasses.replace(Settings.from_env(), **given)
 
 
+def credentials(settings: Settings) -> dict[str, str]:
+    """The header that shows a service our key, where we have one."""
+    return {"authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
+
+
 def services() -> "Services":
     """Everything wired, with nothing loaded."""
     from canteen.bootstrap import build

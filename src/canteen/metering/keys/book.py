@@ -28,7 +28,7 @@ class KeyBook:
             new_id(),
             wanted.name,
             tuple(dict.fromkeys(wanted.scopes)),
-            wanted.models,
+            wanted.model_names,
             dict(wanted.limits),
             created_s=self.clock(),
             expires_s=wanted.expires_s,

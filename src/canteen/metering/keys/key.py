@@ -8,10 +8,14 @@ from typing import Any
 
 from canteen.core.access import SCOPES, Caller
 from canteen.core.errors import InvalidRequest
+from canteen.core.model import full_name
 from canteen.metering.keys.limits import checked
 
 # What is presented begins so, to be found by those who look for secrets where none should be.
 PREFIX = "canteen_"
+# How long the old secret of a key is good beside its new one, where nobody says.
+OVERLAP_S = 24 * 3600.0
+USUAL_SCOPES = ("llm:chat", "llm:embed", "llm:tasks")
 _SECRET_BYTES = 32
 _LONGEST_NAME = 100
 
@@ -65,7 +69,7 @@ class Wanted:
     """A key to be made; raises InvalidRequest where there is no such scope or limit."""
 
     name: str
-    scopes: tuple[str, ...] = ("llm:chat", "llm:embed", "llm:tasks")
+    scopes: tuple[str, ...] = USUAL_SCOPES
     models: tuple[str, ...] = ()
     limits: Mapping[str, float] = field(default_factory=dict)
     expires_s: float | None = None
@@ -75,6 +79,13 @@ class Wanted:
             raise InvalidRequest("a key's name has 1 to 100 printable characters", param="name")
         _check_scopes(self.scopes)
         checked(self.limits)
+        # Raises for what cannot be a name.
+        _ = self.model_names
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """Its models as the catalog names them; patterns stay as they are."""
+        return tuple(one if set(one) & set("*?") else full_name(one) for one in self.models)
 
 
 def _check_scopes(scopes: Iterable[str]) -> None:
