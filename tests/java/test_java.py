@@ -1,16 +1,20 @@
 """The Java client and its examples, built with the JDK alone, against a running service."""
 
+import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.serving import Server
 
 ROOT = Path(__file__).parents[2]
 CLIENT = ROOT / "java"
+SHOP = ROOT / "examples" / "java-enterprise"
 
 pytestmark = pytest.mark.skipif(
     shutil.which("javac") is None, reason="no JDK is installed (make test as root does)"
@@ -34,6 +38,23 @@ def echo(server: Server) -> dict[str, str]:
     return {"URL": server.url, "MODEL": "echo", "EMBEDDER": "echo-embed"}
 
 
+@contextmanager
+def running_shop(server: Server) -> Iterator[str]:
+    """The shop, opened as its README says; where it is."""
+    command = ["make", "--no-print-directory", "-C", str(SHOP), "run", "SHOP_PORT=0"]
+    process = subprocess.Popen(
+        [*command, f"URL={server.url}", "MODEL=echo"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        opened = re.search(r"open at (http://\S+)", process.stdout.readline())
+        assert opened is not None
+        yield opened.group(1)
+    finally:
+        process.terminate()
+        process.communicate()
+
+
 def test_the_client_passes_its_own_tests() -> None:
     assert " 0 failed" in make(CLIENT, "test")
 
@@ -44,3 +65,31 @@ def test_the_client_is_documented_without_a_warning() -> None:
 
 def test_every_operation_of_the_client_works(echo_server: Server) -> None:
     assert " 0 failed" in make(CLIENT, "service-test", echo(echo_server))
+
+
+def test_the_shop_passes_its_own_tests() -> None:
+    assert " 0 failed" in make(SHOP, "test")
+
+
+def test_the_shop_works_with_a_running_service(echo_server: Server) -> None:
+    assert " 0 failed" in make(SHOP, "service-test", echo(echo_server))
+
+
+def test_the_shop_works_with_the_default_model(model_server: Server) -> None:
+    whole_way = "shop.ServiceTest:aMessageIsClassifiedLookedUpAndDraftedWithReceipts"
+
+    said = make(SHOP, "service-test", {"URL": model_server.url, "SERVICE_TESTS": whole_way})
+
+    assert "1 tests, 0 failed" in said
+
+
+def test_one_command_opens_the_shop(echo_server: Server) -> None:
+    with running_shop(echo_server) as url:
+        message = {"id": "m-1", "text": "Where is my order ORD-20417?"}
+        answer = httpx.post(f"{url}/messages", json=message, timeout=60)
+        health = httpx.get(f"{url}/health").json()
+
+    assert answer.status_code == 200
+    assert answer.json()["orders"][0]["item"] == "kettle"
+    assert set(answer.json()["receipts"]) >= {"kind", "draft"}
+    assert health["components"]["canteen"]["status"] == "UP"

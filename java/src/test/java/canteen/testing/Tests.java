@@ -11,7 +11,8 @@ import java.util.function.Predicate;
 
 /**
  * Runs tests where no test library can be had: every public method without parameters of the classes
- * named is one, on an object of its own, which is closed afterwards if it can be.
+ * named is one, on an object of its own, which is closed afterwards if it can be. {@code Class:method}
+ * names one of them.
  */
 public final class Tests {
     private static int failed;
@@ -28,8 +29,12 @@ public final class Tests {
     public static void main(String[] classNames) throws Exception {
         int count = 0;
         for (String name : classNames) {
-            Class<?> tests = Class.forName(name);
+            String[] parts = name.split(":");
+            Class<?> tests = Class.forName(parts[0]);
             for (Method test : methods(tests)) {
+                if (parts.length > 1 && !test.getName().equals(parts[1])) {
+                    continue;
+                }
                 count++;
                 run(tests, test);
             }
