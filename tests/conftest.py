@@ -9,7 +9,7 @@ import pytest
 
 from canteen.runtime.catalog import Catalog
 from canteen.runtime.pull import Puller
-from tests import serving
+from tests import databases, serving
 from tests.serving import Server
 
 # What a CI machine may lack. A skip for any other reason fails a run with CI=true.
@@ -37,6 +37,13 @@ def model_home() -> Path:
     """A home with the real default models; shared by all runs, so do not write to it."""
     home = Path(os.environ.get("CANTEEN_TEST_HOME", MAIN_HOME))
     return pull(home, DEFAULT_MODEL, "all-minilm")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL; see `databases.emptied`."""
+    with databases.postgresql() as url:
+        yield url
 
 
 @pytest.fixture

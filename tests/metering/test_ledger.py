@@ -1,12 +1,7 @@
 """Receipts are kept, and their sums agree with the accounts; on SQLite and on PostgreSQL."""
 
-import os
-import shutil
-import socket
 import sqlite3
-import subprocess
 import tempfile
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -21,36 +16,10 @@ from canteen.core.footprint import Charge
 from canteen.metering import sums
 from canteen.metering.ledger import Ledger
 from canteen.metering.store import NewerDatabase, connect
+from tests.databases import emptied
 from tests.metering.books import COUNTED, TERMS, Books
 
 DAY_S = 24 * 3600.0
-BIN = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    """The URL of a PostgreSQL of this module's own, as a user without privileges."""
-    if BIN is None:
-        pytest.skip("no PostgreSQL here; `make system-packages` installs it")
-    folder = Path(tempfile.mkdtemp(prefix="canteen-pg-"))
-    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-    as_user = nobody if os.getuid() == 0 else []
-    if as_user:
-        os.chown(folder, 65534, 65534)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    data = str(folder / "data")
-    made = [*as_user, str(BIN / "initdb"), "-D", data, "-A", "trust", "-U", "canteen", "-N"]
-    subprocess.run(made, check=True, capture_output=True, cwd=folder)
-    options = f"-F -p {port} -h 127.0.0.1 -k {folder}"
-    control = [*as_user, str(BIN / "pg_ctl"), "-D", data, "-w"]
-    started = [*control, "-o", options, "-l", str(folder / "log"), "start"]
-    subprocess.run(started, check=True, capture_output=True, cwd=folder)
-    yield f"postgresql://canteen@127.0.0.1:{port}/postgres"
-    subprocess.run(
-        [*control, "-m", "immediate", "stop"], check=True, capture_output=True, cwd=folder
-    )
-    shutil.rmtree(folder)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -58,11 +27,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'canteen.db'}"
-    where = str(request.getfixturevalue("postgres"))
-    with connect(where).begin() as connection:
-        connection.execute("DROP SCHEMA public CASCADE")
-        connection.execute("CREATE SCHEMA public")
-    return where
+    return emptied(str(request.getfixturevalue("postgres")))
 
 
 def opened(url: str, books: Books) -> Ledger:
@@ -163,7 +128,10 @@ def test_a_database_of_an_earlier_release_keeps_its_receipts(url: str) -> None:
         connection.execute("ALTER TABLE receipts DROP COLUMN run_id")
         connection.execute("ALTER TABLE rates DROP COLUMN boundary")
         connection.execute("ALTER TABLE rates DROP COLUMN grade")
-        connection.execute("DROP TABLE jobs")
+        connection.execute("ALTER TABLE receipts DROP COLUMN asked")
+        for table in ("jobs", "keys", "secrets", "spent", "gateways", "holds", "elsewhere"):
+            connection.execute(f"DROP TABLE {table}")
+        connection.execute("DROP TABLE token_rates")
         connection.execute("UPDATE rates SET meter = 'RAPL counters: package-0'")
         connection.execute("UPDATE schema_version SET version = 1")
 
