@@ -246,6 +246,12 @@ class Settings:
         "CANTEEN_LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR", "INFO", _log_level
     )
 
+    audit: bool = _setting(
+        "CANTEEN_AUDIT",
+        "record who asked for what, in a chain of hashes in CANTEEN_HOME/audit",
+        False,
+        _flag,
+    )
     otlp_endpoint: str = _setting(
         "CANTEEN_OTLP_ENDPOINT",
         "collector of traces, http://HOST:4318; without one there are none",

@@ -97,7 +97,7 @@ class Access:
         duration_s = observe.clock() - observe.arrived_s
         # Where nobody was there to get it, it is made out all the same.
         receipt = self._till.settle(observe.receipt_id, observe.usage.queue_s)
-        line = {**_line(method, headers, observe, duration_s), **_eaten(receipt)}
+        line = {**_line(method, headers, observe, duration_s), **eaten(receipt)}
         self._write(msgspec.json.encode(line) + b"\n")
         if observe.operation:
             counted = self._counted(headers, observe, duration_s)
@@ -144,6 +144,7 @@ def _line(
         "request_id": observe.request_id,
         "trace_id": observe.trace_id,
         "span_id": observe.span_id,
+        "audit": observe.audit,
         "caller": observe.caller_id,
         "method": method,
         "route": observe.route,
@@ -165,7 +166,7 @@ def _line(
     }
 
 
-def _eaten(receipt: Receipt | None) -> Mapping[str, Any]:
+def eaten(receipt: Receipt | None) -> Mapping[str, Any]:
     """What a request ate, where a model worked for it."""
     if receipt is None:
         return {"receipt_id": "", "energy_uj": 0}

@@ -1,7 +1,7 @@
 """The application: all dialects' tables in one FastAPI, behind the guard and the access log."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,8 +14,9 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from canteen.api.access import Access, Write
-from canteen.api.auth import Auth
 from canteen.api.anthropic import DIALECT as ANTHROPIC
+from canteen.api.auditing import Audited, beginning
+from canteen.api.auth import Auth
 from canteen.api.documenting import describe, operation, operation_id
 from canteen.api.draining import Counting, Drain
 from canteen.api.endpoint import drawn, endpoint
@@ -27,6 +28,7 @@ from canteen.api.openai import DIALECT as OPENAI
 from canteen.api.routing import Dialect
 from canteen.api.tracing import traced
 from canteen.core.errors import CanteenError
+from canteen.metering.audit.book import FILE, FOLDER, Book
 
 if TYPE_CHECKING:
     from canteen.bootstrap import Services
@@ -36,16 +38,21 @@ DIALECTS = (NATIVE, OLLAMA, OPENAI, ANTHROPIC)
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """The whole stack, as a server runs it; `drain` is its way to end, `close` the last step."""
+    """The whole stack, as a server runs it; `drain` is its way to end, `closing` what follows."""
 
     fastapi: FastAPI
     drain: Drain
     stack: ASGIApp
-    close: Callable[[], None]
+    closing: Sequence[Callable[[], None]]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         await self.stack(scope, receive, send)
+
+    def close(self) -> None:
+        """Send and write what is left. Blocks."""
+        for close in self.closing:
+            close()
 
 
 def create_app(services: "Services", write: Write | None = None) -> App:
@@ -64,10 +71,22 @@ def create_app(services: "Services", write: Write | None = None) -> App:
     drain = Drain()
     known = Auth(fastapi, services, _draw, DIALECTS)
     guarded = Guard(known, services.settings, drain, _draw)
-    accessed = Access(guarded, services, write or _to_stdout)
+    audit = _audit(services)
+    audited = Audited(guarded, audit, services, _draw) if audit else guarded
+    accessed = Access(audited, services, write or _to_stdout)
     traces = traced(accessed, services.settings.otlp_endpoint)
     stack = Counting(traces or accessed, drain)
-    return App(fastapi, drain, stack, traces.close if traces else lambda: None)
+    return App(fastapi, drain, stack, [part.close for part in (traces, audit) if part])
+
+
+def _audit(services: "Services") -> Book | None:
+    """The audit, where one is to be kept; raises AuditUnavailable where that cannot be."""
+    if not services.settings.audit:
+        return None
+    audit = Book(services.settings.home / FOLDER / FILE)
+    audit.start()
+    audit.append(beginning(services))
+    return audit
 
 
 def _mount(fastapi: FastAPI, dialect: Dialect, services: "Services") -> None:

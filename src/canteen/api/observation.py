@@ -37,8 +37,9 @@ class Observation:
     """A request's record in the making; times are of `clock`.
 
     `is_waiting` tells whether it still waits for its model or its turn. `receipt_id` is that of
-    its receipt, if a model works for it. `caller` is who shows a key, where keys are asked for,
-    and `account` what it is counted on, where its key has limits.
+    its receipt, if a model works for it, `audit` the hash of its record, if there is one. `caller`
+    is who shows a key, where keys are asked for, and `account` what it is counted on, where its
+    key has limits.
     """
 
     request_id: str
@@ -50,6 +51,7 @@ class Observation:
     receipt_id: str = field(default_factory=new_receipt_id)
     conversation_id: str = ""
     span_id: str = ""
+    audit: str = ""
     route: str = ""
     operation: str = ""
     model: str = ""

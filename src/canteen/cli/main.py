@@ -42,6 +42,7 @@ VERBS = {
     "keys": "Who may call, and how much each may have",
     "settings": "Every setting, its meaning and its value",
     "bench": "How fast a service answers, and under which load",
+    "audit": "Whether the record of who asked for what is whole",
     "doctor": "What is wrong with this machine, and what to do",
 }
 

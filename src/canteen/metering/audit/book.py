@@ -11,21 +11,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from canteen.core.errors import EngineError
+from canteen.core.errors import Overloaded
 from canteen.metering.audit import chain
 from canteen.metering.audit.chain import Head
 
 logger = logging.getLogger(__name__)
 
+_TRY_AGAIN_AFTER_S = 5.0
+FOLDER = "audit"
 FILE = "audit.jsonl"
 # Longer than what a group of records may be.
 _TAIL_BYTES = 1 << 22
 
 
-class AuditUnavailable(EngineError):
+class AuditUnavailable(Overloaded):
     """What cannot be recorded is not done."""
-
-    code = "audit_unavailable"
 
 
 class Book:
@@ -149,7 +149,10 @@ def verify(path: Path, noted: str = "") -> chain.Verdict:
 def _unavailable(error: Exception) -> AuditUnavailable:
     reason = error.strerror if isinstance(error, OSError) else "its last line is no record"
     return AuditUnavailable(
-        f"the audit cannot be used: {reason}; see CANTEEN_AUDIT, its disk, and canteen audit verify"
+        f"the audit cannot be used: {reason}; its operator should see CANTEEN_AUDIT, the disk, and "
+        "canteen audit verify",
+        retry_after_s=_TRY_AGAIN_AFTER_S,
+        code="audit_unavailable",
     )
 
 

@@ -1,0 +1,76 @@
+"""`canteen audit`: whether the record of who asked for what is whole, and what stands in it."""
+
+import json
+from collections import deque
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from canteen.cli import store
+from canteen.core.errors import InvalidRequest
+from canteen.metering.audit import book
+
+FILE = click.option(
+    "--file",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The audit's file; by default the one in CANTEEN_HOME.",
+)
+
+
+@click.group
+def command() -> None:
+    """The audit of a service that is set to keep one (CANTEEN_AUDIT).
+
+    Each command has --json.
+    """
+
+
+@command.command
+@FILE
+@click.option("--noted", default="", help="The hash of a record that must be there.")
+@store.as_json
+def verify(path: Path | None, noted: str, is_json: bool) -> None:
+    """Follow the chain of hashes; exit status 1 if a record was changed, dropped or moved.
+
+    That the end was cut off shows no chain: note the hash of the last record elsewhere (each line
+    of the access log has its request's), and give it as --noted.
+    """
+    verdict = book.verify(path or _path(), noted)
+    if is_json:
+        store.echo_json({"is_whole": verdict.is_whole, **asdict(verdict)})
+    elif verdict.fault:
+        click.echo(f"line {verdict.line}: {verdict.fault}")
+    elif not verdict.has_noted:
+        click.echo("the record that was noted is missing: the end was cut off")
+    else:
+        click.echo(f"{verdict.head.num_records} records, whole; the last is {verdict.head.hash}")
+    if not verdict.is_whole:
+        raise SystemExit(1)
+
+
+@command.command
+@FILE
+@click.option("--last", default=20, show_default=True, help="How many records.")
+@store.as_json
+def show(path: Path | None, last: int, is_json: bool) -> None:
+    """The last records: when, who, what, and how it went."""
+    records = _last(path or _path(), last)
+    if is_json:
+        store.echo_json(records)
+        return
+    told = ("time", "who", "method", "route", "model", "decision", "receipt_id")
+    rows = [[str(record.get(name, "")) for name in told] for record in records]
+    store.echo_table([name.upper() for name in told], rows)
+
+
+def _path() -> Path:
+    return store.settings().home / book.FOLDER / book.FILE
+
+
+def _last(path: Path, num: int) -> list[dict[str, str]]:
+    if not path.exists():
+        raise InvalidRequest("there is no audit here; CANTEEN_AUDIT=1 lets a service keep one")
+    with path.open("rb") as lines:
+        return [json.loads(line) for line in deque(lines, num) if line.endswith(b'"}\n')]
