@@ -5,11 +5,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from canteen.bootstrap import Services, build
+from canteen.bootstrap.upstreams import prices
 from canteen.core.engine import fold
 from canteen.core.errors import (
     DeadlineExceeded,
@@ -182,3 +184,36 @@ async def test_prompts_go_to_no_upstream_that_nobody_named(services: Services) -
         await services.warm_up()
 
     assert not there.asked
+
+
+async def test_the_receipt_tells_who_answered_and_what_it_cost(services: Services) -> None:
+    async with upstream(services) as first, stand_in() as second:
+        priced = Upstream(second.base_url, "m", price_in=2.0, price_out=8.0)
+        services.catalog.put(remote.upstream_card("upstream:b", priced))
+        chain(services, "upstream:a", "upstream:b")
+        first.script = [refuses(500)]
+
+        await answer(services, replace(ask("big"), receipt_id="rcpt_1"))
+
+    receipt = services.till.settle("rcpt_1")
+    assert receipt is not None
+    assert (receipt.model, receipt.asked) == ("upstream:b", "big:latest")
+    assert receipt.charge.energy_uj == 0
+    cost = receipt.footprint.cost
+    assert cost is not None
+    assert cost.central == pytest.approx((7 * 2.0 + 2 * 8.0) / 1e6)
+
+
+def test_a_price_that_nobody_sets_is_that_of_the_public_list() -> None:
+    where = Upstream("https://api.openai.com/v1", "gpt-4o-mini")
+
+    told = prices(where, date(2026, 11, 1))
+
+    assert told.read is not None
+    assert told.cached is not None
+    assert told.written is not None
+    assert 0 < told.cached.central < told.read.central < told.written.central
+
+
+def test_an_unknown_service_has_no_price() -> None:
+    assert prices(Upstream("http://127.0.0.1:1/v1", "gpt-4o-mini"), date(2026, 11, 1)).read is None

@@ -295,8 +295,14 @@ class Services:
             conversation_id=request.conversation_id,
             operation=request.operation,
             prompt_version=request.prompt_version,
+            asked=self._chain(request.model, card),
         )
         self.till.open(request.receipt_id, order)
+
+    def _chain(self, model: str, card: ModelCard) -> str:
+        """The chain that was asked, where a card is one of it; else nothing."""
+        name = full_name(model)
+        return name if name != card.name else ""
 
     @asynccontextmanager
     async def _waiting(self, request_id: str) -> AsyncIterator[None]:

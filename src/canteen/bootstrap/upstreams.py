@@ -1,12 +1,16 @@
 """Models that are elsewhere, wired: each behind its circuit breaker and a queue of its own."""
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
-from canteen.core.errors import UpstreamFailed
+from canteen.core.errors import InvalidRequest, UpstreamFailed
 from canteen.core.model import ModelCard
+from canteen.core.units import Input, Quantity, sourced
 from canteen.core.upstream import Upstream
 from canteen.metering.accounting import Accounting
+from canteen.metering.elsewhere import TokenPrices, token_rates
+from canteen.planning.saas import token_prices
 from canteen.runtime.admission import Limited, LimitedEmbedder
 from canteen.runtime.breaker import Breaker
 from canteen.runtime.gate import Gate
@@ -36,19 +40,41 @@ class Upstreams:
         upstream = Upstream(**card.upstream)
         client = openai.Client(upstream, lambda: _key(card.name, upstream))
         breaker, patience_s = self.breaker(card), upstream.patience_s
+        gate = self._make_gate(self._most_at_once)
+        told = token_rates(prices(upstream, date.today()))
         if card.kind == "embedder":
             embedder = GuardedEmbedder(openai.OpenAIEmbedder(upstream, client), breaker, patience_s)
-            metered_embedder = self._books.metered_embedder(embedder)
-            return LimitedEmbedder(metered_embedder, self._make_gate(self._most_at_once)), (
-                embedder.circuit
-            )
+            billed = self._books.embedder_elsewhere(embedder, card.name, told)
+            return LimitedEmbedder(billed, gate), embedder.circuit
         engine = Guarded(
             openai.OpenAIEngine(upstream, client, card.context_length, self._most_at_once),
             breaker,
             patience_s,
         )
-        gate = self._make_gate(self._most_at_once)
-        return Limited(self._books.metered(engine), gate), engine.circuit
+        return Limited(self._books.elsewhere(engine, card.name, told), gate), engine.circuit
+
+
+def prices(upstream: Upstream, on: date) -> TokenPrices:
+    """What is set, else what the public list says of the model, else nothing. A price that is not
+    set for prompts from a cache is that of the others."""
+    if upstream.price_in is not None or upstream.price_out is not None:
+        read = _set(upstream.price_in, "read", on)
+        return TokenPrices(read, read, _set(upstream.price_out, "written", on))
+    try:
+        if upstream.price_of:
+            return TokenPrices(*token_prices(upstream.price_of, on))
+        return TokenPrices(*token_prices(upstream.model, on, upstream.base_url))
+    except InvalidRequest:
+        return TokenPrices()
+
+
+def _set(per_million: float | None, what: str, on: date) -> Quantity | None:
+    if per_million is None:
+        return None
+    usd = per_million / 1e6
+    name = f"price of a token {what}"
+    told = Input(name, usd, usd, usd, "USD", "a setting of the model", on.isoformat(), "declared")
+    return sourced(told, "D")
 
 
 def _key(name: str, upstream: Upstream) -> str:

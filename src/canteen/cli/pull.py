@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,10 @@ def _put(source: str, name: str | None, told: dict[str, Any]) -> str:
 
 
 def _upstream(name: str, told: dict[str, Any]) -> ModelCard:
+    from canteen.planning.saas import token_prices
+
+    if told["price_of"]:
+        token_prices(told["price_of"], date.today())
     upstream = Upstream(
         base_url=told["base_url"] or "",
         model=told["model"] or "",

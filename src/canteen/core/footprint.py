@@ -58,9 +58,38 @@ class Footprint:
     cost: Quantity | None = None
 
 
+# Compared by identity: they are few, and each has dozens of inputs.
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenRates:
+    """What tokens of somebody else's service mean. The first four are of one written token, in J,
+    L, L and g; a read one counts `read_share` of it. Prices are USD a token, None where unknown."""
+
+    energy: Quantity
+    water_site: Quantity
+    water_source: Quantity
+    carbon_operational: Quantity
+    read_share: float
+    price_read: Quantity | None = None
+    price_cached: Quantity | None = None
+    price_written: Quantity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A part of a request that somebody else's service did, as the model of this name."""
+
+    model: str
+    rates: TokenRates
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What one response ate and drank; `ended_s` is seconds since 1970.
+    """What one response ate and drank; `ended_s` is seconds since 1970. `model` is the one that
+    answered, `asked` the chain that it was asked as one of, if any; `elsewhere` has the tokens of
+    upstreams, which are in the footprint and not in the charge.
 
     `boundary` and `grade` are of the charge: what its meter counts, and how well. The idle shares
     only inform: `idle_share_uj` of what the hour had idled when it was told, `hour_idle_share_uj`
@@ -85,6 +114,8 @@ class Receipt:
     idle_share_uj: int = 0
     hour_idle_share_uj: int | None = None
     provenance: tuple[str, ...] = field(default=())
+    asked: str = ""
+    elsewhere: tuple[Elsewhere, ...] = ()
 
 
 def new_receipt_id() -> str:

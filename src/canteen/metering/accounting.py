@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from canteen.core.engine import Embedder, Engine
+from canteen.core.footprint import Account, Charge, TokenRates
 from canteen.core.generation import Usage
 from canteen.core.units import Quantity
 from canteen.metering.consumer import process_cpu_s
@@ -18,6 +20,27 @@ from canteen.metering.terms import Terms, terms
 from canteen.metering.till import Order, Till
 
 TICK_S = 1.0
+
+
+class _Nowhere:
+    """Counts nothing."""
+
+    def open(self, request_id: str, account: Account = "requests") -> None: ...
+
+    def close(self, request_id: str) -> Charge:
+        return Charge()
+
+
+@dataclass(frozen=True, slots=True)
+class _Abroad:
+    """Bills of what is not done here."""
+
+    till: Till
+    model: str
+    told: TokenRates
+
+    def add(self, receipt_id: str, charge: Charge, usage: Usage) -> None:
+        self.till.add_elsewhere(receipt_id, self.model, self.told, usage)
 
 
 class Accounting:
@@ -51,6 +74,15 @@ class Accounting:
     def metered_embedder(self, embedder: Embedder) -> Embedder:
         """The embedder, its requests charged."""
         return MeteredEmbedder(embedder, self.node, self.till)
+
+    def elsewhere(self, engine: Engine, model: str, told: TokenRates) -> Engine:
+        """The engine of an upstream, whose tokens are on the bill and whose energy is on no meter
+        of ours."""
+        return Metered(engine, _Nowhere(), _Abroad(self.till, model, told))
+
+    def embedder_elsewhere(self, embedder: Embedder, model: str, told: TokenRates) -> Embedder:
+        """The embedder of an upstream."""
+        return MeteredEmbedder(embedder, _Nowhere(), _Abroad(self.till, model, told))
 
     def start(self) -> None:
         """Open the ledger and read the meter each second, while this event loop runs; a second

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from canteen.core.database import Connection, Row, Tables
-from canteen.core.footprint import Counted, Receipt
+from canteen.core.footprint import Counted, Receipt, TokenRates
 from canteen.core.processes import lives
 from canteen.metering import sums
 from canteen.metering.node import ACCOUNTS, Accounts
@@ -195,6 +195,7 @@ class Ledger:
             rows = [_row(one, rates[terms]["id"], self._run_id) for one, terms in batch.receipts]
             # One that is there already counts once.
             new = upsert(connection, "receipts", ("id",), rows)
+            _keep_elsewhere(connection, [receipt for receipt, _ in batch.receipts])
             receipted_uj = run["receipted_uj"] + sum(
                 one["prefill_uj"] + one["decode_uj"] for one in new if one["phase"] == "inference"
             )
@@ -263,6 +264,32 @@ def _rates_row(terms: Terms) -> dict[str, Any]:
     return {"id": hashlib.sha256("\n".join(told.values()).encode()).hexdigest(), **told}
 
 
+@cache
+def _token_rates_row(told: TokenRates) -> dict[str, Any]:
+    text = msgspec.json.encode(told).decode()
+    return {"id": hashlib.sha256(text.encode()).hexdigest(), "rates": text}
+
+
+def _keep_elsewhere(connection: Connection, receipts: list[Receipt]) -> None:
+    parts = [(receipt.id, part) for receipt in receipts for part in receipt.elsewhere]
+    if not parts:
+        return
+    told = {part.rates: _token_rates_row(part.rates) for _, part in parts}
+    upsert(connection, "token_rates", ("id",), list(told.values()))
+    rows = [
+        {
+            "receipt_id": receipt_id,
+            "upstream": part.model,
+            "token_rates_id": told[part.rates]["id"],
+            "read_tokens": part.prompt_tokens,
+            "cached_read_tokens": part.cached_tokens,
+            "written_tokens": part.completion_tokens,
+        }
+        for receipt_id, part in parts
+    ]
+    upsert(connection, "elsewhere", ("receipt_id", "upstream", "token_rates_id"), rows)
+
+
 def _row(receipt: Receipt, rates_id: str, run_id: str) -> dict[str, Any]:
     usage, charge = receipt.usage, receipt.charge
     return {
@@ -278,6 +305,7 @@ def _row(receipt: Receipt, rates_id: str, run_id: str) -> dict[str, Any]:
         "conversation_id": receipt.conversation_id,
         "operation": receipt.operation,
         "prompt_version": receipt.prompt_version,
+        "asked": receipt.asked,
         "phase": receipt.phase,
         "prompt_tokens": usage.prompt_tokens,
         "cached_tokens": usage.cached_tokens,

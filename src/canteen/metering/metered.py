@@ -5,7 +5,7 @@ from contextlib import aclosing
 from typing import Protocol
 
 from canteen.core.engine import Capabilities, Embedder, Engine, EngineStats
-from canteen.core.footprint import Charge
+from canteen.core.footprint import Account, Charge
 from canteen.core.generation import (
     Chunk,
     EmbeddingRequest,
@@ -16,7 +16,6 @@ from canteen.core.generation import (
     Scores,
     Usage,
 )
-from canteen.metering.node import Node
 
 
 class Bills(Protocol):
@@ -25,11 +24,19 @@ class Bills(Protocol):
     def add(self, receipt_id: str, charge: Charge, usage: Usage) -> None: ...
 
 
+class Accounts(Protocol):
+    """What counts what requests take."""
+
+    def open(self, request_id: str, account: Account = "requests") -> None: ...
+
+    def close(self, request_id: str) -> Charge: ...
+
+
 class Metered:
     """An Engine whose requests are charged at their end, however they end: before the caller
     sees the last chunk, so that it can carry the receipt."""
 
-    def __init__(self, engine: Engine, node: Node, bills: Bills) -> None:
+    def __init__(self, engine: Engine, node: Accounts, bills: Bills) -> None:
         self._engine = engine
         self._node = node
         self._bills = bills
@@ -80,7 +87,7 @@ class Metered:
 class MeteredEmbedder:
     """An Embedder whose requests are charged at their end."""
 
-    def __init__(self, embedder: Embedder, node: Node, bills: Bills) -> None:
+    def __init__(self, embedder: Embedder, node: Accounts, bills: Bills) -> None:
         self._embedder = embedder
         self._node = node
         self._bills = bills
@@ -106,12 +113,12 @@ class MeteredEmbedder:
         await self._embedder.close()
 
 
-def _open(node: Node, request: Request) -> None:
+def _open(node: Accounts, request: Request) -> None:
     """What nobody gets a receipt for is the service's own: it warms up a model."""
     node.open(request.id, "requests" if request.receipt_id else "load")
 
 
-def _close(node: Node, bills: Bills, request: Request, usage: Usage) -> None:
+def _close(node: Accounts, bills: Bills, request: Request, usage: Usage) -> None:
     charge = node.close(request.id)
     if request.receipt_id:
         bills.add(request.receipt_id, charge, usage)

@@ -16,6 +16,7 @@ def as_json(receipt: Receipt) -> dict[str, Any]:
         "engine": receipt.engine,
         "phase": receipt.phase,
         "prompt_version": receipt.prompt_version or None,
+        "asked": receipt.asked or None,
         "tokens": {
             "prompt": usage.prompt_tokens,
             "cached": usage.cached_tokens,

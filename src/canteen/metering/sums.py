@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -12,9 +12,10 @@ import msgspec
 
 from canteen.core.database import Connection, Row
 from canteen.core.errors import InvalidRequest
-from canteen.core.footprint import Charge, Footprint, Receipt
+from canteen.core.footprint import Charge, Elsewhere, Footprint, Receipt, TokenRates
 from canteen.core.generation import Usage
 from canteen.core.units import Quantity
+from canteen.metering.elsewhere import footprint, provenance_of, with_elsewhere
 from canteen.metering.node import ACCOUNTS
 from canteen.metering.rates import Rates
 from canteen.metering.receipt import footprint_json, provenance
@@ -64,9 +65,11 @@ def receipt(database: Database, receipt_id: str) -> Receipt | None:
         if not rows:
             return None
         row = rows[0]
+        parts = _parts(connection, receipt_id)
         hour_idle_share_uj = _hour_idle_share_uj(connection, row)
     charge = _charge(row)
-    footprint = _rates(row["slopes"]).footprint(charge)
+    own = _rates(row["slopes"]).footprint(charge)
+    whole = with_elsewhere(own, charge, parts)
     return Receipt(
         **{name: row[name] for name in ("id", "model", "digest", "engine", "caller_id")},
         ended_s=row["ended_s"],
@@ -79,17 +82,33 @@ def receipt(database: Database, receipt_id: str) -> Receipt | None:
             decode_s=row["decode_s"],
         ),
         charge=charge,
-        footprint=footprint,
+        footprint=whole,
         phase=row["phase"],
         operation=row["operation"],
         conversation_id=row["conversation_id"],
         prompt_version=row["prompt_version"],
         boundary=row["boundary"],
-        grade=row["grade"],
+        grade="D" if parts else row["grade"],
         idle_share_uj=row["idle_share_uj"],
         hour_idle_share_uj=hour_idle_share_uj,
-        provenance=provenance(footprint, row["meter"]),
+        provenance=provenance_of(provenance(own, row["meter"]), whole, charge, parts),
+        asked=row["asked"],
+        elsewhere=parts,
     )
+
+
+def _parts(connection: Connection, receipt_id: str) -> tuple[Elsewhere, ...]:
+    """What others did for a receipt."""
+    asked = (
+        "SELECT * FROM elsewhere JOIN token_rates ON token_rates.id = token_rates_id "
+        "WHERE receipt_id = :id ORDER BY upstream"
+    )
+    return tuple(_part(row) for row in connection.execute(asked, {"id": receipt_id}))
+
+
+def _part(row: Row) -> Elsewhere:
+    names = ("read_tokens", "cached_read_tokens", "written_tokens")
+    return Elsewhere(row["upstream"], _token_rates(row["rates"]), *(int(row[n]) for n in names))
 
 
 def _hour_idle_share_uj(connection: Connection, row: Row) -> int | None:
@@ -133,23 +152,34 @@ def _groups(database: Database, by: str, span: Span) -> list[dict[str, Any]]:
         f"WHERE ended_s >= :since AND ended_s < :until {_RESTRICTED.get(by, '')}"
         "GROUP BY 1, 2 ORDER BY 1"
     )
+    abroad = (
+        f"SELECT {_COLUMNS[by]} AS label, '' AS upstream, rates, "  # noqa: S608 - own names
+        "SUM(read_tokens) AS read_tokens, SUM(cached_read_tokens) AS cached_read_tokens, "
+        "SUM(written_tokens) AS written_tokens FROM receipts "
+        "JOIN elsewhere ON receipt_id = receipts.id "
+        "JOIN token_rates ON token_rates.id = token_rates_id "
+        f"WHERE ended_s >= :since AND ended_s < :until {_RESTRICTED.get(by, '')}"
+        "GROUP BY 1, 3"
+    )
     with database.reading() as connection:
         rows = connection.execute(asked, _bounds(span))
+        parts: dict[Any, list[Elsewhere]] = {}
+        for row in connection.execute(abroad, _bounds(span)):
+            parts.setdefault(row["label"], []).append(_part(row))
         known = {row["id"]: row for row in connection.execute("SELECT * FROM rates")}
     groups: dict[Any, list[Mapping[str, Any]]] = {}
     for row in rows:
         groups.setdefault(row["label"], []).append(row)
-    return [_group(by, label, members, known) for label, members in groups.items()]
+    return [
+        _group(by, label, members, known) | _eaten(members, known, parts.get(label, ()))
+        for label, members in groups.items()
+    ]
 
 
 def _group(
     by: str, label: Any, rows: list[Mapping[str, Any]], known: Mapping[str, Row]
 ) -> dict[str, Any]:
     meters = [known[row["rates_id"]] for row in rows]
-    told = [
-        _rates(meter["rates"]).footprint(_charge(row))
-        for row, meter in zip(rows, meters, strict=True)
-    ]
 
     def summed(name: str) -> int:
         return sum(int(row[name]) for row in rows)
@@ -167,8 +197,16 @@ def _group(
             "boundary": _boundary(meter["boundary"] for meter in meters),
             "grade": max(meter["grade"] for meter in meters),
         },
-        **footprint_json(_joined(told)),
     }
+
+
+def _eaten(
+    rows: list[Mapping[str, Any]], known: Mapping[str, Row], parts: Sequence[Elsewhere]
+) -> dict[str, Any]:
+    """The footprint of a group's charges, and of what others did for it."""
+    charged = [(_rates(known[row["rates_id"]]["rates"]), _charge(row)) for row in rows]
+    told = [rates.footprint(charge) for rates, charge in charged if charge != Charge() or not parts]
+    return footprint_json(_joined([*told, *(footprint(part) for part in parts)]))
 
 
 def _phases(database: Database, span: Span) -> list[dict[str, Any]]:
@@ -262,6 +300,11 @@ def _moment(name: str, told: str) -> float:
             param=name,
         ) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+@cache
+def _token_rates(told: str) -> TokenRates:
+    return msgspec.json.decode(told, type=TokenRates)
 
 
 @cache

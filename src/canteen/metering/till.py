@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from canteen.core.footprint import Charge, Phase, Receipt
+from canteen.core.footprint import Charge, Elsewhere, Phase, Receipt, TokenRates
 from canteen.core.generation import Usage
+from canteen.metering.elsewhere import part_of, provenance_of, with_elsewhere
 from canteen.metering.node import Accounts
 from canteen.metering.terms import Terms
 
@@ -24,7 +25,7 @@ class Book(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Which model works for whom. Empty where nobody said."""
+    """Which model works for whom, and the chain that was asked. Empty where nobody said."""
 
     model: str
     digest: str
@@ -34,6 +35,7 @@ class Order:
     operation: str = ""
     prompt_version: str = ""
     phase: Phase = "inference"
+    asked: str = ""
 
 
 @dataclass(slots=True)
@@ -42,6 +44,11 @@ class _Bill:
     terms: Terms
     charge: Charge | None = None
     usage: Usage = field(default_factory=Usage)
+    elsewhere: dict[tuple[str, TokenRates], Usage] = field(default_factory=dict)
+
+    def parts(self) -> tuple[Elsewhere, ...]:
+        """What others did."""
+        return tuple(part_of(model, told, used) for (model, told), used in self.elsewhere.items())
 
 
 class Till:
@@ -80,7 +87,10 @@ class Till:
         if receipt_id in self._settled:
             return
         self.look()
-        self._bills.setdefault(receipt_id, _Bill(order, self._now))
+        bill = self._bills.setdefault(receipt_id, _Bill(order, self._now))
+        if order.asked and order.asked == bill.order.asked:
+            # Another of the chain is tried.
+            bill.order = order
 
     def knows(self, receipt_id: str) -> bool:
         """Whether there is a bill, or a receipt not long ago."""
@@ -92,6 +102,14 @@ class Till:
         if bill is not None:
             bill.charge = (bill.charge or Charge()) + charge
             bill.usage += usage
+
+    def add_elsewhere(self, receipt_id: str, model: str, told: TokenRates, usage: Usage) -> None:
+        """A part that somebody else's service did has ended, as the model of this name."""
+        self.add(receipt_id, Charge(), usage)
+        bill = self._bills.get(receipt_id)
+        if bill is not None and usage.prompt_tokens + usage.completion_tokens:
+            key = (model, told)
+            bill.elsewhere[key] = bill.elsewhere.get(key, Usage()) + usage
 
     def so_far(self, receipt_id: str) -> tuple[Usage, Charge, Terms] | None:
         """What is on the bill of a request under way, and on what terms; None before its first
@@ -108,6 +126,8 @@ class Till:
         bill = self._bills.pop(receipt_id, None)
         if bill is None or bill.charge is None:
             return self._settled.get(receipt_id)
+        own, parts = bill.terms.rates.footprint(bill.charge), bill.parts()
+        footprint = with_elsewhere(own, bill.charge, parts)
         receipt = Receipt(
             id=receipt_id,
             model=bill.order.model,
@@ -117,15 +137,17 @@ class Till:
             ended_s=self._clock(),
             usage=replace(bill.usage, queue_s=queue_s),
             charge=bill.charge,
-            footprint=bill.terms.rates.footprint(bill.charge),
+            footprint=footprint,
             phase=bill.order.phase,
             operation=bill.order.operation,
             conversation_id=bill.order.conversation_id,
             prompt_version=bill.order.prompt_version,
             boundary=bill.terms.boundary,
-            grade=bill.terms.grade,
+            grade="D" if parts else bill.terms.grade,
             idle_share_uj=self._hour.share_uj(bill.charge.energy_uj),
-            provenance=bill.terms.provenance,
+            provenance=provenance_of(bill.terms.provenance, footprint, bill.charge, parts),
+            asked=bill.order.asked,
+            elsewhere=parts,
         )
         self._settled[receipt_id] = receipt
         if len(self._settled) > _REMEMBERED:

@@ -15,6 +15,9 @@ from canteen.core.units import Input, Quantity, sourced
 
 _CHECKED = re.compile(r"(?:verified|checked)[^.]{0,20}?(20\d\d-\d\d-\d\d)")
 
+# Prices are told of so many tokens, which no provider asks more for.
+_PRICED = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
@@ -74,6 +77,41 @@ def offer(name: str, prompt: int, completion: int, on: datetime.date, cached: in
     )
     note = "" if since else _undated(named, found.model.prices, on)
     return Offer(found.provider.id, found.model.id, sourced(told, "D"), note)
+
+
+def token_prices(
+    name: str, on: datetime.date, base_url: str | None = None
+) -> tuple[Quantity, Quantity, Quantity]:
+    """USD for a token that is read, read from a cache, and written, of `provider/model`, or of
+    `model` as it is called at a base URL. Raises InvalidRequest for what the list has not.
+
+    What is dearer in long prompts or at some hours of the day is told at its usual price.
+    """
+    import genai_prices
+
+    provider, model = (None, name) if base_url else _split(name)
+    where: dict[str, Any] = (
+        {"provider_api_url": base_url} if base_url else {"provider_id": provider}
+    )
+    noon = datetime.datetime.combine(on, datetime.time(12), datetime.UTC)
+
+    def price(what: str, **tokens: int) -> Quantity:
+        found = genai_prices.calc_price(
+            genai_prices.Usage(**tokens), model, genai_request_timestamp=noon, **where
+        )
+        usd = float(found.total_price) / _PRICED
+        source = f"genai-prices {genai_prices.__version__}"
+        named = f"{found.provider.id}/{found.model.id}, a token {what}"
+        return sourced(Input(named, usd, usd, usd, "USD", source, _checked(), "price list"), "D")
+
+    try:
+        return (
+            price("read", input_tokens=_PRICED),
+            price("read from a cache", input_tokens=_PRICED, cache_read_tokens=_PRICED),
+            price("written", output_tokens=_PRICED),
+        )
+    except LookupError:
+        raise _unknown(name, provider, model) from None
 
 
 def break_even(own_request: Quantity, there: Offer) -> BreakEven:
