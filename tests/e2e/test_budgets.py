@@ -1,0 +1,175 @@
+"""What a key may have is never passed: by many at once, by several gateways, across a kill -9."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from canteen.metering.keys.book import KeyBook
+from canteen.metering.keys.key import Key, Wanted
+from canteen.metering.store import connect
+from tests import serving
+from tests.databases import emptied
+from tests.serving import Server
+
+Serve = Callable[..., Server]
+
+NUM_CALLERS = 500
+NUM_AFTER = 8
+BUDGET = 2000
+ASKED = {
+    "model": "echo",
+    "messages": [{"role": "user", "content": "one two three"}],
+    "max_tokens": 15,
+}
+# Three words read, fifteen written.
+TOKENS_EACH = 18
+WIDE = {"CANTEEN_MAX_QUEUE": "1000", "CANTEEN_MAX_NUM_SEQS": "64"}
+
+
+def made(url: str, **limits: float) -> tuple[KeyBook, Key, dict[str, str]]:
+    """A key with limits, and the header that shows it."""
+    book = KeyBook(connect(url))
+    key, secret = book.create(Wanted("a team", limits=limits))
+    return book, key, {"authorization": f"Bearer {secret}"}
+
+
+async def ask(client: httpx.AsyncClient, url: str) -> httpx.Response:
+    return await client.post(f"{url}/v1/chat/completions", json=ASKED)
+
+
+async def until_it_is_spent(client: httpx.AsyncClient, url: str) -> list[httpx.Response]:
+    """Answers, until there is a refusal for good."""
+    answers = []
+    while not answers or answers[-1].headers.get("x-should-retry") != "false":
+        answers.append(await ask(client, url))
+    return answers
+
+
+async def spend(urls: Sequence[str], headers: dict[str, str]) -> list[httpx.Response]:
+    """All at once, and then the rest by a few who go on."""
+    limits = httpx.Limits(max_connections=NUM_CALLERS)
+    async with httpx.AsyncClient(headers=headers, limits=limits, timeout=60) as client:
+        at_once = [ask(client, urls[one % len(urls)]) for one in range(NUM_CALLERS)]
+        answers = await asyncio.gather(*at_once)
+        a_few = [until_it_is_spent(client, urls[one % len(urls)]) for one in range(NUM_AFTER)]
+        return answers + [one for more in await asyncio.gather(*a_few) for one in more]
+
+
+def check_nothing_was_passed(book: KeyBook, key: Key, answers: list[httpx.Response]) -> None:
+    whole = [answer for answer in answers if answer.status_code == 200]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    spent = book.spent(key)["tokens_per_day"]
+    assert len(whole) + len(refused) == len(answers)
+    assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
+    assert sum(one.json()["usage"]["total_tokens"] for one in whole) == spent["used"]
+    assert len(whole) * TOKENS_EACH == spent["used"] <= BUDGET
+    # No more would have fitted, as far as anybody can tell beforehand.
+    assert spent["used"] > BUDGET - 150
+    assert spent["held"] == 0
+    last = refused[-1]
+    assert last.json()["error"]["code"] == "insufficient_quota"
+    assert last.headers["x-ratelimit-limit-tokens"] == str(BUDGET)
+    assert int(last.headers["retry-after"]) > 1
+
+
+async def test_500_at_once_do_not_pass_a_budget(serve: Serve, echo_home: Path) -> None:
+    book, key, headers = made(f"sqlite:///{echo_home / 'canteen.db'}", tokens_per_day=BUDGET)
+    server = serve(echo_home, **WIDE)
+
+    answers = await spend([server.url], headers)
+
+    check_nothing_was_passed(book, key, answers)
+
+
+async def test_500_at_once_at_two_gateways_do_not_pass_a_budget(
+    serve: Serve, echo_home: Path, postgres: str
+) -> None:
+    url = emptied(postgres)
+    book, key, headers = made(url, tokens_per_day=BUDGET)
+    gateways = [serve(echo_home, CANTEEN_DATABASE=url, **WIDE) for _ in range(2)]
+
+    answers = await spend([one.url for one in gateways], headers)
+
+    check_nothing_was_passed(book, key, answers)
+
+
+@contextmanager
+def under_way(url: str, headers: dict[str, str]) -> Iterator[None]:
+    """While a stream has begun that would go on for long."""
+    body = ASKED | {"max_tokens": 100, "stream": True}
+    with httpx.stream(
+        "POST", f"{url}/v1/chat/completions", json=body, headers=headers, timeout=30
+    ) as answer:
+        assert answer.status_code == 200
+        lines = answer.iter_lines()
+        next(lines)
+        yield
+
+
+def asked(url: str, headers: dict[str, str]) -> Any:
+    body = ASKED | {"max_tokens": 1}
+    return httpx.post(f"{url}/v1/chat/completions", json=body, headers=headers, timeout=30)
+
+
+def test_what_a_killed_gateway_held_is_given_back(serve: Serve, echo_home: Path) -> None:
+    url = f"sqlite:///{echo_home / 'canteen.db'}"
+    book, key, headers = made(url, tokens_per_day=200, concurrency=2)
+    serving.set_pace(echo_home, tokens_per_s=2)
+    first = serve(echo_home)
+
+    with under_way(first.url, headers):
+        refused = asked(first.url, headers)
+        held = book.spent(key)
+        first.process.kill()
+        first.process.wait()
+    answered = asked(serve(echo_home).url, headers)
+
+    assert refused.status_code == 429
+    assert refused.json()["error"]["code"] == "rate_limit_exceeded"
+    assert (held["tokens_per_day"]["held"] > 100, held["concurrency"]["held"]) == (True, 1)
+    assert answered.status_code == 200
+    spent = book.spent(key)
+    assert (spent["tokens_per_day"]["held"], spent["concurrency"]["held"]) == (0, 0)
+
+
+def test_another_gateway_gives_back_what_a_killed_one_held(
+    serve: Serve, echo_home: Path, postgres: str
+) -> None:
+    url = emptied(postgres)
+    _, _, headers = made(url, concurrency=1)
+    serving.set_pace(echo_home, tokens_per_s=2)
+    first, second = (serve(echo_home, CANTEEN_DATABASE=url) for _ in range(2))
+
+    with under_way(first.url, headers):
+        refused = asked(second.url, headers)
+        first.process.kill()
+        first.process.wait()
+    answered = asked(second.url, headers)
+
+    assert refused.status_code == 429
+    assert "under way" in json.dumps(refused.json())
+    assert answered.status_code == 200
+
+
+def test_a_caller_who_leaves_gives_back_what_was_held_and_pays_for_what_it_got(
+    serve: Serve, echo_home: Path
+) -> None:
+    url = f"sqlite:///{echo_home / 'canteen.db'}"
+    book, key, headers = made(url, tokens_per_day=200, concurrency=1)
+    serving.set_pace(echo_home, tokens_per_s=20)
+    server = serve(echo_home)
+
+    with under_way(server.url, headers):
+        pass
+    while book.spent(key)["concurrency"]["held"]:
+        time.sleep(serving.LOOK_EVERY_S)
+
+    spent = book.spent(key)["tokens_per_day"]
+    assert spent["held"] == 0
+    assert 0 < spent["used"] < 20
