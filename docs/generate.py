@@ -96,8 +96,8 @@ def settings() -> str:
         for one in dataclasses.fields(Settings)
     )
     return (
-        f"{NOTE}# Settings\n\nRead when `canteen` starts: what an option says, else the environment, "
-        "else the TOML file that `CANTEEN_CONFIG` names (`max_queue = 64` there is "
+        f"{NOTE}# Settings\n\nRead when `canteen` starts: what an option says, else the "
+        "environment, else the TOML file that `CANTEEN_CONFIG` names (`max_queue = 64` there is "
         "`CANTEEN_MAX_QUEUE=64`), else the default. With `_FILE` behind its name, a variable names "
         "a file that has the value, as secrets do. A bad value stops the start and names the "
         "variable; `canteen settings` shows what is in force and where it is from.\n\n"

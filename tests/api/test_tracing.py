@@ -19,8 +19,12 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from canteen.api.app import create_app
 from canteen.api.tracing import Traced
 from canteen.bootstrap import build
+from canteen.core.upstream import Upstream
+from canteen.runtime import remote
+from canteen.runtime.catalog import Catalog
 from canteen.settings import Settings
 from tests.conftest import Serve
+from tests.upstream import stand_in
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
@@ -135,6 +139,22 @@ async def test_a_latency_has_its_trace_and_receipt_as_exemplar(
         "gen_ai_server_time_to_first_token_seconds_bucket",
     }
     assert all(answer.headers["x-canteen-receipt"] in line for line in marked)
+
+
+async def test_an_upstream_is_asked_as_part_of_the_trace(
+    asked: httpx.AsyncClient, told: Told, echo_home: Path
+) -> None:
+    async with stand_in() as elsewhere:
+        where = Upstream(elsewhere.base_url, "m")
+        Catalog(echo_home).put(remote.upstream_card("upstream:a", where))
+        headers = {"traceparent": PARENT, "baggage": "user=ada"}
+        await asked.post(QUESTION, json={**CHAT, "model": "upstream:a"}, headers=headers)
+
+    sent = elsewhere.asked[0].headers
+    server = told.spans[f"POST {QUESTION}"]
+    assert sent["traceparent"] == f"00-{TRACE}-{server.context.span_id:016x}-01"
+    # What a caller tells its own services is nothing for somebody else's.
+    assert "baggage" not in sent
 
 
 async def test_a_span_ends_when_its_stream_does(asked: httpx.AsyncClient, told: Told) -> None:

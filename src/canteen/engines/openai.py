@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from canteen.core import trace
 from canteen.core.engine import Capabilities, EngineStats
 from canteen.core.errors import DeadlineExceeded, InvalidRequest, NotSupported, UpstreamFailed
 from canteen.core.generation import (
@@ -84,7 +85,9 @@ class Client:
         self, path: str, body: Body, request: Request
     ) -> AsyncIterator[tuple[httpx.Response, "_Limit"]]:
         limit = _Limit(request.deadline_s, self._upstream.patience_s)
-        headers = {DEADLINE_HEADER: f"{limit.left_s():.3f}"} if limit.has_end else {}
+        headers = dict(trace.outgoing())
+        if limit.has_end:
+            headers[DEADLINE_HEADER] = f"{limit.left_s():.3f}"
         if key := self._key():
             headers["authorization"] = f"Bearer {key}"
         asked = self._http.build_request("POST", path, json=body, headers=headers)
