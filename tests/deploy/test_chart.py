@@ -163,6 +163,14 @@ def test_every_name_of_the_service_is_a_host_that_is_answered(plain: dict[str, A
     assert hosts == [name, f"{name}.llm", f"{name}.llm.svc", f"{name}.llm.svc.cluster.local"]
 
 
+def test_callers_need_a_key_unless_it_is_said_that_they_do_not(plain: dict[str, Any]) -> None:
+    guarded = Settings.from_env(environ(plain))
+    unguarded = Settings.from_env(environ(chart.render({"keys": "off"})))
+
+    assert (guarded.keys, guarded.allow_remote) == ("on", False)
+    assert (unguarded.keys, unguarded.allow_remote) == ("off", True)
+
+
 def test_no_secret_is_in_the_environment(whole: dict[str, Any]) -> None:
     files = {name: path for name, path in environ(whole).items() if name.endswith("_FILE")}
 

@@ -73,6 +73,7 @@ def test_compose_gives_a_running_answer_its_time() -> None:
     grace_s = seconds(service["stop_grace_period"])
     assert grace_s > told.drain_delay_s + told.drain_timeout_s
     assert told.drain_timeout_s >= told.request_timeout_s
+    assert (told.keys, told.allow_remote) == ("on", False)
 
 
 def test_compose_lets_it_write_only_where_it_must() -> None:
