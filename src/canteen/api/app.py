@@ -22,6 +22,7 @@ from canteen.api.draining import Counting, Drain
 from canteen.api.endpoint import drawn, endpoint
 from canteen.api.errors import HttpError
 from canteen.api.guard import Guard
+from canteen.api.idempotency import Idempotency
 from canteen.api.native import DIALECT as NATIVE
 from canteen.api.ollama import DIALECT as OLLAMA
 from canteen.api.openai import DIALECT as OPENAI
@@ -69,7 +70,8 @@ def create_app(services: "Services", write: Write | None = None) -> App:
     fastapi.openapi = lambda: describe(fastapi, DIALECTS)  # type: ignore[method-assign]
     fastapi.add_exception_handler(HTTPException, _no_such_route)
     drain = Drain()
-    known = Auth(fastapi, services, _draw, DIALECTS)
+    once = Idempotency(fastapi, services, _draw, DIALECTS)
+    known = Auth(once, services, _draw, DIALECTS)
     guarded = Guard(known, services.settings, drain, _draw)
     audit = _audit(services)
     audited = Audited(guarded, audit, services, _draw) if audit else guarded

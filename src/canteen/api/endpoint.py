@@ -66,7 +66,7 @@ async def _answered(
     drain: Drain = request.scope["canteen.drain"]
     arguments: list[Any] = []
     if route.request is not None:
-        raw = await _read(request, services.settings.max_body_bytes, drain)
+        raw = await read(request, services.settings.max_body_bytes, drain)
         parsed = await body.parse(raw, route.request)
         observe.model = getattr(parsed, "model", "")
         metadata = getattr(parsed, "metadata", None)
@@ -82,7 +82,7 @@ async def _answered(
     return await _while_wanted(route.handler(*arguments), request, drain)
 
 
-async def _read(request: Request, max_bytes: int, drain: Drain) -> bytes:
+async def read(request: Request, max_bytes: int, drain: Drain) -> bytes:
     """The body, if it comes before the service ends."""
     try:
         async with asyncio.timeout(None) as limit:

@@ -118,6 +118,10 @@ class Metrics:
         memory), its worker was restarted, or it left memory."""
         self._models.count_event(model, what, before)
 
+    def count_replay(self) -> None:
+        """Count a request that was answered with what was made for another."""
+        self._own.replays.inc()
+
     def text(self, version: str, loaded: Iterable[ModelGauges], *, is_open: bool = False) -> bytes:
         """The exposition, with the gauges of the models loaded now; as OpenMetrics, with
         receipts as exemplars, if `is_open`."""
@@ -262,6 +266,11 @@ class _Own:
         )
         self.retries = Counter(
             "llm_retry_requests", "Requests that repeat one", ("client",), registry=registry
+        )
+        self.replays = Counter(
+            "llm_idempotency_replays",
+            "Requests answered with what was made for an earlier one of the same key",
+            registry=registry,
         )
         self.slack = Histogram(
             "llm_deadline_slack_seconds",

@@ -1,0 +1,321 @@
+"""`Idempotency-Key`: who asks the same again gets the same answer, kept or still being made."""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import compile_path
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from canteen.api.endpoint import read
+from canteen.api.errors import HttpError
+from canteen.api.guard import Draw
+from canteen.api.observation import Observation
+from canteen.api.routing import Dialect
+from canteen.core.errors import CanteenError, EngineError, InvalidRequest
+from canteen.metering.answers import Answer, Answers, Standing
+
+if TYPE_CHECKING:
+    from canteen.bootstrap import Services
+
+HEADER = "idempotency-key"
+REPLAYED = ("idempotency-replayed", "true")
+SANE_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+# So long an answer is made on for nobody: who lost the connection may ask again.
+GRACE_S = 30.0
+# How often to look whether another gateway has made an answer, and to say that this one does.
+LOOK_EVERY_S = 0.25
+BEAT_EVERY_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """A request with a key: `id` is that of its answer, `scope` that of its body as it was
+    unpacked."""
+
+    id: str
+    digest: str
+    scope: Scope
+    body: bytes
+
+
+class Idempotency:
+    """ASGI, behind whatever tells who calls: of requests that ask a model, one caller's of the
+    same route, key and body are one."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        services: "Services",
+        draw: Draw,
+        dialects: Iterable[Dialect],
+        grace_s: float = GRACE_S,
+    ) -> None:
+        self._app = app
+        self._grace_s = grace_s
+        self._draw = draw
+        self._answers = Answers(services.ledger.tables)
+        self._max_body_bytes = services.settings.max_body_bytes
+        self._has_bill = services.till.knows
+        self._count_replay = services.metrics.count_replay
+        self._paths = [
+            compile_path(prefix + route.path)[0]
+            for dialect in dialects
+            for prefix in dialect.prefixes
+            for route in dialect.routes
+            if route.operation and route.request is not None and not route.raw
+        ]
+        self._running: dict[str, _Running] = {}
+        self._claiming = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request that has a key; pass on all others."""
+        is_post = scope["type"] == "http" and scope["method"] == "POST"
+        key = Headers(scope=scope).get(HEADER) if is_post else None
+        if key is None or not any(path.match(scope["path"]) for path in self._paths):
+            await self._app(scope, receive, send)
+            return
+        try:
+            ask = await self._ask(key, scope, receive)
+            await self._serve(ask, receive, send)
+        except ClientDisconnect:
+            scope["canteen.observe"].is_gone = True
+        except CanteenError as error:
+            await self._draw(scope, error.with_traceback(None))(scope, receive, send)
+
+    async def _ask(self, key: str, scope: Scope, receive: Receive) -> _Ask:
+        if not SANE_KEY.fullmatch(key):
+            raise InvalidRequest(
+                "an Idempotency-Key is 1 to 255 printable ASCII characters", param=HEADER
+            )
+        body = await read(Request(scope, receive), self._max_body_bytes, scope["canteen.drain"])
+        caller_id = scope["canteen.observe"].caller_id
+        told = "\n".join((caller_id, scope["path"], key))
+        headers = [one for one in scope["headers"] if one[0] != b"content-encoding"]
+        return _Ask(
+            id=hashlib.sha256(told.encode()).hexdigest(),
+            digest=hashlib.sha256(_canonical(body)).hexdigest(),
+            scope={**scope, "headers": headers},
+            body=body,
+        )
+
+    async def _serve(self, ask: _Ask, receive: Receive, send: Send) -> None:
+        async with _watched(receive) as gone:
+            while not gone.done():
+                running = self._running.get(ask.id)
+                standing = None if running else await self._claim(ask)
+                is_other = running is not None and running.digest != ask.digest
+                if is_other or standing == "reused":
+                    raise _reused()
+                if standing == "mine":
+                    await self._lead(ask, send, gone)
+                    return
+                if isinstance(standing, Answer):
+                    await _replay(standing, ask.scope, receive, send)
+                    self._count_replay()
+                    return
+                if running is not None and await running.follow(send, gone):
+                    self._count_replay()
+                    return
+                if ask.id not in self._running:
+                    await asyncio.wait([gone], timeout=LOOK_EVERY_S)
+        ask.scope["canteen.observe"].is_gone = True
+
+    async def _claim(self, ask: _Ask) -> Standing:
+        async with self._claiming:
+            if ask.id in self._running:
+                return "running"
+            standing = await asyncio.to_thread(self._answers.claim, ask.id, ask.digest)
+            if standing == "mine":
+                self._running[ask.id] = _Running(ask, self._grace_s)
+            return standing
+
+    async def _lead(self, ask: _Ask, send: Send, gone: "asyncio.Future[None]") -> None:
+        """Have the answer made; it is kept before its last byte is sent, so that whoever got it
+        whole gets it again."""
+        running = self._running[ask.id]
+        running.join(gone)
+        observe: Observation = ask.scope["canteen.observe"]
+
+        async def say(message: Message) -> None:
+            if message["type"] == "http.response.start" and self._has_bill(observe.receipt_id):
+                MutableHeaders(scope=message)["x-canteen-receipt"] = observe.receipt_id
+            running.add(message)
+            if running.is_whole and not observe.error_code and not observe.is_gone:
+                await self._keep(ask.id, running)
+            running.tell()
+            await send(message)
+
+        beating = asyncio.ensure_future(self._beat(ask.id))
+        try:
+            await self._app(ask.scope, running.receive, say)
+        finally:
+            beating.cancel()
+            running.end()
+            del self._running[ask.id]
+            if not running.is_kept:
+                await self._tell(self._answers.release, ask.id)
+
+    async def _keep(self, answer_id: str, running: "_Running") -> None:
+        answer = running.answer
+        if answer is not None:
+            running.is_kept = await self._tell(self._answers.keep, answer_id, answer)
+
+    async def _beat(self, answer_id: str) -> None:
+        while True:
+            await asyncio.sleep(BEAT_EVERY_S)
+            await self._tell(self._answers.beat, answer_id)
+
+    async def _tell(self, what: Callable[..., None], *about: object) -> bool:
+        """Change what is kept, if that can be done; an answer that is there is given, whatever
+        comes of it."""
+        with suppress(EngineError):
+            await asyncio.to_thread(what, *about)
+            return True
+        return False
+
+
+class _Running:
+    """An answer that is being made: what has been said of it, and who listens."""
+
+    def __init__(self, ask: _Ask, grace_s: float) -> None:
+        self.digest = ask.digest
+        self._grace_s = grace_s
+        self.is_kept = False
+        self._request: Message = {"type": "http.request", "body": ask.body, "more_body": False}
+        self._said: list[Message] = []
+        self._num_told = 0
+        self._is_over = False
+        self._num_listeners = 0
+        self._news = asyncio.Event()
+        self._abandoned = asyncio.Event()
+        self._giving_up: asyncio.TimerHandle | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all has been said."""
+        last = self._said[-1] if self._said else {}
+        return last.get("type") == "http.response.body" and not last.get("more_body")
+
+    @property
+    def answer(self) -> Answer | None:
+        """What has been said, if it is an answer and no refusal."""
+        start, *parts = self._said
+        if not 200 <= start["status"] < 300:
+            return None
+        headers = [(name.decode(), value.decode("latin-1")) for name, value in start["headers"]]
+        body = b"".join(part.get("body", b"") for part in parts)
+        return Answer(start["status"], tuple(headers), body.decode())
+
+    async def receive(self) -> Message:
+        """The request, for who makes the answer; it is given up when nobody has listened for a
+        while."""
+        request, self._request = self._request, {"type": "http.disconnect"}
+        if request["type"] == "http.disconnect":
+            await self._abandoned.wait()
+        return request
+
+    def add(self, message: Message) -> None:
+        """Take what is said."""
+        if "headers" in message:
+            # Those who pass it on add to them.
+            message = {**message, "headers": list(message["headers"])}
+        self._said.append(message)
+
+    def tell(self) -> None:
+        """Let the listeners have what was said."""
+        self._num_told = len(self._said)
+        self._wake()
+
+    def end(self) -> None:
+        """No more is said."""
+        self._is_over = True
+        self._wake()
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+
+    def join(self, gone: "asyncio.Future[None]") -> None:
+        """Somebody listens until they are gone."""
+        self._num_listeners += 1
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+        gone.add_done_callback(self._leave)
+
+    async def follow(self, send: Send, gone: "asyncio.Future[None]") -> bool:
+        """Say what was said and what is being said; false where that is nothing."""
+        self.join(gone)
+        num_sent = 0
+        while not gone.done():
+            while num_sent < self._num_told:
+                await send(_marked(self._said[num_sent]))
+                num_sent += 1
+            if self._is_over:
+                return num_sent > 0
+            await self._news.wait()
+        return True
+
+    def _leave(self, _: "asyncio.Future[None]") -> None:
+        self._num_listeners -= 1
+        self._wake()
+        if not self._num_listeners and not self._is_over:
+            loop = asyncio.get_running_loop()
+            self._giving_up = loop.call_later(self._grace_s, self._abandoned.set)
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
+
+@asynccontextmanager
+async def _watched(receive: Receive) -> AsyncIterator["asyncio.Future[None]"]:
+    """Done when the client has gone; its request has been read before."""
+
+    async def until_gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    watching = asyncio.ensure_future(until_gone())
+    try:
+        yield watching
+    finally:
+        watching.cancel()
+
+
+async def _replay(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
+    response = Response(answer.body, answer.status)
+    response.raw_headers = [
+        (name.encode(), value.encode("latin-1")) for name, value in (*answer.headers, REPLAYED)
+    ]
+    await response(scope, receive, send)
+
+
+def _marked(message: Message) -> Message:
+    """As it was said, with the sign that it was said before."""
+    if message["type"] != "http.response.start":
+        return message
+    sign = tuple(part.encode() for part in REPLAYED)
+    return {**message, "headers": [*message["headers"], sign]}
+
+
+def _canonical(body: bytes) -> bytes:
+    """The same for two bodies of the same JSON."""
+    try:
+        return msgspec.json.encode(msgspec.json.decode(body), order="sorted")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+        return body
+
+
+def _reused() -> HttpError:
+    return HttpError(
+        422,
+        "this Idempotency-Key came with another request before; use a new one for a new request",
+        code="idempotency_key_reused",
+    )
