@@ -21,6 +21,9 @@ LEARNING_RATES = {"lora": 5e-4, "qlora": 5e-4, "full": 5e-5}
 WARMUP_SHARE = 0.05
 VALIDATIONS = 10
 SAMPLE_TOKENS = 40
+# Up to this length plain matrices take a processor less time for attention than torch's fused
+# kernels (benchmarks/LOG.md); what they need of memory grows with its square.
+SHORT_TOKENS = 128
 
 
 def run(folder: Path, spec: Finetune, inputs: Mapping[str, Any], tell: Tell) -> Mapping[str, Any]:
@@ -39,6 +42,7 @@ def run(folder: Path, spec: Finetune, inputs: Mapping[str, Any], tell: Tell) -> 
     train, validation, dropped = _examples(lines, reader, spec, source.context_length)
     torch.manual_seed(spec.seed)
     model = _adapted(parent, spec)
+    _attend(model, [*train, *validation], hardware.device_for(spec.device))
     schedule = schedule_for(spec, len(train))
     asked = next((one for one in lines if one["part"] == "validation"), lines[0])
     sample = _Sampler(model, reader, asked["messages"])
@@ -103,12 +107,24 @@ def _examples(
     return train, validation, len(made) - len(kept)
 
 
+def _attend(model: Any, examples: Examples, device: str) -> None:
+    """Choose how attention is computed."""
+    longest = max(len(one["input_ids"]) for one in examples)
+    is_plain = device == "cpu" and longest <= SHORT_TOKENS
+    model.set_attn_implementation("eager" if is_plain else "sdpa")
+
+
 def _adapted(gguf: Path, spec: Finetune) -> Any:
     """The model with what is to be trained of it."""
     if spec.method == "qlora":
         return _with_lora(_in_four_bits(gguf, spec), spec)
     model = weights.load(gguf)
-    return model if spec.method == "full" else _with_lora(model, spec)
+    if spec.method == "full":
+        return model
+    device = hardware.device_for(spec.device)
+    # A processor computes faster beside float32 weights, and has more memory than a GPU.
+    frozen = model if device == "cpu" else model.to(hardware.dtype_for(spec.dtype, device))
+    return _with_lora(frozen, spec)
 
 
 def _with_lora(model: Any, spec: Finetune) -> Any:
@@ -154,11 +170,9 @@ def _merged(model: Any, parent: Path, spec: Finetune) -> Any:
     """The plain model, with what was learnt in its weights."""
     if spec.method == "full":
         return model
-    if spec.method == "lora":
-        return model.merge_and_unload()
     from peft import get_peft_model_state_dict, set_peft_model_state_dict
 
-    # What was learnt beside 4-bit weights is added to the exact ones.
+    # What was learnt beside weights of fewer bits is added to the exact ones.
     exact = _with_lora(weights.load(parent), spec)
     learnt = {name: w.cpu() for name, w in get_peft_model_state_dict(model).items()}
     set_peft_model_state_dict(exact, learnt)
