@@ -42,4 +42,5 @@ def limiter(services: Wired) -> Limiter:
         return int(told or _UNKNOWN_CONTEXT)
 
     accounting = services.accounting
-    return Limiter.on(Holds(accounting.ledger.tables), accounting.till, context_length)
+    tables = accounting.ledger.kept_tables()
+    return Limiter.on(Holds(tables, close=tables.close), accounting.till, context_length)

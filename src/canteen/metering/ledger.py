@@ -19,7 +19,7 @@ from canteen.core.footprint import Counted, Receipt, TokenRates
 from canteen.core.processes import lives
 from canteen.metering import sums
 from canteen.metering.node import ACCOUNTS, Accounts
-from canteen.metering.store import NewerDatabase, Trouble, connect, upsert
+from canteen.metering.store import Kept, NewerDatabase, Trouble, connect, upsert
 from canteen.metering.terms import Terms
 
 logger = logging.getLogger(__name__)
@@ -89,6 +89,10 @@ class Ledger:
     def tables(self) -> Tables:
         """The database, for what others keep in it."""
         return self._database
+
+    def kept_tables(self) -> Kept:
+        """The database, for one thread that writes often and closes it."""
+        return self._database.kept()
 
     def start(self) -> None:
         """Open the database and begin; raises NewerDatabase. Any other trouble is told, and

@@ -3,8 +3,8 @@
 import logging
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from importlib import resources
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -37,18 +37,38 @@ class _Transaction(Connection, Protocol):
     def version(self) -> int: ...
 
 
-class Database:
-    """One database. A transaction is a connection of its own, so threads share nothing;
-    `connect` is asked for one, to write or only to read."""
+class _Driver(Protocol):
+    """How a kind of database is spoken to; both raise Trouble."""
 
-    def __init__(self, connect: Callable[[bool], Any]) -> None:
-        self._connect = connect
+    def open(self, *, to_write: bool) -> Any:
+        """A connection."""
+        ...
+
+    def within(
+        self, connection: Any, *, to_write: bool = True
+    ) -> AbstractContextManager[_Transaction]:
+        """A transaction on it."""
+        ...
+
+
+class Database:
+    """One database. A transaction is a connection of its own, so threads share nothing."""
+
+    def __init__(self, driver: _Driver) -> None:
+        self._driver = driver
         self._is_migrated = False
+
+    def kept(self) -> "Kept":
+        """The same database over a connection that stays open, for one thread that writes often."""
+        return Kept(self._driver)
 
     @contextmanager
     def begin(self) -> Iterator[_Transaction]:
         """A transaction, rolled back by an exception; raises Trouble."""
-        with self._connect(True) as transaction:
+        with (
+            closing(self._driver.open(to_write=True)) as connection,
+            self._driver.within(connection) as transaction,
+        ):
             yield transaction
 
     @contextmanager
@@ -68,7 +88,10 @@ class Database:
     def reading(self) -> Iterator[Connection]:
         """A transaction for a caller's question; raises EngineError."""
         try:
-            with self._connect(False) as transaction:
+            with (
+                closing(self._driver.open(to_write=False)) as connection,
+                self._driver.within(connection, to_write=False) as transaction,
+            ):
                 yield transaction
         except Trouble as error:
             raise _unavailable(error) from error
@@ -92,6 +115,33 @@ class Database:
             transaction.execute("UPDATE schema_version SET version = :new", {"new": len(steps)})
 
 
+class Kept(Database):
+    """A database whose writing transactions have one connection, of the thread that uses them and
+    closes it. After trouble there is another one."""
+
+    def __init__(self, driver: _Driver) -> None:
+        super().__init__(driver)
+        self._connection: Any = None
+
+    @contextmanager
+    def begin(self) -> Iterator[_Transaction]:
+        """A transaction, rolled back by an exception; raises Trouble."""
+        if self._connection is None:
+            self._connection = self._driver.open(to_write=True)
+        try:
+            with self._driver.within(self._connection) as transaction:
+                yield transaction
+        except Trouble:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close its connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
 def _unavailable(error: Trouble) -> EngineError:
     logger.error("the database cannot be used: %s", error)
     return EngineError(
@@ -107,7 +157,7 @@ def connect(url: str) -> Database:
     """
     if url.startswith("sqlite:///"):
         path = url.removeprefix("sqlite:///")
-        return Database(lambda to_write: _sqlite(path, to_write=to_write))
+        return Database(_SqliteDriver(path))
     if url.startswith(("postgresql://", "postgres://")):
         try:
             import psycopg
@@ -116,7 +166,7 @@ def connect(url: str) -> Database:
                 "PostgreSQL needs its library: pip install 'canteen-llm[postgres]'",
                 param="CANTEEN_DATABASE",
             ) from None
-        return Database(lambda _: _postgresql(psycopg, url))
+        return Database(_PostgresqlDriver(psycopg, url))
     raise InvalidRequest(
         "CANTEEN_DATABASE must be a URL: postgresql://USER:PASSWORD@HOST/NAME or sqlite:///FILE",
         param="CANTEEN_DATABASE",
@@ -181,35 +231,71 @@ class _Postgresql:
         return int(self.execute("SELECT version FROM schema_version")[0]["version"])
 
 
-@contextmanager
-def _sqlite(path: str, *, to_write: bool) -> Iterator[_Sqlite]:
-    where = f"file:{quote(path)}?mode={'rwc' if to_write else 'ro'}"
-    try:
-        with closing(
-            sqlite3.connect(where, _PATIENCE_S, isolation_level=None, uri=True)
-        ) as connection:
+class _SqliteDriver:
+    """A file."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def open(self, *, to_write: bool) -> sqlite3.Connection:
+        where = f"file:{quote(self._path)}?mode={'rwc' if to_write else 'ro'}"
+        with _sqlite_trouble():
+            connection = sqlite3.connect(where, _PATIENCE_S, isolation_level=None, uri=True)
             connection.row_factory = sqlite3.Row
             if to_write:
-                connection.execute("PRAGMA journal_mode = WAL")
-                # In WAL mode a killed process loses nothing by this; only a power cut may.
-                connection.execute("PRAGMA synchronous = NORMAL")
+                try:
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    # In WAL mode a killed process loses nothing by this; only a power cut may.
+                    connection.execute("PRAGMA synchronous = NORMAL")
+                except sqlite3.Error:
+                    connection.close()
+                    raise
+        return connection
+
+    @contextmanager
+    def within(self, connection: sqlite3.Connection, *, to_write: bool = True) -> Iterator[_Sqlite]:
+        with _sqlite_trouble():
             connection.execute("BEGIN IMMEDIATE" if to_write else "BEGIN")
-            yield _Sqlite(connection)
-            # Without it, closing rolls back.
-            connection.execute("COMMIT")
+            # Commits, or rolls back what an exception ended.
+            with connection:
+                yield _Sqlite(connection)
+
+
+@contextmanager
+def _sqlite_trouble() -> Iterator[None]:
+    try:
+        yield
     except sqlite3.Error as error:
         raise Trouble(str(error)) from error
 
 
-@contextmanager
-def _postgresql(psycopg: Any, url: str) -> Iterator[_Postgresql]:
-    try:
-        with psycopg.connect(
-            url, connect_timeout=_PATIENCE_S, row_factory=psycopg.rows.dict_row
-        ) as connection:
+class _PostgresqlDriver:
+    """A server."""
+
+    def __init__(self, psycopg: Any, url: str) -> None:
+        self._psycopg = psycopg
+        self._url = url
+
+    def open(self, *, to_write: bool) -> Any:
+        with self._trouble():
+            return self._psycopg.connect(
+                self._url,
+                autocommit=True,
+                connect_timeout=_PATIENCE_S,
+                row_factory=self._psycopg.rows.dict_row,
+            )
+
+    @contextmanager
+    def within(self, connection: Any, *, to_write: bool = True) -> Iterator[_Postgresql]:
+        with self._trouble(), connection.transaction():
             yield _Postgresql(connection)
-    except psycopg.Error as error:
-        raise Trouble(str(error).partition("\n")[0]) from error
+
+    @contextmanager
+    def _trouble(self) -> Iterator[None]:
+        try:
+            yield
+        except self._psycopg.Error as error:
+            raise Trouble(str(error).partition("\n")[0]) from error
 
 
 def _steps() -> list[str]:

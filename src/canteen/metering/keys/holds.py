@@ -62,16 +62,21 @@ Operation = Reserve | Settle
 
 class Holds:
     """The holds of this gateway. Every call blocks for milliseconds, and raises EngineError where
-    the database cannot be used.
+    the database cannot be used. `close` is called at the end.
 
     What operations of several gateways do to one key is done one after the other: each begins
     with a write to the key's row.
     """
 
     def __init__(
-        self, tables: Tables, clock: Callable[[], float] = time.time, host: str = ""
+        self,
+        tables: Tables,
+        clock: Callable[[], float] = time.time,
+        host: str = "",
+        close: Callable[[], object] = lambda: None,
     ) -> None:
         self._tables = tables
+        self._close = close
         self._clock = clock
         self._host = host or socket.gethostname()
         self._id = uuid.uuid4().hex
@@ -128,10 +133,13 @@ class Holds:
                 _forget(connection, gateway_id)
 
     def leave(self) -> None:
-        """This gateway holds nothing any more."""
-        with self._tables.writing() as connection:
-            if not _rows_of(connection, self._id):
-                _forget(connection, self._id)
+        """This gateway holds nothing any more; to be called by the thread that called the rest."""
+        try:
+            with self._tables.writing() as connection:
+                if not _rows_of(connection, self._id):
+                    _forget(connection, self._id)
+        finally:
+            self._close()
 
     def _dead(self, connection: Connection, now_s: float) -> list[str]:
         rows = connection.execute("SELECT * FROM gateways ORDER BY id")
