@@ -1,11 +1,10 @@
-"""Every error that the Java libraries can read is the one they get: `errors.json`, replayed.
+"""Every error that the Java libraries can read is the one they get: `errors.json`, replayed."""
 
-Left out are the cases that need keys: 401, and a quota that is used up until tomorrow.
-"""
-
+import base64
 import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -31,6 +30,7 @@ CASES = ("400", "400-context", "404", "500", "503", "503-draining")
 KINDS = {"chat": "whole", "chat-fixed": "whole", "chat-stream": "streamed"}
 # Headers whose value is prescribed.
 EXACT = ("x-should-retry", "connection")
+FIXTURES_KEY = b"test-key"
 # So slow that a stream of a few tokens is still running when the worker is killed.
 TOKENS_PER_S = 0.1
 
@@ -119,11 +119,20 @@ def unmet(names: set[str], request: Json, reply: Reply) -> list[str]:
     return [failure for one in mine for failure in failures(one, Exchange(request, reply))]
 
 
-def complaints(case: str, library: str, kind: str, port: int) -> list[str]:
+def with_key(request: Json, secret: str) -> Json:
+    """A request with the key of somebody in place of the fixtures' own."""
+    raw = java_wire.raw_of(request).replace(FIXTURES_KEY, secret.encode())
+    kept = {name: value for name, value in request.items() if name != "raw_gzip_base64"}
+    return kept | {"raw_base64": base64.b64encode(raw).decode()}
+
+
+def complaints(
+    case: str, library: str, kind: str, port: int, secret: str = FIXTURES_KEY.decode()
+) -> list[str]:
     """What a library would not find in the answer to its chat."""
     wanted = ERRORS["server_replies"][dialect(library)].get(case)
     wanted = wanted or ERRORS["server_replies"]["openai"][case]
-    request = chats(library)[kind]
+    request = with_key(chats(library)[kind], secret)
 
     with connected(port) as connection:
         reply = java_wire.send(connection, request, java_wire.in_one_write)
@@ -167,6 +176,41 @@ def test_who_asks_for_more_than_its_share_is_told_so(tmp_path: Path) -> None:
         for library in LIBRARIES:
             for kind in ("whole", "streamed"):
                 assert complaints("429", library, kind, server.port) == []
+
+
+def test_who_shows_no_good_key_is_told_so(tmp_path: Path) -> None:
+    """The 401 of item 16."""
+    server = open_(tmp_path, CANTEEN_KEYS="on")
+    with ExitStack() as opened:
+        opened.callback(serving.end, server)
+
+        for library in LIBRARIES:
+            for kind in ("whole", "streamed"):
+                assert complaints("401", library, kind, server.port) == []
+
+
+def test_whose_quota_is_gone_is_told_not_to_come_again(tmp_path: Path) -> None:
+    """The permanent refusal of item 12."""
+    home = pull(tmp_path / "home", "echo")
+    make = [*serving.CANTEEN, "keys", "create", "small", "--limit", "tokens_per_day=1", "--json"]
+    made = subprocess.run(
+        make, env=serving.plain_environ(home), capture_output=True, check=True
+    ).stdout
+    server = open_(tmp_path)
+    with ExitStack() as opened:
+        opened.callback(serving.end, server)
+        Catalog(home).put(card(home, "429-permanent"))
+
+        sent = [(library, kind) for library in LIBRARIES for kind in ("whole", "streamed")]
+        with_keys = [
+            (library, kind)
+            for library, kind in sent
+            if FIXTURES_KEY in java_wire.raw_of(chats(library)[kind])
+        ]
+        assert len(with_keys) >= 10
+        for library, kind in with_keys:
+            secret = json.loads(made)["key"]
+            assert complaints("429-permanent", library, kind, server.port, secret) == []
 
 
 def test_a_stream_that_breaks_off_tells_every_library(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ from canteen.core.errors import (
 
 CLIENT_GONE = 499
 SHUTTING_DOWN = "server_shutting_down"
+# Some clients sleep as long as they are told, whatever else they are told.
+LONGEST_WAIT_S = 60
 # The words of the inference gateways of llm-d, by the code of the error.
 DROPPED = {
     "overloaded": "rejected-saturated",
@@ -102,7 +104,7 @@ def _advice(error: CanteenError) -> dict[str, str]:
         return {"x-should-retry": "false"}
     if not isinstance(error, Overloaded):
         return {}
-    wait_ms = max(1, math.ceil(error.retry_after_s * 1000))
+    wait_ms = max(1, math.ceil(min(error.retry_after_s, LONGEST_WAIT_S) * 1000))
     headers = {"retry-after": str(math.ceil(wait_ms / 1000)), "retry-after-ms": str(wait_ms)}
     if isinstance(error, BudgetSpent):
         return headers | {"x-should-retry": "false"}
