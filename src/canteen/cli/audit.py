@@ -60,7 +60,7 @@ def show(path: Path | None, last: int, is_json: bool) -> None:
     if is_json:
         store.echo_json(records)
         return
-    told = ("time", "who", "method", "route", "model", "decision", "receipt_id")
+    told = ("time", "event", "who", "method", "route", "model", "decision", "receipt_id")
     rows = [[str(record.get(name, "")) for name in told] for record in records]
     store.echo_table([name.upper() for name in told], rows)
 
