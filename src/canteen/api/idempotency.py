@@ -20,6 +20,7 @@ from canteen.api.errors import HttpError
 from canteen.api.guard import Draw
 from canteen.api.observation import Observation
 from canteen.api.routing import Dialect
+from canteen.api.sharing import REPLAYED, Shared
 from canteen.core.errors import CanteenError, EngineError, InvalidRequest
 from canteen.metering.answers import Answer, Answers, Standing
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from canteen.bootstrap import Services
 
 HEADER = "idempotency-key"
-REPLAYED = ("idempotency-replayed", "true")
 SANE_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 # So long an answer is made on for nobody: who lost the connection may ask again.
 GRACE_S = 30.0
@@ -73,7 +73,7 @@ class Idempotency:
             for route in dialect.routes
             if route.operation and route.request is not None and not route.raw
         ]
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, Shared] = {}
         self._claiming = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,10 +110,9 @@ class Idempotency:
     async def _serve(self, ask: _Ask, receive: Receive, send: Send) -> None:
         async with _watched(receive) as gone:
             while not gone.done():
-                running = self._running.get(ask.id)
+                running = self._joinable(ask)
                 standing = None if running else await self._claim(ask)
-                is_other = running is not None and running.digest != ask.digest
-                if is_other or standing == "reused":
+                if standing == "reused":
                     raise _reused()
                 if standing == "mine":
                     await self._lead(ask, send, gone)
@@ -125,9 +124,16 @@ class Idempotency:
                 if running is not None and await running.follow(send, gone):
                     self._count_replay()
                     return
-                if ask.id not in self._running:
+                if self._joinable(ask) is None:
                     await asyncio.wait([gone], timeout=LOOK_EVERY_S)
         ask.scope["canteen.observe"].is_gone = True
+
+    def _joinable(self, ask: _Ask) -> Shared | None:
+        """The answer that is being made here; raises a refusal where it is another request's."""
+        running = self._running.get(ask.id)
+        if running is not None and running.digest != ask.digest:
+            raise _reused()
+        return running if running is not None and running.is_open else None
 
     async def _claim(self, ask: _Ask) -> Standing:
         async with self._claiming:
@@ -135,7 +141,7 @@ class Idempotency:
                 return "running"
             standing = await asyncio.to_thread(self._answers.claim, ask.id, ask.digest)
             if standing == "mine":
-                self._running[ask.id] = _Running(ask, self._grace_s)
+                self._running[ask.id] = Shared(ask.digest, ask.body, self._grace_s)
             return standing
 
     async def _lead(self, ask: _Ask, send: Send, gone: "asyncio.Future[None]") -> None:
@@ -160,11 +166,12 @@ class Idempotency:
         finally:
             beating.cancel()
             running.end()
-            del self._running[ask.id]
             if not running.is_kept:
                 await self._tell(self._answers.release, ask.id)
+            # Not before: nobody else may claim what is being released.
+            del self._running[ask.id]
 
-    async def _keep(self, answer_id: str, running: "_Running") -> None:
+    async def _keep(self, answer_id: str, running: Shared) -> None:
         answer = running.answer
         if answer is not None:
             running.is_kept = await self._tell(self._answers.keep, answer_id, answer)
@@ -181,97 +188,6 @@ class Idempotency:
             await asyncio.to_thread(what, *about)
             return True
         return False
-
-
-class _Running:
-    """An answer that is being made: what has been said of it, and who listens."""
-
-    def __init__(self, ask: _Ask, grace_s: float) -> None:
-        self.digest = ask.digest
-        self._grace_s = grace_s
-        self.is_kept = False
-        self._request: Message = {"type": "http.request", "body": ask.body, "more_body": False}
-        self._said: list[Message] = []
-        self._num_told = 0
-        self._is_over = False
-        self._num_listeners = 0
-        self._news = asyncio.Event()
-        self._abandoned = asyncio.Event()
-        self._giving_up: asyncio.TimerHandle | None = None
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether all has been said."""
-        last = self._said[-1] if self._said else {}
-        return last.get("type") == "http.response.body" and not last.get("more_body")
-
-    @property
-    def answer(self) -> Answer | None:
-        """What has been said, if it is an answer and no refusal."""
-        start, *parts = self._said
-        if not 200 <= start["status"] < 300:
-            return None
-        headers = [(name.decode(), value.decode("latin-1")) for name, value in start["headers"]]
-        body = b"".join(part.get("body", b"") for part in parts)
-        return Answer(start["status"], tuple(headers), body.decode())
-
-    async def receive(self) -> Message:
-        """The request, for who makes the answer; it is given up when nobody has listened for a
-        while."""
-        request, self._request = self._request, {"type": "http.disconnect"}
-        if request["type"] == "http.disconnect":
-            await self._abandoned.wait()
-        return request
-
-    def add(self, message: Message) -> None:
-        """Take what is said."""
-        if "headers" in message:
-            # Those who pass it on add to them.
-            message = {**message, "headers": list(message["headers"])}
-        self._said.append(message)
-
-    def tell(self) -> None:
-        """Let the listeners have what was said."""
-        self._num_told = len(self._said)
-        self._wake()
-
-    def end(self) -> None:
-        """No more is said."""
-        self._is_over = True
-        self._wake()
-        if self._giving_up is not None:
-            self._giving_up.cancel()
-
-    def join(self, gone: "asyncio.Future[None]") -> None:
-        """Somebody listens until they are gone."""
-        self._num_listeners += 1
-        if self._giving_up is not None:
-            self._giving_up.cancel()
-        gone.add_done_callback(self._leave)
-
-    async def follow(self, send: Send, gone: "asyncio.Future[None]") -> bool:
-        """Say what was said and what is being said; false where that is nothing."""
-        self.join(gone)
-        num_sent = 0
-        while not gone.done():
-            while num_sent < self._num_told:
-                await send(_marked(self._said[num_sent]))
-                num_sent += 1
-            if self._is_over:
-                return num_sent > 0
-            await self._news.wait()
-        return True
-
-    def _leave(self, _: "asyncio.Future[None]") -> None:
-        self._num_listeners -= 1
-        self._wake()
-        if not self._num_listeners and not self._is_over:
-            loop = asyncio.get_running_loop()
-            self._giving_up = loop.call_later(self._grace_s, self._abandoned.set)
-
-    def _wake(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
 
 
 @asynccontextmanager
@@ -295,14 +211,6 @@ async def _replay(answer: Answer, scope: Scope, receive: Receive, send: Send) ->
         (name.encode(), value.encode("latin-1")) for name, value in (*answer.headers, REPLAYED)
     ]
     await response(scope, receive, send)
-
-
-def _marked(message: Message) -> Message:
-    """As it was said, with the sign that it was said before."""
-    if message["type"] != "http.response.start":
-        return message
-    sign = tuple(part.encode() for part in REPLAYED)
-    return {**message, "headers": [*message["headers"], sign]}
 
 
 def _canonical(body: bytes) -> bytes:
