@@ -80,15 +80,16 @@ def test_an_address_that_is_not_ours_is_refused() -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.53"])
 def test_loopback_needs_no_permission(host: str) -> None:
-    check_is_allowed(Settings(host=host))
+    check_is_allowed(Settings(host=host), asks_for_keys=False)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.org"])
-def test_beyond_loopback_needs_permission(host: str) -> None:
-    with pytest.raises(InvalidRequest, match="--allow-remote"):
-        check_is_allowed(Settings(host=host))
+def test_beyond_loopback_needs_keys_or_permission(host: str) -> None:
+    with pytest.raises(InvalidRequest, match="canteen keys create NAME.*--allow-remote"):
+        check_is_allowed(Settings(host=host), asks_for_keys=False)
 
-    check_is_allowed(Settings(host=host, allow_remote=True))
+    check_is_allowed(Settings(host=host), asks_for_keys=True)
+    check_is_allowed(Settings(host=host, allow_remote=True), asks_for_keys=False)
 
 
 async def test_a_draining_server_is_not_ready_and_sends_new_work_elsewhere(

@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from tests.serving import Server
 Serve = Callable[..., Server]
 
 NUM_CALLERS = 500
+NUM_CLIENTS = 25
 NUM_AFTER = 8
+WITHOUT = httpx.Limits(max_connections=None)
 BUDGET = 2000
 ASKED = {
     "model": "echo",
@@ -45,19 +48,28 @@ async def ask(client: httpx.AsyncClient, url: str) -> httpx.Response:
 
 async def until_it_is_spent(client: httpx.AsyncClient, url: str) -> list[httpx.Response]:
     """Answers, until there is a refusal for good."""
-    answers = []
+    answers: list[httpx.Response] = []
     while not answers or answers[-1].headers.get("x-should-retry") != "false":
         answers.append(await ask(client, url))
     return answers
 
 
 async def spend(urls: Sequence[str], headers: dict[str, str]) -> list[httpx.Response]:
-    """All at once, and then the rest by a few who go on."""
-    limits = httpx.Limits(max_connections=NUM_CALLERS)
-    async with httpx.AsyncClient(headers=headers, limits=limits, timeout=60) as client:
-        at_once = [ask(client, urls[one % len(urls)]) for one in range(NUM_CALLERS)]
+    """All at once, and then the rest by a few who go on. A client of httpx looks through all its
+    connections for each request, so there are several."""
+    tls = ssl.create_default_context()
+    async with AsyncExitStack() as stack:
+        clients = [
+            await stack.enter_async_context(
+                httpx.AsyncClient(headers=headers, limits=WITHOUT, timeout=60, verify=tls)
+            )
+            for _ in range(NUM_CLIENTS)
+        ]
+        at_once = [
+            ask(clients[one % NUM_CLIENTS], urls[one % len(urls)]) for one in range(NUM_CALLERS)
+        ]
         answers = await asyncio.gather(*at_once)
-        a_few = [until_it_is_spent(client, urls[one % len(urls)]) for one in range(NUM_AFTER)]
+        a_few = [until_it_is_spent(clients[one], urls[one % len(urls)]) for one in range(NUM_AFTER)]
         return answers + [one for more in await asyncio.gather(*a_few) for one in more]
 
 
