@@ -132,6 +132,7 @@ async def test_an_answer_cut_after_its_first_byte_ends_in_an_error(services: Ser
 async def test_a_silent_upstream_costs_no_more_than_the_deadline(services: Services) -> None:
     async with upstream(services) as there:
         there.script = [stalls()]
+        await services.load("upstream:a")
 
         with pytest.raises(DeadlineExceeded):
             await answer(services, ask(within_s=0.1))

@@ -348,12 +348,12 @@ def build(settings: Settings) -> Services:
     def gate(capacity: int) -> Gate:
         return Gate(capacity, limits, waiting.discard)
 
-    upstreams = Upstreams(books, gate, settings.max_num_seqs)
+    upstreams = Upstreams(books, metrics, gate, settings.max_num_seqs)
 
     async def create(card: ModelCard) -> tuple[Served, Health]:
         books.start()
         if card.upstream:
-            return upstreams.made(card)
+            return await upstreams.made(card)
         listener = books.node.consumer(_step_cost(card, host, constants))
         worker = Worker(card.engine, _options(settings, catalog, card), listener)
         loaded = await worker.start()

@@ -2,20 +2,24 @@
 
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 from canteen.core.errors import InvalidRequest, UpstreamFailed
+from canteen.core.footprint import TokenRates
 from canteen.core.model import ModelCard
 from canteen.core.units import Input, Quantity, sourced
 from canteen.core.upstream import Upstream
 from canteen.metering.accounting import Accounting
 from canteen.metering.elsewhere import TokenPrices, token_rates
+from canteen.metering.metrics import Metrics
 from canteen.planning.saas import token_prices
 from canteen.runtime.admission import Limited, LimitedEmbedder
 from canteen.runtime.breaker import Breaker
 from canteen.runtime.gate import Gate
-from canteen.runtime.guarded import Guarded, GuardedEmbedder
+from canteen.runtime.guarded import Circuit, Guarded, GuardedEmbedder, Probe
 from canteen.runtime.slot import Health, Served
+from canteen.runtime.threads import in_thread
 from canteen.settings import variable
 
 
@@ -23,35 +27,49 @@ class Upstreams:
     """The upstreams that were asked in this life of the service, whose breakers outlive what the
     pool keeps of them."""
 
-    def __init__(self, books: Accounting, make_gate: Callable[[int], Gate], most_at_once: int):
+    def __init__(
+        self,
+        books: Accounting,
+        metrics: Metrics,
+        make_gate: Callable[[int], Gate],
+        most_at_once: int,
+    ) -> None:
         self._books = books
+        self._metrics = metrics
         self._make_gate = make_gate
         self._most_at_once = most_at_once
         self._breakers: dict[str, Breaker] = {}
+        self._rates: dict[str, TokenRates] = {}
 
-    def breaker(self, card: ModelCard) -> Breaker:
-        """That of a model, which its other names share."""
-        return self._breakers.setdefault(card.digest, Breaker())
-
-    def made(self, card: ModelCard) -> tuple[Served, Health]:
+    async def made(self, card: ModelCard) -> tuple[Served, Health]:
         """What serves a model; nothing is sent yet."""
         from canteen.engines import openai
 
         upstream = Upstream(**card.upstream)
         client = openai.Client(upstream, lambda: _key(card.name, upstream))
-        breaker, patience_s = self.breaker(card), upstream.patience_s
-        gate = self._make_gate(self._most_at_once)
-        told = token_rates(prices(upstream, date.today()))
+        gate, told = self._make_gate(self._most_at_once), await self._told(card, upstream)
+        circuit = partial(self._circuit, card, upstream)
         if card.kind == "embedder":
-            embedder = GuardedEmbedder(openai.OpenAIEmbedder(upstream, client), breaker, patience_s)
+            embedder = GuardedEmbedder(openai.OpenAIEmbedder(upstream, client), circuit)
             billed = self._books.embedder_elsewhere(embedder, card.name, told)
             return LimitedEmbedder(billed, gate), embedder.circuit
         engine = Guarded(
-            openai.OpenAIEngine(upstream, client, card.context_length, self._most_at_once),
-            breaker,
-            patience_s,
+            openai.OpenAIEngine(upstream, client, card.context_length, self._most_at_once), circuit
         )
         return Limited(self._books.elsewhere(engine, card.name, told), gate), engine.circuit
+
+    def _circuit(self, card: ModelCard, upstream: Upstream, probe: Probe) -> Circuit:
+        """That of a model, whose breaker its other names share."""
+        breaker = self._breakers.setdefault(card.digest, Breaker())
+        tell = partial(self._metrics.upstreams.count, card.name)
+        return Circuit(breaker, probe, upstream.patience_s, tell)
+
+    async def _told(self, card: ModelCard, upstream: Upstream) -> TokenRates:
+        """What its tokens mean, by the prices of the day that it was first asked."""
+        if card.digest not in self._rates:
+            asked = await in_thread(prices, upstream, date.today())
+            self._rates[card.digest] = token_rates(asked)
+        return self._rates[card.digest]
 
 
 def prices(upstream: Upstream, on: date) -> TokenPrices:
@@ -88,7 +106,7 @@ def _key(name: str, upstream: Upstream) -> str:
             key = ""
     else:
         return ""
-    if not key:
+    if not key or not key.isascii() or not key.isprintable():
         raise UpstreamFailed(
             f"the key of '{name}' cannot be read; see its --key-file or --key-env",
             code="upstream_refused",

@@ -104,7 +104,7 @@ class Client:
             raise UpstreamFailed(
                 "the upstream cannot be reached", code="upstream_unreachable"
             ) from exc
-        except httpx.TransportError as exc:
+        except httpx.RequestError as exc:
             raise cut() from exc
 
 

@@ -17,6 +17,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 
 from canteen.core.footprint import Account, Receipt
 from canteen.core.generation import Usage
+from canteen.metering.abroad import Abroad
 from canteen.metering.consumption import Consumption
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -74,7 +75,7 @@ class RequestRecord:
 class ModelGauges:
     """A loaded model now; `kv_cache_usage` is a share of 1, `oldest_wait_s` the longest of those
     in the queue. `load_bytes` was resident just after loading, and `planned_bytes` is what was
-    planned for that moment, 0 where nothing was."""
+    planned for that moment, 0 where nothing was. `circuit` is the state of an upstream's."""
 
     model: str
     num_running: int
@@ -84,6 +85,7 @@ class ModelGauges:
     oldest_wait_s: float
     load_bytes: int = 0
     planned_bytes: int = 0
+    circuit: str = ""
 
 
 class Metrics:
@@ -97,6 +99,7 @@ class Metrics:
         self._own = _Own(self._registry)
         self._models = _Models(self._registry)
         self._consumption = Consumption(self._registry)
+        self.upstreams = Abroad(self._registry)
 
     def record(self, request: RequestRecord) -> None:
         """Count a finished request."""
@@ -129,6 +132,7 @@ class Metrics:
         loaded = list(loaded)
         self._vllm.gauge(loaded)
         self._models.gauge(loaded)
+        self.upstreams.gauge({model.model: model.circuit for model in loaded if model.circuit})
         if is_open:
             told: bytes = openmetrics.generate_latest(self._registry)  # type: ignore[no-untyped-call]
             return told

@@ -23,6 +23,8 @@ from canteen.runtime.breaker import Breaker
 NO_FAILURES = ("upstream_busy",)
 PROBE_TEXT = "Hello"
 Probe = Callable[[], Awaitable[object]]
+# Hears how a call ended, and the seconds until its answer began, None where it never did.
+Tell = Callable[[str, float | None], object]
 
 
 class Circuit:
@@ -35,11 +37,12 @@ class Circuit:
     is_over = False
     num_restarts = 0
 
-    def __init__(self, breaker: Breaker, probe: Probe, patience_s: float) -> None:
+    def __init__(self, breaker: Breaker, probe: Probe, patience_s: float, tell: Tell) -> None:
         self.breaker = breaker
         self._probe = probe
         self._patience_s = patience_s
-        self._probing: asyncio.Task[None] | None = None
+        self._tell = tell
+        self._probing: asyncio.Task[bool] | None = None
 
     @property
     def is_ready(self) -> bool:
@@ -52,19 +55,29 @@ class Circuit:
         open, and has a probe made if it is time."""
         if self.breaker.begins_probe():
             self._probing = asyncio.ensure_future(self._try())
+            self._probing.add_done_callback(self._tried)
         self.breaker.check()
         watch = _Watch()
+        outcome = "left"
         try:
             yield watch
-        except DeadlineExceeded:
-            if watch.waited_s > self._patience_s:
-                self.breaker.told(is_well=False)
+            outcome = "ok"
+        except CanteenError as error:
+            outcome = error.code
+            self._weigh(error, watch)
             raise
-        except (EngineError, Overloaded) as error:
-            if error.code not in NO_FAILURES:
-                self.breaker.told(is_well=False)
-            raise
+        finally:
+            self._tell(outcome, watch.began_within_s)
         self.breaker.told(is_well=watch.waited_s <= self._patience_s)
+
+    def _weigh(self, error: CanteenError, watch: "_Watch") -> None:
+        """Whether an error is the upstream's."""
+        if isinstance(error, DeadlineExceeded):
+            is_failure = watch.waited_s > self._patience_s
+        else:
+            is_failure = isinstance(error, EngineError | Overloaded)
+        if is_failure and error.code not in NO_FAILURES:
+            self.breaker.told(is_well=False)
 
     async def close(self) -> None:
         """Make no more probes."""
@@ -72,17 +85,18 @@ class Circuit:
             self._probing.cancel()
             await asyncio.wait([self._probing])
 
-    async def _try(self) -> None:
-        is_well = False
+    async def _try(self) -> bool:
+        """Whether a probe goes well; that it is busy is an answer too."""
         try:
             async with asyncio.timeout(self._patience_s):
                 await self._probe()
-            is_well = True
         except (CanteenError, TimeoutError) as exc:
-            # That it is busy is an answer too.
-            is_well = isinstance(exc, CanteenError) and exc.code in NO_FAILURES
-        finally:
-            self.breaker.probed(is_well=is_well)
+            return isinstance(exc, CanteenError) and exc.code in NO_FAILURES
+        return True
+
+    def _tried(self, probing: "asyncio.Task[bool]") -> None:
+        is_over = not probing.cancelled() and probing.exception() is None
+        self.breaker.probed(is_well=is_over and probing.result())
 
 
 class _Watch:
@@ -97,18 +111,26 @@ class _Watch:
         """Until its beginning, or now."""
         return (self._began_s or time.monotonic()) - self._asked_s
 
+    @property
+    def began_within_s(self) -> float | None:
+        """Until its beginning; None where there is none."""
+        return None if self._began_s is None else self._began_s - self._asked_s
+
     def begins(self) -> None:
         """A piece has come."""
         self._began_s = self._began_s or time.monotonic()
 
 
+MakeCircuit = Callable[[Probe], Circuit]
+
+
 class Guarded:
     """An Engine of an upstream that is asked only while its circuit is closed."""
 
-    def __init__(self, engine: Engine, breaker: Breaker, patience_s: float) -> None:
+    def __init__(self, engine: Engine, circuit: MakeCircuit) -> None:
         self._engine = engine
         self.name = engine.name
-        self.circuit = Circuit(breaker, self._probe, patience_s)
+        self.circuit = circuit(self._probe)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -151,10 +173,10 @@ class Guarded:
 class GuardedEmbedder:
     """An Embedder of an upstream that is asked only while its circuit is closed."""
 
-    def __init__(self, embedder: Embedder, breaker: Breaker, patience_s: float) -> None:
+    def __init__(self, embedder: Embedder, circuit: MakeCircuit) -> None:
         self._embedder = embedder
         self.name = embedder.name
-        self.circuit = Circuit(breaker, self._probe, patience_s)
+        self.circuit = circuit(self._probe)
 
     async def embed(self, request: EmbeddingRequest) -> Embeddings:
         """Embed; raises Overloaded while the circuit is open."""

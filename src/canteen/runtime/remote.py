@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from canteen.core.errors import InvalidRequest
 from canteen.core.model import ModelCard, full_name
@@ -26,7 +27,7 @@ def upstream_card(
     context_length: int = CONTEXT_LENGTH,
 ) -> ModelCard:
     """The card of an upstream's model; raises InvalidRequest for a base URL that is none."""
-    if not upstream.base_url.startswith(("http://", "https://")) or not upstream.model:
+    if not _is_url(upstream.base_url) or not upstream.model:
         raise InvalidRequest(
             "an upstream needs --base-url, which begins with https:// or http:// and ends before "
             "/chat/completions, and --model, its name there",
@@ -76,6 +77,14 @@ def members_of(catalog: Catalog, card: ModelCard) -> list[ModelCard]:
             f"none of the models of '{card.name}' is in the store; pull it anew", param="model"
         )
     return found
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _card(name: str, source: str, told: dict[str, Any], **fields: Any) -> ModelCard:

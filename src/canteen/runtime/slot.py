@@ -10,6 +10,7 @@ from canteen.core.engine import EngineStats
 from canteen.core.model import ModelCard
 from canteen.runtime.admission import Limited, LimitedEmbedder
 from canteen.runtime.gate import Gate
+from canteen.runtime.guarded import Circuit
 
 # A model stays for so many times what loading it took, so that at most a sixth of the time
 # goes into loading, however models are asked for; within these bounds.
@@ -41,7 +42,7 @@ class LoadedModel:
     `memory_bytes` is resident now and `load_bytes` was so just after loading, 0 while that is not
     known; `counted_bytes` is what it counts for against the budget, its highest measured figure
     or an estimate. `expires_at` is None while it is kept for ever, `loaded_at` and `last_used_at`
-    before it is loaded.
+    before it is loaded. `circuit` is the state of an upstream's circuit breaker, else empty.
     """
 
     card: ModelCard
@@ -59,6 +60,7 @@ class LoadedModel:
     oldest_wait_s: float
     kv_cache_usage: float
     num_restarts: int
+    circuit: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -163,7 +165,13 @@ def describe(
         oldest_wait_s=slot.gate.oldest_wait_s if is_loaded else 0.0,
         kv_cache_usage=stats.kv_cache_usage,
         num_restarts=slot.num_restarts,
+        circuit=_circuit(slot),
     )
+
+
+def _circuit(slot: Slot) -> str:
+    health = slot.health if slot.is_loaded else None
+    return health.breaker.state if isinstance(health, Circuit) else ""
 
 
 def _state(slot: Slot, *, is_leaving: bool) -> State:

@@ -76,14 +76,14 @@ def _is_broken(loaded: Sequence[LoadedModel], cards: Sequence[ModelCard]) -> boo
 
 
 def _component(model: LoadedModel) -> dict[str, Any]:
-    return {
-        "status": STATUSES[model.state],
-        "details": {
-            "running": model.num_running,
-            "waiting": model.num_waiting,
-            "restarts": model.num_restarts,
-        },
+    details: dict[str, Any] = {
+        "running": model.num_running,
+        "waiting": model.num_waiting,
+        "restarts": model.num_restarts,
     }
+    if model.circuit:
+        details["circuit"] = model.circuit
+    return {"status": STATUSES[model.state], "details": details}
 
 
 def _answer(is_up: bool, components: dict[str, Any]) -> Response:

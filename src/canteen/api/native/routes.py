@@ -39,6 +39,7 @@ async def metrics(served: Served) -> Response:
             oldest_wait_s=one.oldest_wait_s,
             load_bytes=one.load_bytes,
             planned_bytes=served.services.planned_bytes(one.card),
+            circuit=one.circuit,
         )
         for one in await served.services.loaded()
     ]

@@ -146,6 +146,7 @@ class ModelState(Body):
     loaded_at: str | None = None
     last_used_at: str | None = None
     last_event: ModelEvent | None = None
+    circuit: Literal["closed", "open", "half-open"] | None = None
 
 
 class Running(Body):

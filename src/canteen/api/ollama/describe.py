@@ -103,6 +103,7 @@ def _state(model: LoadedModel, event: Json | None) -> Json:
         "loaded_at": model.loaded_at and _moment(model.loaded_at),
         "last_used_at": model.last_used_at and _moment(model.last_used_at),
         "last_event": event,
+        **({"circuit": model.circuit} if model.circuit else {}),
     }
 
 
