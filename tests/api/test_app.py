@@ -260,7 +260,7 @@ async def test_a_fault_of_ours_tells_only_its_request_id(
 ) -> None:
     class Broken:
         settings, catalog, metrics = services.settings, services.catalog, services.metrics
-        version, till = services.version, services.till
+        version, till, ledger = services.version, services.till, services.ledger
         keys, limiter = services.keys, services.limiter
 
         async def loaded(self) -> None:
