@@ -11,16 +11,28 @@ from tests.serving import Server
 POM = Path(__file__).parents[2] / "examples" / "java-frameworks" / "pom.xml"
 MAVEN = shutil.which("mvn")
 # Whoever can get this one can get the others.
-PROBE = "dev.langchain4j:langchain4j-open-ai:1.19.0:pom"
+PROBE = """<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <parent>
+    <groupId>dev.langchain4j</groupId>
+    <artifactId>langchain4j-parent</artifactId>
+    <version>1.19.0</version>
+    <relativePath/>
+  </parent>
+  <artifactId>probe</artifactId>
+</project>
+"""
 PROBE_WITHIN_S = 60
 
 
 @pytest.fixture(scope="module")
-def maven() -> str:
+def maven(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Maven, if it gets what the build needs."""
     if MAVEN is None:
         pytest.skip("no Maven Central: mvn is not installed")
-    probe = [MAVEN, "--batch-mode", "dependency:get", f"-Dartifact={PROBE}", "-Dtransitive=false"]
+    pom = tmp_path_factory.mktemp("probe") / "pom.xml"
+    pom.write_text(PROBE)
+    probe = [MAVEN, "--batch-mode", "--update-snapshots", "--file", str(pom), "validate"]
     try:
         found = subprocess.run(probe, capture_output=True, check=False, timeout=PROBE_WITHIN_S)
     except subprocess.TimeoutExpired:

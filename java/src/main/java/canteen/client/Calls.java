@@ -53,17 +53,23 @@ final class Calls implements AutoCloseable {
             return new Asked("GET", path, null, terms, Map.of());
         }
 
+        /** All attempts have one trace and one key, so that none is computed twice. */
         static Asked post(String path, Object body, Terms terms) {
-            return new Asked("POST", path, Json.write(body), terms, freshIds());
+            Map<String, String> ids = Map.of(
+                "Idempotency-Key", UUID.randomUUID().toString(), "traceparent", trace());
+            return new Asked("POST", path, Json.write(body), terms, ids);
         }
 
-        /** One idempotency key and one trace for all attempts, unless the caller has its own. */
-        private static Map<String, String> freshIds() {
+        /** Without a key: nobody comes back to a stream, and the service is not to wait for it. */
+        static Asked stream(String path, Object body, Terms terms) {
+            return new Asked(
+                "POST", path, Json.write(body), terms, Map.of("traceparent", trace()));
+        }
+
+        private static String trace() {
             String trace = UUID.randomUUID().toString().replace("-", "");
             String span = UUID.randomUUID().toString().replace("-", "").substring(0, 16);
-            return Map.of(
-                "Idempotency-Key", UUID.randomUUID().toString(),
-                "traceparent", "00-" + trace + "-" + span + "-01");
+            return "00-" + trace + "-" + span + "-01";
         }
     }
 
@@ -162,7 +168,9 @@ final class Calls implements AutoCloseable {
         Map<String, String> headers = new HashMap<>(asked.ids());
         asked.terms().headers().forEach((name, value) -> {
             headers.keySet().removeIf(name::equalsIgnoreCase);
-            headers.put(name, value);
+            if (!value.isEmpty()) {
+                headers.put(name, value);
+            }
         });
         headers.put("X-Stainless-Timeout", seconds(deadline.left()));
         headers.put("X-Stainless-Retry-Count", Integer.toString(attempt));

@@ -67,7 +67,7 @@ public final class Canteen implements AutoCloseable {
      * The same client with one more header; closing either closes both.
      *
      * @param name such as {@code traceparent}, {@code X-Conversation-Id}, {@code Idempotency-Key}
-     * @param value of it
+     * @param value of it; empty to send none where one would be made
      * @return the client with that header
      */
     public Canteen header(String name, String value) {
@@ -93,7 +93,7 @@ public final class Canteen implements AutoCloseable {
      */
     public Stream<ChatChunk> stream(ChatRequest request) {
         Events events =
-            calls.open(Asked.post("/v1/chat/completions", request.body(true), terms));
+            calls.open(Asked.stream("/v1/chat/completions", request.body(true), terms));
         return events.stream().map(ChatChunk::of);
     }
 

@@ -113,6 +113,16 @@ public class AttemptsTest implements AutoCloseable {
         equal(first.body(), second.body());
     }
 
+    public void aKeyOfTheCallersGoesInPlaceOfAFreshOneAndAnEmptyOneNotAtAll() {
+        service.then(200, GOOD).then(200, GOOD);
+
+        canteen.header("idempotency-key", "m-1").chat(request());
+        canteen.header("Idempotency-Key", "").chat(request());
+
+        equal("m-1", service.asked().get(0).header("Idempotency-Key"));
+        equal(null, service.asked().get(1).header("Idempotency-Key"));
+    }
+
     public void offersNoHttp2() {
         service.then(200, GOOD);
 
@@ -271,6 +281,7 @@ public class AttemptsTest implements AutoCloseable {
             equal(0L, chunks.count());
         }
         equal(List.of(40L), clock.waitsMs);
+        equal(null, service.asked().get(1).header("Idempotency-Key"));
     }
 
     private static void await(CountDownLatch latch) {
