@@ -85,7 +85,7 @@ def test_loopback_needs_no_permission(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.org"])
 def test_beyond_loopback_needs_keys_or_permission(host: str) -> None:
-    with pytest.raises(InvalidRequest, match="canteen keys create NAME.*--allow-remote"):
+    with pytest.raises(InvalidRequest, match=r"canteen keys create NAME.*--allow-remote"):
         check_is_allowed(Settings(host=host), asks_for_keys=False)
 
     check_is_allowed(Settings(host=host), asks_for_keys=True)

@@ -1,6 +1,7 @@
 """A key's limits around its requests: held before a model works, booked when it has."""
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from math import ceil
@@ -8,8 +9,9 @@ from typing import Protocol, TypeVar
 
 from canteen.core.access import Caller
 from canteen.core.errors import BudgetSpent, RateLimited
-from canteen.core.footprint import Charge
+from canteen.core.footprint import Charge, Elsewhere, Footprint
 from canteen.core.generation import EmbeddingRequest, GenerationRequest, ScoreRequest, Usage
+from canteen.metering import elsewhere
 from canteen.metering.keys import estimate
 from canteen.metering.keys.cashier import Cashier
 from canteen.metering.keys.holds import Holds, Outcome, Reserve, Settle
@@ -37,6 +39,8 @@ class Bills(Protocol):
     """Where it stands what a request took until now."""
 
     def so_far(self, receipt_id: str) -> Spent | None: ...
+
+    def abroad(self, receipt_id: str) -> tuple[Elsewhere, ...]: ...
 
 
 class Limiter:
@@ -77,6 +81,7 @@ class Account:
     _whole: Settle | None = None
     _usage: Usage = field(default_factory=Usage)
     _charge: Charge = field(default_factory=Charge)
+    _theirs: "Counter[Unit]" = field(default_factory=Counter)
     _ids: "itertools.count[int]" = field(default_factory=itertools.count)
 
     async def reserve(self, request: Asked) -> "tuple[Asked, Part]":
@@ -117,9 +122,17 @@ class Account:
         self._usage, self._charge = usage, charge
         used: dict[Unit, int] = {}
         if any(one.unit in ("usd", "wh", "ml") for one in self.limits):
-            used = _physical(more, terms)
+            used = self._with_theirs(_physical(terms.rates.footprint(more)))
             self.limiter.appetites.see(model, read + written, used)
         return {"tokens": read + written, **used}
+
+    def _with_theirs(self, used: dict[Unit, int]) -> dict[Unit, int]:
+        """What was used here and by others since this was asked last."""
+        theirs: Counter[Unit] = Counter()
+        for part in self.limiter.bills.abroad(self.receipt_id):
+            theirs.update(_physical(elsewhere.footprint(part)))
+        more, self._theirs = theirs - self._theirs, theirs
+        return {unit: used.get(unit, 0) + more[unit] for unit in {*used, *more}}
 
     def _ask(self, request: Asked, reads: int, context: int) -> Ask:
         writes = estimate.completion_tokens(request, context)
@@ -191,9 +204,8 @@ def _within(request: Asked, granted: int, ask: Ask, reads: int) -> Asked:
     return replace(request, sampling=replace(request.sampling, max_tokens=max(most, 1)))
 
 
-def _physical(charge: Charge, terms: Terms) -> dict[Unit, int]:
-    """What a charge means in the units of budgets, in billionths."""
-    footprint = terms.rates.footprint(charge)
+def _physical(footprint: Footprint) -> dict[Unit, int]:
+    """A footprint in the units of budgets, in billionths."""
     water_ml = footprint.water_site.to("mL").central + footprint.water_source.to("mL").central
     used: dict[Unit, int] = {
         "wh": ceil(footprint.energy.to("Wh").central * BILLION),

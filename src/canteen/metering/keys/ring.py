@@ -56,6 +56,10 @@ class KeyRing:
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._reading: set[asyncio.Task[None]] = set()
 
+    async def until_read(self) -> None:
+        """Wait for what is being read beside requests."""
+        await asyncio.gather(*self._reading)
+
     def open(self) -> None:
         """See whether there is a key. Where nobody can tell, all callers need one."""
         if self.mode != "auto" or self.is_asked or not self._is_there():
