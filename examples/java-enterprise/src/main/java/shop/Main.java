@@ -19,6 +19,7 @@ public final class Main {
     private static final int MOST_FAILURES = 3;
     private static final Duration REST = Duration.ofSeconds(10);
     private static final int CATCH_UP_EVERY_S = 2;
+    private static final int GRACE_S = 1;
 
     private final CanteenLanguage language;
     private final Desk desk;
@@ -40,7 +41,7 @@ public final class Main {
         clock.scheduleWithFixedDelay(shop::tick, CATCH_UP_EVERY_S, CATCH_UP_EVERY_S, TimeUnit.SECONDS);
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
             clock.shutdownNow();
-            web.close();
+            web.stop(GRACE_S);
             canteen.close();
         }));
         web.start();

@@ -49,11 +49,15 @@ public final class Web implements AutoCloseable {
         return server.getAddress().getPort();
     }
 
-    /** Refuses new requests, and lets those under way end for a while. */
+    /** Refuses new requests, and waits a while for those under way. */
+    public void stop(int graceS) {
+        server.stop(graceS);
+        threads.shutdown();
+    }
+
     @Override
     public void close() {
-        server.stop(1);
-        threads.shutdown();
+        stop(0);
     }
 
     private void answer(HttpExchange exchange) throws IOException {
