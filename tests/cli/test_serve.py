@@ -31,6 +31,15 @@ def test_it_prints_three_things_to_try(serve: Callable[..., Server], echo_home: 
     assert "run " in printed
 
 
+def test_what_runs_is_told_at_the_start(serve: Callable[..., Server], echo_home: Path) -> None:
+    lines = serve(echo_home, CANTEEN_MAX_QUEUE="7").log.read_text().splitlines()
+
+    told = [json.loads(line) for line in lines if line.startswith('{"event": "start"')]
+    assert [sorted(one["models"]) for one in told] == [["echo-embed:latest", "echo:latest"]]
+    assert told[0]["settings"]["CANTEEN_MAX_QUEUE"] == "7"
+    assert told[0]["version"]
+
+
 def test_a_port_that_is_taken_says_who_answers_there(
     serve: Callable[..., Server], echo_home: Path
 ) -> None:

@@ -75,7 +75,7 @@ def create_app(services: "Services", write: Write | None = None) -> App:
     guarded = Guard(known, services.settings, drain, _draw)
     audit = _audit(services)
     audited = Audited(guarded, audit, services, _draw) if audit else guarded
-    accessed = Access(audited, services, write or _to_stdout)
+    accessed = Access(audited, services, write or to_stdout)
     traces = traced(accessed, services.settings.otlp_endpoint)
     stack = Counting(traces or accessed, drain)
     return App(fastapi, drain, stack, [part.close for part in (traces, audit) if part])
@@ -165,7 +165,8 @@ def _methods(request: Request) -> set[str]:
     return {method for route in fitting for method in route.methods or ()}
 
 
-def _to_stdout(line: bytes) -> None:
+def to_stdout(line: bytes) -> None:
+    """Write a line of the log."""
     # A disk that is full of logs, or a reader that has gone, is no reason to answer nobody.
     with suppress(OSError):
         sys.stdout.buffer.write(line)

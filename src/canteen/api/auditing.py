@@ -13,7 +13,7 @@ from canteen.api.access import eaten
 from canteen.api.guard import Draw
 from canteen.api.observation import Observation
 from canteen.core.footprint import Receipt
-from canteen.metering.audit.book import AuditUnavailable, Book
+from canteen.metering.audit.book import AuditUnavailable, Book, now
 from canteen.settings import Settings, shown
 
 if TYPE_CHECKING:
@@ -35,7 +35,13 @@ def beginning(services: "Services") -> Mapping[str, Any]:
         if (value := getattr(told, one.name)) != one.default
     }
     models = {card.name: card.digest for card in services.catalog.list()}
-    return {"event": "start", "version": services.version, "settings": set_to, "models": models}
+    return {
+        "event": "start",
+        "time": now(),
+        "version": services.version,
+        "settings": set_to,
+        "models": models,
+    }
 
 
 class Audited:

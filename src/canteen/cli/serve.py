@@ -41,6 +41,9 @@ Ctrl-C stops.
 def command(no_pull: bool, is_json: bool, **overrides: Any) -> None:
     """Serve Ollama's API and OpenAI's API over HTTP until Ctrl-C or SIGTERM."""
     from canteen.api import server
+    from canteen.api.app import to_stdout
+    from canteen.api.auditing import beginning
+    from canteen.api.exceptions import Exceptions
     from canteen.bootstrap import build
 
     overrides["default_model"] = overrides.pop("model")
@@ -51,6 +54,7 @@ def command(no_pull: bool, is_json: bool, **overrides: Any) -> None:
     # The port first: it would be a pity to learn after the download that it is taken.
     listener = server.bind(settings.host, settings.port)
     logging.basicConfig(level=settings.log_level, stream=sys.stderr)
+    logging.getLogger().addHandler(Exceptions(to_stdout))
     if not no_pull:
         asyncio.run(store.ensure(services, settings.default_model))
         _ensure_embedder(services)
@@ -61,6 +65,7 @@ def command(no_pull: bool, is_json: bool, **overrides: Any) -> None:
             click.echo(store.compact_json({"event": "listening", **line}))
         else:
             click.echo(WELCOME.format(**line, program=_program()))
+        click.echo(store.compact_json(beginning(services)))
         sys.stdout.flush()
 
     server.serve(services, listener, welcome)

@@ -42,6 +42,11 @@ def enter(trace: Trace) -> None:
     _current.set(trace)
 
 
+def current() -> Trace:
+    """The trace that this task is part of."""
+    return _current.get()
+
+
 def outgoing() -> Mapping[str, str]:
     """The headers that join another service's work to the request under way. Not `baggage`:
     what a caller told its own services is nothing for somebody else's."""

@@ -56,7 +56,7 @@ class Book:
         """Record something; the hash of its line, once that is on the disk."""
         written: Future[str] = Future()
         with self._wake:
-            self._waiting.append(({"time": _now(), **record}, written))
+            self._waiting.append(({"time": now(), **record}, written))
             self._wake.notify()
         return written
 
@@ -119,7 +119,7 @@ class Book:
         self._head, rest = chain.end_of(tail, is_whole=size <= _TAIL_BYTES)
         if not rest:
             return []
-        line, self._head = chain.sealed({"time": _now(), **chain.torn(rest)}, self._head)
+        line, self._head = chain.sealed({"time": now(), **chain.torn(rest)}, self._head)
         return [line] if rest.endswith(b"\n") else [b"\n", line]
 
     @contextmanager
@@ -156,5 +156,6 @@ def _unavailable(error: Exception) -> AuditUnavailable:
     )
 
 
-def _now() -> str:
+def now() -> str:
+    """The time as records have it: RFC 3339, UTC, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
