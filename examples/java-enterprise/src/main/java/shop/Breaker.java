@@ -4,6 +4,7 @@ import canteen.client.CanteenException;
 import canteen.client.CanteenException.BrokenAnswer;
 import canteen.client.CanteenException.Cancelled;
 import canteen.client.CanteenException.DeadlineExceeded;
+import canteen.client.CanteenException.InvalidRequest;
 import canteen.client.CanteenException.ServiceFailed;
 import canteen.client.CanteenException.Unavailable;
 import canteen.client.CanteenException.Unreachable;
@@ -34,7 +35,7 @@ public final class Breaker {
         this.nanos = nanos;
     }
 
-    /** Calls, unless the circuit is open; throws {@link Language.NotNow} for what will pass. */
+    /** Calls, unless the circuit is open; throws {@link Language.NotNow} for all that may pass. */
     public <T> T call(Supplier<T> call) {
         enter();
         try {
@@ -43,10 +44,10 @@ public final class Breaker {
             return result;
         } catch (CanteenException e) {
             settle(e);
-            if (isFailure(e) || e.isWorthRetrying()) {
-                throw new Language.NotNow(e.getMessage(), e);
+            if (e instanceof InvalidRequest) {
+                throw e;
             }
-            throw e;
+            throw new Language.NotNow(e.getMessage(), e);
         } catch (RuntimeException ours) {
             letOthersTry();
             throw ours;

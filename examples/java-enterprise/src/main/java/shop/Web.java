@@ -5,7 +5,6 @@ import canteen.client.Json;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
-import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
@@ -61,16 +60,21 @@ public final class Web implements AutoCloseable {
     }
 
     private void answer(HttpExchange exchange) throws IOException {
-        try (exchange) {
-            try {
-                route(exchange);
-            } catch (Refused e) {
-                say(exchange, e.status, Map.of("error", e.getMessage()));
-            } catch (Language.NotNow e) {
-                exchange.getResponseHeaders().set("Retry-After", "5");
-                say(exchange, 503, Map.of("error", e.getMessage()));
+        try {
+            route(exchange);
+        } catch (Refused e) {
+            say(exchange, e.status, Map.of("error", e.getMessage()));
+        } catch (Language.NotNow e) {
+            exchange.getResponseHeaders().set("Retry-After", "5");
+            say(exchange, 503, Map.of("error", e.getMessage()));
+        } catch (CanteenException e) {
+            if (exchange.getResponseCode() >= 0) {
+                // Too late for a status. Left open, the answer is cut, and does not look whole.
+                throw new IOException(e);
             }
+            say(exchange, 502, Map.of("error", e.getMessage()));
         }
+        exchange.close();
     }
 
     private void route(HttpExchange exchange) throws IOException {
@@ -96,18 +100,14 @@ public final class Web implements AutoCloseable {
 
     /** Another draft, sent as it is written. A reader who leaves stops the model's work. */
     private void draft(HttpExchange exchange, Ticket ticket) throws IOException {
-        try (Stream<String> pieces = language.drafting(
-                ticket.message(), ticket.facts().lines());
-            OutputStream out = exchange.getResponseBody()) {
+        try (Stream<String> pieces =
+            language.drafting(ticket.message(), ticket.facts().lines())) {
             exchange.getResponseHeaders().set("Content-Type", "text/plain; charset=utf-8");
             exchange.sendResponseHeaders(200, 0);
             for (String piece : (Iterable<String>) pieces::iterator) {
-                out.write(piece.getBytes(StandardCharsets.UTF_8));
-                out.flush();
+                exchange.getResponseBody().write(piece.getBytes(StandardCharsets.UTF_8));
+                exchange.getResponseBody().flush();
             }
-        } catch (CanteenException e) {
-            // Too late for a status: a connection that ends without its last chunk says so.
-            throw new IOException(e);
         }
     }
 

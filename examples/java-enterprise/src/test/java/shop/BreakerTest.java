@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.time.Duration;
+import java.util.List;
 
 /** Against a service that answers with the status it is told to. */
 public class BreakerTest implements AutoCloseable {
@@ -120,6 +121,15 @@ public class BreakerTest implements AutoCloseable {
 
         equal(Breaker.State.CLOSED, breaker.state());
         equal(5, asked);
+    }
+
+    public void whereAQuotaIsGoneOrAKeyIsWrongTheMessageWaits() {
+        for (int refusal : List.of(401, 403, 429)) {
+            status = refusal;
+            thrown(Language.NotNow.class, this::call);
+        }
+
+        equal(Breaker.State.CLOSED, breaker.state());
     }
 
     public void aWrongRequestOpensNothingAndStaysWhatItIs() {

@@ -12,6 +12,8 @@ final class Prepared implements Language {
     List<String> numbers = List.of("ORD-20417");
     String draft = "Your order ORD-20417 comes on Friday.";
     RuntimeException failure;
+    /** What breaks off a draft that is being written. */
+    RuntimeException breaksAfter;
 
     @Override
     public Told<Kind> kindOf(CustomerMessage message) {
@@ -35,7 +37,12 @@ final class Prepared implements Language {
 
     @Override
     public Stream<String> drafting(CustomerMessage message, List<String> facts) {
-        return Stream.of(told("drafting", draft).value().split("(?<= )"));
+        Stream<String> pieces = Stream.of(told("drafting", draft).value().split("(?<= )"));
+        return pieces.peek(piece -> {
+            if (breaksAfter != null) {
+                throw breaksAfter;
+            }
+        });
     }
 
     private <T> Told<T> told(String step, T value) {

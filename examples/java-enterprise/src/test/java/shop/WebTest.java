@@ -2,7 +2,10 @@ package shop;
 
 import static canteen.testing.Tests.equal;
 import static canteen.testing.Tests.holds;
+import static canteen.testing.Tests.thrown;
 
+import canteen.client.Canteen;
+import canteen.client.CanteenException;
 import canteen.client.Json;
 import java.io.IOException;
 import java.net.URI;
@@ -72,6 +75,16 @@ public class WebTest implements AutoCloseable {
         equal(language.draft, send("GET", "/messages/m-1/draft", "").body());
         language.failure = new Language.NotNow("away", null);
         equal(503, send("GET", "/messages/m-1/draft", "").statusCode());
+    }
+
+    public void aDraftThatBreaksOffDoesNotLookWhole() throws Exception {
+        send("POST", "/messages", "{\"id\":\"m-1\",\"text\":\"Where is ORD-20417?\"}");
+        try (Canteen nobody = Canteen.builder("http://127.0.0.1:1").attempts(1).build()) {
+            language.breaksAfter = thrown(
+                CanteenException.class, () -> nobody.footprintBy("model"));
+        }
+
+        thrown(IOException.class, () -> send("GET", "/messages/m-1/draft", ""));
     }
 
     public void whatIsNoMessageIsRefusedWithTheReason() throws Exception {

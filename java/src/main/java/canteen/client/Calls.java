@@ -116,7 +116,7 @@ final class Calls implements AutoCloseable {
         CompletableFuture<HttpResponse<Pieces>> coming =
             http.sendAsync(request(asked, attempt, deadline), head -> body());
         // Cancelling closes the socket, which frees what the service does for us.
-        Runnable cancel = () -> coming.cancel(true);
+        Runnable cancel = () -> leave(coming);
         underWay.add(cancel);
         try {
             if (isClosed()) {
@@ -150,10 +150,10 @@ final class Calls implements AutoCloseable {
         try {
             return coming.get(deadline.left().toNanos(), TimeUnit.NANOSECONDS);
         } catch (TimeoutException e) {
-            coming.cancel(true);
+            leave(coming);
             throw new DeadlineExceeded("the time given to the call is over", Refusal.NONE, e);
         } catch (InterruptedException e) {
-            coming.cancel(true);
+            leave(coming);
             Thread.currentThread().interrupt();
             throw new Cancelled("interrupted while the answer was awaited", e);
         } catch (CancellationException e) {
@@ -162,6 +162,12 @@ final class Calls implements AutoCloseable {
             Throwable cause = e.getCause();
             throw new Unreachable(base + " does not answer: " + cause, cause);
         }
+    }
+
+    /** Also where the answer has just come. */
+    private static void leave(CompletableFuture<HttpResponse<Pieces>> coming) {
+        coming.cancel(true);
+        coming.thenAccept(answer -> answer.body().close());
     }
 
     private HttpRequest request(Asked asked, int attempt, Deadline deadline) {

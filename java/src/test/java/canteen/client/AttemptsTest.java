@@ -123,6 +123,20 @@ public class AttemptsTest implements AutoCloseable {
         equal(null, service.asked().get(1).header("Idempotency-Key"));
     }
 
+    public void aConnectionIsUsedAgainAfterAnswersErrorsAndStreams() {
+        service.then(200, GOOD).then(400, BUSY)
+            .thenChunks("data: [DONE]\n\n".getBytes()).then(200, GOOD);
+
+        say();
+        thrown(InvalidRequest.class, this::say);
+        try (Stream<ChatChunk> chunks = canteen.stream(request())) {
+            equal(0L, chunks.count());
+        }
+        say();
+
+        equal(1L, service.asked().stream().map(StandIn.Asked::from).distinct().count());
+    }
+
     public void offersNoHttp2() {
         service.then(200, GOOD);
 

@@ -23,7 +23,7 @@ final class StandIn implements AutoCloseable {
     private final List<Asked> asked = Collections.synchronizedList(new ArrayList<>());
 
     /** What a client sent. */
-    record Asked(String path, Map<String, List<String>> headers, String body) {
+    record Asked(String from, Map<String, List<String>> headers, String body) {
         String header(String name) {
             List<String> values = headers.get(name);
             return values == null ? null : String.join(",", values);
@@ -87,7 +87,7 @@ final class StandIn implements AutoCloseable {
     private void answer(HttpExchange exchange) throws IOException {
         String body = new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8);
         asked.add(new Asked(
-            exchange.getRequestURI().getPath(), exchange.getRequestHeaders(), body));
+            exchange.getRemoteAddress().toString(), exchange.getRequestHeaders(), body));
         Reply reply = replies.poll();
         if (reply == null) {
             exchange.sendResponseHeaders(500, -1);
