@@ -25,6 +25,7 @@ from canteen.core.generation import (
 )
 from canteen.core.upstream import EMBEDDER, GENERATOR, Upstream
 from canteen.core.version import VERSION
+from canteen.engines import sampling_limits
 from canteen.engines.openai_answers import Answer, cut, garbage
 from canteen.engines.openai_errors import MOST_BYTES, refusal
 from canteen.engines.openai_requests import Body, written
@@ -34,7 +35,7 @@ T = TypeVar("T")
 # Of a caller's time so much is kept, to tell him what came of it.
 MARGIN = 0.1
 LONGEST_MARGIN_S = 1.0
-TOP_LOGPROBS = 20
+TOP_LOGPROBS, MOST_CHOICES = 20, 128
 # A line of a stream, or a whole answer, that is longer is nonsense.
 MOST_LINE_BYTES = 4 << 20
 MOST_ANSWER_BYTES = 64 << 20
@@ -90,7 +91,9 @@ class Client:
             headers[DEADLINE_HEADER] = f"{limit.left_s():.3f}"
         if key := self._key():
             headers["authorization"] = f"Bearer {key}"
-        asked = self._http.build_request("POST", path, json=body, headers=headers)
+        asked = self._http.build_request(
+            "POST", path, content=json.dumps(body).encode(), headers=headers
+        )
         try:
             response = await limit.within(self._http.send(asked, stream=True))
             try:
@@ -209,6 +212,9 @@ class OpenAIEngine:
         """Yield the chunks as the upstream sends them; closing early hangs up."""
         if request.counts_only:
             raise NotSupported("an upstream counts no tokens beforehand; ask it for an answer")
+        sampling_limits.check(request.sampling)
+        if not 1 <= request.n <= MOST_CHOICES:
+            raise InvalidRequest(f"n must be from 1 to {MOST_CHOICES}", param="n")
         path, body = written(request, self._model)
         answer = Answer(request)
         async with aclosing(self._client.stream(path, body, request)) as events:

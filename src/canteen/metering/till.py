@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from canteen.core.footprint import Charge, Elsewhere, Phase, Receipt, TokenRates
+from canteen.core.footprint import Charge, Elsewhere, Footprint, Phase, Receipt, TokenRates
 from canteen.core.generation import Usage
 from canteen.metering.elsewhere import part_of, provenance_of, with_elsewhere
 from canteen.metering.node import Accounts
@@ -45,6 +45,11 @@ class _Bill:
     charge: Charge | None = None
     usage: Usage = field(default_factory=Usage)
     elsewhere: dict[tuple[str, TokenRates], Usage] = field(default_factory=dict)
+
+    def footprint(self) -> Footprint:
+        """What all that is on it means."""
+        charge = self.charge or Charge()
+        return with_elsewhere(self.terms.rates.footprint(charge), charge, self.parts())
 
     def parts(self) -> tuple[Elsewhere, ...]:
         """What others did."""
@@ -111,13 +116,13 @@ class Till:
             key = (model, told)
             bill.elsewhere[key] = bill.elsewhere.get(key, Usage()) + usage
 
-    def so_far(self, receipt_id: str) -> tuple[Usage, Charge, Terms] | None:
-        """What is on the bill of a request under way, and on what terms; None before its first
+    def so_far(self, receipt_id: str) -> tuple[Usage, Callable[[], Footprint]] | None:
+        """What is on the bill of a request under way, and what that means; None before its first
         part has ended, and after its receipt."""
         bill = self._bills.get(receipt_id)
         if bill is None or bill.charge is None:
             return None
-        return bill.usage, bill.charge, bill.terms
+        return bill.usage, bill.footprint
 
     def settle(self, receipt_id: str, queue_s: float = 0.0) -> Receipt | None:
         """The receipt, the same one each time; None where no model worked. `queue_s` is what
@@ -126,8 +131,7 @@ class Till:
         bill = self._bills.pop(receipt_id, None)
         if bill is None or bill.charge is None:
             return self._settled.get(receipt_id)
-        own, parts = bill.terms.rates.footprint(bill.charge), bill.parts()
-        footprint = with_elsewhere(own, bill.charge, parts)
+        parts, footprint = bill.parts(), bill.footprint()
         receipt = Receipt(
             id=receipt_id,
             model=bill.order.model,

@@ -1,7 +1,6 @@
 """A key's limits around its requests: held before a model works, booked when it has."""
 
 import itertools
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from math import ceil
@@ -9,9 +8,8 @@ from typing import Protocol, TypeVar
 
 from canteen.core.access import Caller
 from canteen.core.errors import BudgetSpent, RateLimited
-from canteen.core.footprint import Charge, Elsewhere, Footprint
+from canteen.core.footprint import Footprint
 from canteen.core.generation import EmbeddingRequest, GenerationRequest, ScoreRequest, Usage
-from canteen.metering import elsewhere
 from canteen.metering.keys import estimate
 from canteen.metering.keys.cashier import Cashier
 from canteen.metering.keys.holds import Holds, Outcome, Reserve, Settle
@@ -26,12 +24,13 @@ from canteen.metering.keys.limits import (
     limits_of,
     period,
 )
-from canteen.metering.terms import Terms
 
 Asked = TypeVar("Asked", GenerationRequest, EmbeddingRequest, ScoreRequest)
-Spent = tuple[Usage, Charge, Terms]
+Spent = tuple[Usage, Callable[[], Footprint]]
 # Who is held up by requests under way asks again after so long.
 RETRY_AFTER_S = 1.0
+# Of English in the usual vocabularies.
+BYTES_PER_TOKEN = 4
 _ORDER = ("minute", "day", "month")
 
 
@@ -39,8 +38,6 @@ class Bills(Protocol):
     """Where it stands what a request took until now."""
 
     def so_far(self, receipt_id: str) -> Spent | None: ...
-
-    def abroad(self, receipt_id: str) -> tuple[Elsewhere, ...]: ...
 
 
 class Limiter:
@@ -79,9 +76,7 @@ class Account:
     limits: tuple[Limit, ...]
     headers: dict[str, str] = field(default_factory=dict)
     _whole: Settle | None = None
-    _usage: Usage = field(default_factory=Usage)
-    _charge: Charge = field(default_factory=Charge)
-    _theirs: "Counter[Unit]" = field(default_factory=Counter)
+    _taken: dict[Unit, int] = field(default_factory=dict)
     _ids: "itertools.count[int]" = field(default_factory=itertools.count)
 
     async def reserve(self, request: Asked) -> "tuple[Asked, Part]":
@@ -103,7 +98,7 @@ class Account:
         self._see(reserves, outcomes)
         granted = self._granted(part, outcomes, ask)
         at_s = outcomes[-1].at_s if outcomes else 0.0
-        return _within(request, granted, ask, reads), Part(self, request.model, part, at_s)
+        return _within(request, granted, ask, reads), Part(self, request.model, part, at_s, reads)
 
     def end(self) -> None:
         """The request is over."""
@@ -111,28 +106,20 @@ class Account:
             self.limiter.cashier.settle_later(self._whole)
 
     def took(self, model: str) -> dict[Unit, int]:
-        """What was taken since this was asked last, of the request as a whole."""
+        """What was taken since this was asked last, of the request as a whole; nothing where no
+        model has begun."""
         spent = self.limiter.bills.so_far(self.receipt_id)
         if spent is None:
             return {}
-        usage, charge, terms = spent
-        read = usage.prompt_tokens - self._usage.prompt_tokens
-        written = usage.completion_tokens - self._usage.completion_tokens
-        more = _difference(charge, self._charge)
-        self._usage, self._charge = usage, charge
-        used: dict[Unit, int] = {}
+        usage, footprint = spent
+        now: dict[Unit, int] = {"tokens": usage.prompt_tokens + usage.completion_tokens}
         if any(one.unit in ("usd", "wh", "ml") for one in self.limits):
-            used = self._with_theirs(_physical(terms.rates.footprint(more)))
-            self.limiter.appetites.see(model, read + written, used)
-        return {"tokens": read + written, **used}
-
-    def _with_theirs(self, used: dict[Unit, int]) -> dict[Unit, int]:
-        """What was used here and by others since this was asked last."""
-        theirs: Counter[Unit] = Counter()
-        for part in self.limiter.bills.abroad(self.receipt_id):
-            theirs.update(_physical(elsewhere.footprint(part)))
-        more, self._theirs = theirs - self._theirs, theirs
-        return {unit: used.get(unit, 0) + more[unit] for unit in {*used, *more}}
+            now |= _physical(footprint())
+        # A figure may fall when what counts the energy changes; nothing is booked back.
+        more = {unit: max(amount - self._taken.get(unit, 0), 0) for unit, amount in now.items()}
+        self._taken = now
+        self.limiter.appetites.see(model, more)
+        return more
 
     def _ask(self, request: Asked, reads: int, context: int) -> Ask:
         writes = estimate.completion_tokens(request, context)
@@ -168,31 +155,36 @@ class Account:
 
 @dataclass(slots=True)
 class Part:
-    """One question to a model, whose estimate is held until it is settled."""
+    """One question to a model, whose estimate is held until it is settled; `reads` is the most
+    tokens that its prompts have."""
 
     account: Account
     model: str
     reserve: Reserve
     at_s: float
+    reads: int
     is_settled: bool = False
 
     async def settle(self) -> None:
         """Book what it took; once this returns, it is booked even if the gateway dies."""
-        settle = self._once()
-        if settle is not None:
-            await self.account.limiter.cashier.settle(settle)
+        if not self._is_over():
+            await self.account.limiter.cashier.settle(self._settle(self.account.took(self.model)))
 
-    def settle_later(self) -> None:
-        """Book what it took, soon; a part that is settled stays so."""
-        settle = self._once()
-        if settle is not None:
-            self.account.limiter.cashier.settle_later(settle)
+    def give_up(self) -> None:
+        """Book what it took until now, soon; a part that is settled stays so. How many tokens the
+        prompt of such a one had is told by nobody, so it is guessed."""
+        if not self._is_over():
+            took = self.account.took(self.model)
+            if took:
+                took["tokens"] += self.reads // BYTES_PER_TOKEN
+            self.account.limiter.cashier.settle_later(self._settle(took))
 
-    def _once(self) -> Settle | None:
-        if self.is_settled or not self.reserve.limits:
-            return None
-        self.is_settled = True
-        return Settle(self.reserve, self.at_s, self.account.took(self.model))
+    def _is_over(self) -> bool:
+        was_settled, self.is_settled = self.is_settled, True
+        return was_settled or not self.reserve.limits
+
+    def _settle(self, used: Mapping[Unit, int]) -> Settle:
+        return Settle(self.reserve, self.at_s, used)
 
 
 def _within(request: Asked, granted: int, ask: Ask, reads: int) -> Asked:
@@ -216,19 +208,10 @@ def _physical(footprint: Footprint) -> dict[Unit, int]:
     return used
 
 
-def _difference(now: Charge, before: Charge) -> Charge:
-    return Charge(
-        now.prefill_uj - before.prefill_uj,
-        now.decode_uj - before.decode_uj,
-        now.prefill_us - before.prefill_us,
-        now.decode_us - before.decode_us,
-    )
-
-
 def _refusal(outcome: Outcome) -> RateLimited:
     refusal = outcome.decision
     assert isinstance(refusal, Refusal)
-    limit = refusal.limit
+    limit, left_s = refusal.limit, _left_s(refusal.limit, outcome.at_s)
     wanted, left, most = (limit.told(one) for one in (refusal.wanted, refusal.left, limit.most))
     if limit.name == CONCURRENCY:
         message = f"this key has {most} under way, which is all it may; wait for one to end"
@@ -236,15 +219,16 @@ def _refusal(outcome: Outcome) -> RateLimited:
     may = f"this key's limit {limit.name} is {most}"
     if refusal.is_too_large:
         said = f"{may} and this may take {wanted}; ask for less (max_tokens) or for a larger limit"
-        return BudgetSpent(said, retry_after_s=_left_s(limit, outcome.at_s))
-    said = f"{may} and this may take {wanted}, of which {left} are left"
+        return BudgetSpent(said, retry_after_s=left_s)
+    if limit.unit != "requests":
+        may += f", of which {left} are left, and this may take {wanted}"
     if refusal.waits_for_others:
-        said += "; wait for requests under way, which hold the rest, or ask for less (max_tokens)"
+        said = f"{may}; wait for requests under way, which hold the rest, or lower max_tokens"
         return RateLimited(said, retry_after_s=RETRY_AFTER_S)
     if limit.is_budget:
-        said += f"; nothing more can be had before the {limit.per} is over"
-        return BudgetSpent(said, retry_after_s=_left_s(limit, outcome.at_s))
-    return RateLimited(f"{said}; wait", retry_after_s=_left_s(limit, outcome.at_s))
+        said = f"{may}; nothing more can be had before the {limit.per} is over"
+        return BudgetSpent(said, retry_after_s=left_s)
+    return RateLimited(f"{may}; wait for the next minute", retry_after_s=left_s)
 
 
 def _left_s(limit: Limit, now_s: float) -> float:
