@@ -200,7 +200,7 @@ class _Observed:
         try:
             yield request, part
         finally:
-            part.settle_later()
+            part.give_up()
 
     def _on_terms(self, request: Asked, *, is_streamed: bool) -> Asked:
         self._check(request.model)

@@ -69,10 +69,11 @@ class Appetites:
     def __init__(self) -> None:
         self._seen: dict[str, deque[dict[Unit, float]]] = {}
 
-    def see(self, model: str, num_tokens: int, used: Mapping[Unit, int]) -> None:
+    def see(self, model: str, used: Mapping[Unit, int]) -> None:
         """Note what a request took."""
         seen = self._seen.setdefault(model, deque(maxlen=_REMEMBERED))
-        seen.append({unit: amount / max(num_tokens, 1) for unit, amount in used.items()})
+        tokens = max(used["tokens"], 1)
+        seen.append({unit: amount / tokens for unit, amount in used.items()})
 
     def most_per_token(self, model: str, unit: Unit) -> int | None:
         """What a token may take at most; None before anything was seen."""
