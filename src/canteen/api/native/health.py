@@ -67,12 +67,17 @@ async def ping(served: Served) -> Response:
 
 def _is_broken(loaded: Sequence[LoadedModel], cards: Sequence[ModelCard]) -> bool:
     """Whether nothing here can answer. An upstream that is left alone keeps nobody out while there
-    is another model to ask, in memory or not."""
-    broken = {one.card.name for one in loaded if STATUSES[one.state] == "DOWN"}
-    if not loaded or any(one.card.name not in broken for one in loaded):
+    is another model of its kind to ask, in memory or not. What a name held before counts for
+    nothing."""
+    here = {card.name: card.digest for card in cards}
+    loaded = [one for one in loaded if here.get(one.card.name) == one.card.digest]
+    broken = {one.card.name: one.card for one in loaded if STATUSES[one.state] == "DOWN"}
+    if not loaded or len(broken) < len(loaded):
         return False
-    others = {card.name for card in cards if not card.members} - broken
-    return not others or all(not one.card.upstream for one in loaded)
+    kinds = {card.kind for card in broken.values()}
+    others = [card for card in cards if card.name not in broken and not card.members]
+    is_upstream = any(card.upstream for card in broken.values())
+    return not is_upstream or all(card.kind not in kinds for card in others)
 
 
 def _component(model: LoadedModel) -> dict[str, Any]:
