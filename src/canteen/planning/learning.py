@@ -19,6 +19,8 @@ def learn(made: Plan) -> Learning:
         sequence_length=request.context_length or min(2048, spec.context_length),
         micro_batch=request.num_sequences,
         recompute=request.recompute or "selective",  # type: ignore[arg-type]
+        # As lifecycle/training holds it, for speed.
+        frozen="f32" if place.device.kind == "cpu" else "bf16",
     )
     held = training_memory(spec, setup)
     one_bytes = None if place.memory_bytes is None else place.memory_bytes // place.num
@@ -49,7 +51,8 @@ def _run(made: Plan, setup: Setup, held: TrainingMemory, fits: Fits | None) -> L
         made.notes.append(NO_PRICE)
     price = exact(0.0, "USD/h") if place.price is None else place.price * (1 / place.num)
     peak = roofline.peak_of(place.device.peak, "bf16")
-    on = training.devices(place.num, peak, place.device.power_max, price)
+    share = training.MFU[place.device.kind]
+    on = training.devices(place.num, peak, place.device.power_max, price, share)
     done = training.train(flops, on)
     drunk = made.footprint(done.energy, done.device_time)
     return Learning(setup, held, fits, done, drunk, on)

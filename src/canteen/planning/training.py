@@ -13,6 +13,8 @@ from canteen.factors.table import load
 from canteen.planning.roofline import Reading
 
 Method = Literal["full", "lora"]
+# The factor of what training reaches of the peak, by kind of device.
+MFU = {"gpu": "training MFU", "cpu": "training MFU, processor"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +73,17 @@ class Devices:
     restarts: Quantity
 
 
-def devices(num: int, peak: Quantity, power_max: Quantity, price: Quantity) -> Devices:
-    """Devices that train as well as published runs did."""
+def devices(
+    num: int, peak: Quantity, power_max: Quantity, price: Quantity, share: str = MFU["gpu"]
+) -> Devices:
+    """Devices that train as well as runs did that were measured."""
     known = load("roofline").quantities()
     return Devices(
         num,
         peak,
         power_max,
         price,
-        known["training MFU"],
+        known[share],
         known["share of power"],
         host_factor(),
         known["calendar over computing time"],

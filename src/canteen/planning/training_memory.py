@@ -10,6 +10,7 @@ from canteen.planning.tensors import LOOKED_UP, PLAIN, num_parameters, tensors
 
 Method = Literal["full", "lora", "qlora"]
 Recompute = Literal["none", "selective", "full"]
+Frozen = Literal["bf16", "f32"]
 
 # Bytes of a parameter with mixed-precision Adam: of 16-bit weights, of their gradients, and of
 # float32 master weights and both moments.
@@ -46,6 +47,7 @@ class TrainingMemory:
 class Setup:
     """How a model is trained: data-parallel on `num_devices` with a ZeRO stage, which splits the
     optimizer's states (1), the gradients too (2), and the weights too (3), frozen ones among them.
+    `frozen` is what LoRA's base is held in.
 
     Raises InvalidRequest for counts that are none.
     """
@@ -57,6 +59,7 @@ class Setup:
     sequence_length: int = 2048
     micro_batch: int = 1
     recompute: Recompute = "selective"
+    frozen: Frozen = "bf16"
 
     def __post_init__(self) -> None:
         if min(self.num_devices, self.lora_rank, self.sequence_length, self.micro_batch) < 1:
@@ -76,7 +79,7 @@ def training_memory(spec: ModelSpec, setup: Setup) -> TrainingMemory:
     trained, frozen_bytes = num_parameters(spec), 0
     if setup.method != "full":
         trained = lora_parameters(spec, setup.lora_rank)
-        form = weights_format("nf4_dq" if setup.method == "qlora" else "bf16", spec)
+        form = weights_format("nf4_dq" if setup.method == "qlora" else setup.frozen, spec)
         frozen_bytes = weights_bytes(spec, form, is_tied=bool(spec.is_tied))
     return TrainingMemory(
         trained_parameters=trained,
