@@ -125,12 +125,14 @@ async def test_what_cannot_be_recorded_is_not_answered_and_then_not_begun(
     app = create_app(services, lambda line: None)
     async with client_of(app) as client:
         answers = [await client.post(QUESTION, json=CHAT) for _ in range(2)]
+        metrics = await client.get("/metrics")
 
     assert [answer.status_code for answer in answers] == [503, 503]
     for answer in answers:
         assert answer.json()["error"]["code"] == "audit_unavailable"
         assert answer.headers["retry-after"] == "5"
         assert "canary" not in answer.text
+    assert "canteen_audit_trouble 1.0" in metrics.text
     app.close()
 
 

@@ -87,6 +87,7 @@ def _audit(services: "Services") -> Book | None:
         return None
     audit = Book(services.settings.home / FOLDER / FILE)
     audit.start()
+    services.metrics.watch_audit(lambda: bool(audit.trouble))
     audit.append(beginning(services))
     return audit
 

@@ -63,7 +63,8 @@ class Audited:
             return
         exchange = _Exchange(scope, receive, send, self._record)
         try:
-            await self._check()
+            if scope["method"] not in READING:
+                await self._check()
             await self._app(scope, exchange.receive, exchange.send)
         except AuditUnavailable as error:
             if exchange.has_begun:

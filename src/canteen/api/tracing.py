@@ -56,7 +56,7 @@ class Traced:
             await self._app(scope, receive, send)
         finally:
             observe: Observation | None = scope.get("canteen.observe")
-            if observe is not None:
+            if observe is not None and span.is_recording():
                 self._tell(span, scope, observe)
             span.end()
 

@@ -1,6 +1,6 @@
 """What is counted and timed, as Prometheus reads it: OpenTelemetry's names, vLLM's and ours."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from prometheus_client import (
@@ -115,6 +115,10 @@ class Metrics:
         whether the ledger has trouble keeping them."""
         self._consumption.book(energy_uj)
         self._consumption.trouble.set(has_trouble)
+
+    def watch_audit(self, has_trouble: Callable[[], bool]) -> None:
+        """Tell from now on whether the audit cannot be written."""
+        self._own.audit_trouble.set_function(lambda: float(has_trouble()))
 
     def count_event(self, model: str, what: str, before: str | None) -> None:
         """Count what happened to a stored model: it was loaded (`before` says why it was not in
@@ -281,6 +285,9 @@ class _Own:
             "What was left of the caller's time at the end of an answer",
             buckets=_DURATION_S,
             registry=registry,
+        )
+        self.audit_trouble = Gauge(
+            "canteen_audit_trouble", "1 while the audit cannot be written", registry=registry
         )
         self.build = Info("build", "What runs here", registry=registry)
 
