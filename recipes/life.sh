@@ -13,13 +13,14 @@ if [ "${SIZE:-}" = small ]; then
         --context-length 64 --batch-size 4 --max-steps 12"
     tune="--max-examples 40 --max-steps 2 --evaluate-every 2 --context-length 256
         --validation-share 0.2"
-    formats="int8,int4" quantize="--no-task --rounds 1" limit=6
+    # Another format of the small model takes seconds, one of the tuned model a minute.
+    compared=tiny:life formats="int8,int4" quantize="--no-task --rounds 1" limit=6
     # Two steps teach nothing: the gate asks for no more than an answer.
     gate="accuracy>=0 on three-sentiments; bytes<=200000000"
 else
     train="--spec $here/cpu.toml"
     tune="--max-examples 1200 --epochs 1 --batch-size 16"
-    formats="int8,int4,nf4" quantize="--limit 100" limit=300
+    compared=mood:candidate formats="int8,int4,nf4" quantize="--limit 100" limit=300
     gate="accuracy>=0.5 on three-sentiments"
 fi
 
@@ -34,7 +35,7 @@ canteen finetune smollm2:135m --data three-sentiments $tune --name mood:candidat
 
 echo "== quantize"
 # shellcheck disable=SC2086
-canteen quantize mood:candidate --compare "$formats" $quantize
+canteen quantize "$compared" --compare "$formats" $quantize
 
 echo "== evaluate"
 canteen evaluate classify --data three-sentiments --model mood:candidate --limit "$limit" \
@@ -56,6 +57,11 @@ curl -fsS "http://127.0.0.1:$port/v1/tasks/classify" -d '{"model": "mood:latest"
     "method": "score", "debias": false, "input": "the queue was long, the coffee was worth it",
     "labels": ["negative", "neutral", "positive"]}'
 echo
+echo "== the receipts of both trainings; that of the answer came with it"
+for receipt in $(canteen jobs list --json | grep -o 'rcpt_[0-9a-f]*'); do
+    curl -fsS "http://127.0.0.1:$port/v1/footprint/$receipt"
+    echo
+done
 kill $server
 wait $server || true
 trap - EXIT

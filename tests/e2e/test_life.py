@@ -39,7 +39,10 @@ def test_a_model_lives_from_its_texts_to_its_receipts(model_home_copy: Path) -> 
     lived = subprocess.run([SCRIPT], env=environ, capture_output=True, text=True, check=False)
 
     assert lived.returncode == 0, lived.stdout + lived.stderr
-    assert '"label":' in lived.stdout
+    answer, receipts = lived.stdout.split("== the receipts")
+    assert '"label":' in answer
+    assert '"phase":"inference"' in answer.replace(" ", "")
+    assert receipts.replace(" ", "").count('"phase":"train"') == 2
     phases = {one["phase"]: one["energy_uj"] for one in eaten(environ, "phase")}
     assert min(phases["train"], phases["prefill"], phases["decode"]) > 0
     requests = {one["model"]: one["requests"] for one in eaten(environ, "model")}
