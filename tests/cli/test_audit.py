@@ -60,6 +60,17 @@ def test_the_last_records_are_shown(path: Path) -> None:
     assert "ada" in call(path, "show").stdout
 
 
+def test_what_an_operator_changes_is_on_record_and_what_is_only_read_is_not(path: Path) -> None:
+    environ = {"CANTEEN_HOME": str(path.parents[1]), "CANTEEN_AUDIT": "1"}
+    for words in (["keys", "create", "app"], ["rm", "nobody"], ["rm", "--help"], ["list"]):
+        CliRunner().invoke(main, words, env=environ)
+
+    told = [json.loads(line) for line in path.read_bytes().splitlines()[3:]]
+    assert [one["command"] for one in told] == [["keys", "create", "app"], ["rm", "nobody"]]
+    assert told[0]["who"].startswith("user ")
+    assert call(path, "verify").exit_code == 0
+
+
 def test_without_an_audit_it_says_how_to_have_one(tmp_path: Path) -> None:
     answer = call(tmp_path / "a" / "b", "show")
 

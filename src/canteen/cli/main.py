@@ -61,6 +61,16 @@ class Verbs(click.Group):
         command: click.Command = import_module(f"canteen.cli.{cmd_name}").command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """A verb and its words; those that change something go on record first."""
+        found = super().resolve_command(ctx, args)
+        recording = import_module("canteen.cli.recording")
+        if args[0] in recording.CHANGING:
+            recording.note(args)
+        return found
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list in --help, which imports no verb."""
         with formatter.section("Commands"):
