@@ -28,7 +28,11 @@ def narrowed(document: dict[str, Any]) -> dict[str, Any]:
         name: _named(schema, NAMES.get(name, USUAL_NAMES))
         for name, schema in document["components"]["schemas"].items()
     }
-    paths = {path: row for path, row in document["paths"].items() if path not in LEFT_OUT}
+    paths = {
+        path: {method: _without_headers(operation) for method, operation in row.items()}
+        for path, row in document["paths"].items()
+        if path not in LEFT_OUT
+    }
     return {**document, "paths": paths, "components": {"schemas": schemas}}
 
 
@@ -37,6 +41,12 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for path, row in document["paths"].items():
         for method in row:
             yield path, method.upper()
+
+
+def _without_headers(operation: dict[str, Any]) -> dict[str, Any]:
+    """Without Idempotency-Key, under which every answer would be written down."""
+    parameters = [one for one in operation.get("parameters", []) if one["in"] != "header"]
+    return {**operation, "parameters": parameters}
 
 
 def _named(schema: dict[str, Any], names: list[str]) -> dict[str, Any]:

@@ -21,6 +21,13 @@ ERRORS = {
     "501": "This model or installation cannot do it",
     "503": "Busy or shutting down: try again after Retry-After",
 }
+REUSED = {"description": "The Idempotency-Key came with another request before"}
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same request under the same key is answered once, and then again the same.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+}
 NEEDS_A_REQUEST = frozenset({"400", "404", "408", "413", "415", "501"})
 
 
@@ -35,6 +42,9 @@ def operation(dialect: Dialect, route: Route) -> dict[str, Any]:
         schema = {"$ref": REFERENCE + _name(dialect, route.request)}
         content = {"application/json": {"schema": schema}}
         described["requestBody"] = {"required": True, "content": content}
+    if route.is_kept_by_key:
+        described["parameters"] = [IDEMPOTENCY_KEY]
+        described["responses"]["422"] = REUSED
     for status, meaning in ERRORS.items():
         if route.request is not None or status not in NEEDS_A_REQUEST:
             content = {dialect.error_media_type: {"schema": {"type": "object"}}}

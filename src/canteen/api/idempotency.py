@@ -71,7 +71,7 @@ class Idempotency:
             for dialect in dialects
             for prefix in dialect.prefixes
             for route in dialect.routes
-            if route.operation and route.request is not None and not route.raw
+            if route.is_kept_by_key
         ]
         self._running: dict[str, Shared] = {}
         self._claiming = asyncio.Lock()
@@ -145,8 +145,8 @@ class Idempotency:
             return standing
 
     async def _lead(self, ask: _Ask, send: Send, gone: "asyncio.Future[None]") -> None:
-        """Have the answer made; it is kept before its last byte is sent, so that whoever got it
-        whole gets it again."""
+        """Have the answer made; it is kept, or not, before its last byte is sent, so that whoever
+        got it whole gets it again."""
         running = self._running[ask.id]
         running.join(gone)
         observe: Observation = ask.scope["canteen.observe"]
@@ -155,8 +155,9 @@ class Idempotency:
             if message["type"] == "http.response.start" and self._has_bill(observe.receipt_id):
                 MutableHeaders(scope=message)["x-canteen-receipt"] = observe.receipt_id
             running.add(message)
-            if running.is_whole and not observe.error_code and not observe.is_gone:
-                await self._keep(ask.id, running)
+            if running.is_whole:
+                is_good = not observe.error_code and not observe.is_gone
+                await self._settle(ask.id, running, is_good=is_good)
             running.tell()
             await send(message)
 
@@ -166,15 +167,19 @@ class Idempotency:
         finally:
             beating.cancel()
             running.end()
-            if not running.is_kept:
-                await self._tell(self._answers.release, ask.id)
-            # Not before: nobody else may claim what is being released.
-            del self._running[ask.id]
+            if not running.is_settled:
+                await self._settle(ask.id, running, is_good=False)
+            if self._running.get(ask.id) is running:
+                del self._running[ask.id]
 
-    async def _keep(self, answer_id: str, running: Shared) -> None:
-        answer = running.answer
-        if answer is not None:
-            running.is_kept = await self._tell(self._answers.keep, answer_id, answer)
+    async def _settle(self, answer_id: str, running: Shared, *, is_good: bool) -> None:
+        """Keep an answer; what is none is nobody's any more."""
+        answer = running.answer if is_good else None
+        running.is_settled = True
+        if answer is None or not await self._tell(self._answers.keep, answer_id, answer):
+            await self._tell(self._answers.release, answer_id)
+            # Not before: nobody else may claim what is being released.
+            del self._running[answer_id]
 
     async def _beat(self, answer_id: str) -> None:
         while True:

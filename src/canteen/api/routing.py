@@ -71,6 +71,12 @@ class Route:
         return _OPERATIONS.get(self.path, task if prefix == "/v1/tasks" else "")
 
 
+    @property
+    def is_kept_by_key(self) -> bool:
+        """Whether a caller's Idempotency-Key counts: a model is asked, and the answer is dear."""
+        return bool(self.operation) and self.request is not None and not self.raw
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """A family of routes, where they are mounted, and how errors look there."""

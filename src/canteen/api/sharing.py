@@ -16,7 +16,7 @@ class Shared:
     def __init__(self, digest: str, body: bytes, grace_s: float) -> None:
         self.digest = digest
         self._grace_s = grace_s
-        self.is_kept = False
+        self.is_settled = False
         self._request: Message = {"type": "http.request", "body": body, "more_body": False}
         self._said: list[Message] = []
         self._num_told = 0
