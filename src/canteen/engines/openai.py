@@ -6,7 +6,9 @@ import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
+from ipaddress import ip_address
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -61,6 +63,8 @@ class Client:
             timeout=None,  # noqa: S113
             limits=httpx.Limits(max_connections=None),
             transport=transport,
+            # No proxy can reach what is on this machine.
+            trust_env=not _is_loopback(upstream.base_url),
         )
 
     async def stream(self, path: str, body: Body, request: Request) -> AsyncGenerator[Any]:
@@ -109,6 +113,14 @@ class Client:
             ) from exc
         except httpx.RequestError as exc:
             raise cut() from exc
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class _Limit:

@@ -7,7 +7,13 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import TypeVar
 
-from canteen.core.errors import CanteenError, EngineError, ModelNotFound, Overloaded
+from canteen.core.errors import (
+    CanteenError,
+    EngineError,
+    ModelNotFound,
+    ModelUnsuitable,
+    Overloaded,
+)
 from canteen.core.model import ModelCard
 
 Piece = TypeVar("Piece")
@@ -39,7 +45,7 @@ async def answered(
                         is_begun = True
                         yield piece
                 return
-            except (EngineError, Overloaded, ModelNotFound) as error:
+            except (EngineError, Overloaded, ModelNotFound, ModelUnsuitable) as error:
                 if is_begun:
                     raise
                 errors.append(error)
