@@ -97,7 +97,7 @@ def create(
     key, secret = _book().create(wanted)
     _tell(key, secret, is_json=is_json)
     if not is_json:
-        click.echo("A service that runs without keys asks for them from its next start.", err=True)
+        click.echo("Running services ask every caller for a key within 5 seconds.", err=True)
 
 
 @command.command("list")

@@ -140,6 +140,21 @@ async def test_nobody_is_let_in_who_cannot_be_looked_up(bench: Bench) -> None:
         await bench.ring.caller(secret)
 
 
+async def test_keys_are_asked_for_soon_after_the_first_one_is_made(bench: Bench) -> None:
+    ring = KeyRing(bench.book)
+    ring.open()
+    bench.book.create(Wanted("team"))
+
+    ring.look()
+    await ring.until_read()
+    before = ring.is_asked
+    bench.now_s += GOOD_FOR_S
+    ring.look()
+    await ring.until_read()
+
+    assert (before, ring.is_asked) == (False, True)
+
+
 def test_where_nobody_can_tell_whether_there_are_keys_they_are_asked_for(tmp_path: Path) -> None:
     ring = KeyRing(KeyBook(connect(f"sqlite:///{tmp_path / 'missing' / 'canteen.db'}")))
 

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from canteen.core.access import Caller
 from canteen.core.errors import EngineError, Unauthorized
@@ -53,6 +54,7 @@ class KeyRing:
         self._is_there = is_there
         self.mode = mode
         self.is_asked = mode == "on" or (mode == "auto" and has_tokens)
+        self._looked_s = book.clock()
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._reading: set[asyncio.Task[None]] = set()
 
@@ -70,6 +72,16 @@ class KeyRing:
             logger.error("whether there are keys cannot be read, so every call needs one")
             self.is_asked = True
 
+    def look(self) -> None:
+        """While no key is asked for, see every few seconds whether there is one by now, beside the
+        request that this is called for."""
+        now_s = self.book.clock()
+        if self.mode != "auto" or self.is_asked or now_s - self._looked_s < GOOD_FOR_S:
+            return
+        self._looked_s = now_s
+        if self._is_there():
+            self._beside(self._look_again())
+
     async def caller(self, secret: str) -> Caller:
         """Who shows this; raises Unauthorized, and EngineError where nobody can tell."""
         if not secret.startswith(PREFIX):
@@ -80,7 +92,7 @@ class KeyRing:
             known = await self._read(name)
         elif now_s - known.read_s > _AGAIN_AFTER_S and not known.is_being_read:
             known.is_being_read = True
-            self._read_beside(name)
+            self._beside(self._read_again(name))
         if known is None:
             raise Unauthorized("no such key; ask the operator of this service for one")
         trouble = known.trouble(now_s)
@@ -122,10 +134,14 @@ class KeyRing:
             self._known.popitem(last=False)
         return known
 
-    def _read_beside(self, name: str) -> None:
-        task = asyncio.ensure_future(self._read_again(name))
+    def _beside(self, reading: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(reading)
         self._reading.add(task)
         task.add_done_callback(self._reading.discard)
+
+    async def _look_again(self) -> None:
+        with suppress(EngineError):
+            self.is_asked = await asyncio.to_thread(self.book.has_any)
 
     async def _read_again(self, name: str) -> None:
         try:
