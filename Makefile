@@ -16,7 +16,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 
 .DELETE_ON_ERROR:
 .PHONY: serve test test-slow check format format-check lint types layers java licences docs \
-	evaluation bench-peers bench-gateway bench-overload bench-metering bench-search bench-classify \
+	evaluation bench-peers bench-chassis bench-gateway bench-overload bench-metering bench-search bench-classify \
 	bench-embeddings deploy-tools sbom venv \
 	system-packages clean
 
@@ -60,6 +60,9 @@ bench-peers: venv  ## against llama.cpp's server; NATIVE=1 builds one for this p
 	$(BIN)/$(PIP_INSTALL) -c constraints.txt xllamacpp
 	$(BIN)/python -m benchmarks.peers --weights Q8_0 $(if $(NATIVE),--native)
 	$(BIN)/python -m benchmarks.peers --weights Q4_1 $(if $(NATIVE),--native)
+
+bench-chassis: venv  ## what keys, budgets, traces and the audit add, on the echo engine
+	$(BIN)/python -m benchmarks.chassis
 
 bench-gateway: venv  ## what the gateway adds, on the echo engine
 	$(BIN)/python -m benchmarks.gateway
