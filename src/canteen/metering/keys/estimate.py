@@ -33,7 +33,7 @@ def prompt_tokens(request: Request, context_length: int) -> int:
             for prompt in request.prompts
         )
     chat = _chat([one.content for one in request.messages])
-    calls = sum(len(str(one.tool_calls)) for one in request.messages)
+    calls = sum(len(str(call).encode()) for one in request.messages for call in one.tool_calls)
     tools = sum(_PER_TOOLS + len(str(tool).encode()) for tool in request.tools)
     raw = _length(request.prompt or "")
     return min(chat + calls + tools + raw + len(request.prompt_tokens or ()), context_length)
