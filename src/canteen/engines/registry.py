@@ -10,13 +10,15 @@ from canteen.core.errors import NotSupported
 
 
 class Entry(NamedTuple):
-    """An engine: where its class is, the library it needs, and what its options say."""
+    """An engine: where its class is, the library it needs, and what it is good for. What is asked
+    over a network needs no worker."""
 
     module: str
     cls: str
     library: str
     is_embedder: bool
     about: str
+    is_in_worker: bool = True
 
 
 ENGINES = {
@@ -33,6 +35,22 @@ ENGINES = {
         "openvino",
         True,
         "embeddings on CPUs and Intel GPUs",
+    ),
+    "openai": Entry(
+        "canteen.engines.openai",
+        "OpenAIEngine",
+        "httpx",
+        False,
+        "models of other services: canteen pull upstream:NAME",
+        is_in_worker=False,
+    ),
+    "openai-embedder": Entry(
+        "canteen.engines.openai",
+        "OpenAIEmbedder",
+        "httpx",
+        True,
+        "embeddings of other services",
+        is_in_worker=False,
     ),
     "echo": Entry(
         "canteen.engines.echo",
@@ -67,8 +85,9 @@ def create(name: str, options: dict[str, Any]) -> Any:
 
     Raises NotSupported for an engine that is unknown or not installed.
     """
-    if name not in ENGINES:
-        raise NotSupported(f"there is no engine '{name}'; there are {', '.join(ENGINES)}")
+    if name not in ENGINES or not ENGINES[name].is_in_worker:
+        known = ", ".join(key for key, entry in ENGINES.items() if entry.is_in_worker)
+        raise NotSupported(f"there is no engine '{name}' for a worker; there are {known}")
     if not is_installed(name):
         raise NotSupported(
             f"engine '{name}' is not installed; run: pip install 'canteen-llm[{name}]'"
