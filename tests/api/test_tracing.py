@@ -177,6 +177,12 @@ async def test_a_refusal_is_told_and_no_failure_of_ours(
     assert server.status.is_unset
 
 
+async def test_a_problem_names_its_trace(asked: httpx.AsyncClient) -> None:
+    answer = await asked.get("/v1/jobs/nobody", headers={"traceparent": PARENT})
+
+    assert answer.json()["trace_id"] == TRACE
+
+
 async def test_text_is_in_no_span_and_probes_are_not_traced(
     asked: httpx.AsyncClient, told: Told
 ) -> None:

@@ -3,6 +3,7 @@
 import socket
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,22 @@ def test_a_port_is_free_ours_or_taken(echo_server: Server) -> None:
     assert (taken.is_ok, free.is_ok, ours.is_ok) == (False, True, True)
     assert "CANTEEN_PORT" in taken.advice
     assert "Canteen" in ours.said
+
+
+@pytest.mark.parametrize(
+    ("told", "is_ok", "advises"),
+    [
+        ({"host": "127.0.0.1"}, True, False),
+        ({"host": "0.0.0.0", "keys": "on"}, True, False),
+        ({"host": "0.0.0.0"}, True, True),
+        ({"host": "0.0.0.0", "keys": "off", "allow_remote": True}, True, True),
+        ({"host": "0.0.0.0", "keys": "off"}, False, True),
+    ],
+)
+def test_who_can_call_is_told(told: dict[str, Any], is_ok: bool, advises: bool) -> None:
+    found = examining.exposure(replace(HERE, **told))
+
+    assert (found.is_ok, bool(found.advice)) == (is_ok, advises)
 
 
 @pytest.mark.parametrize("url", ["sqlite:////proc/nowhere/a.db", "mysql://here/there"])

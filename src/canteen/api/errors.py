@@ -4,6 +4,7 @@ import math
 from http import HTTPStatus
 from typing import Any
 
+from canteen.core import trace
 from canteen.core.errors import (
     BudgetSpent,
     CanteenError,
@@ -126,6 +127,8 @@ def problem(error: CanteenError, status: int) -> dict[str, Any]:
         body["param"] = error.param
     if isinstance(error, Overloaded):
         body["retry_after_ms"] = max(1, math.ceil(error.retry_after_s * 1000))
+    if trace_id := trace.current().trace_id:
+        body["trace_id"] = trace_id
     return body
 
 

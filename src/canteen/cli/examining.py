@@ -68,6 +68,7 @@ def service(settings: Settings) -> Iterator[Finding]:
     yield _model(settings.default_model)
     yield _embedder(settings.default_embedder)
     yield port(settings)
+    yield exposure(settings)
     yield database(settings)
     yield times(settings)
 
@@ -125,6 +126,23 @@ def port(settings: Settings) -> Finding:
     return wrong(
         f"{where} is taken by another program", "choose another: CANTEEN_PORT, or serve --port"
     )
+
+
+def exposure(settings: Settings) -> Finding:
+    """Who can call, and whether that is meant."""
+    from canteen.api.guard import is_loopback
+
+    if is_loopback(settings.host):
+        return Finding("only this machine can call")
+    said = f"other machines can call {settings.host}"
+    if settings.keys == "on":
+        return Finding(f"{said}, with a key")
+    if settings.allow_remote:
+        return Finding(f"{said}, and need no key", "set CANTEEN_KEYS=on, and canteen keys create")
+    if settings.keys == "auto":
+        return Finding(f"{said}, once there is a key", "canteen keys create NAME makes one")
+    advice = "set CANTEEN_KEYS=on, or CANTEEN_ALLOW_REMOTE=1 where nobody needs a key"
+    return wrong(f"{said}, and keys are off: it would not start", advice)
 
 
 def database(settings: Settings) -> Finding:
