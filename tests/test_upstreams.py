@@ -16,14 +16,22 @@ from canteen.core.engine import fold
 from canteen.core.errors import (
     DeadlineExceeded,
     InvalidRequest,
+    NotSupported,
     Overloaded,
     UpstreamFailed,
 )
-from canteen.core.generation import Completion, GenerationRequest, Message
+from canteen.core.generation import (
+    Completion,
+    EmbeddingRequest,
+    GenerationRequest,
+    Message,
+    ScorePrompt,
+    ScoreRequest,
+)
 from canteen.core.upstream import Upstream
 from canteen.runtime import remote
 from canteen.settings import Settings
-from tests.upstream import StandIn, breaks_off, hangs_up, refuses, says, stalls, stand_in
+from tests.upstream import StandIn, breaks_off, hangs_up, refuses, says, stalls, stand_in, tells
 
 PATIENCE_S = 0.3
 
@@ -177,6 +185,50 @@ async def test_an_upstream_that_fails_is_left_alone_and_probed_with_a_word_of_no
         assert len(there.asked) == 5
         (loaded,) = await services.loaded()
         assert loaded.state == "circuit_open"
+
+
+async def test_embeddings_fall_back_too(services: Services) -> None:
+    async with stand_in(refuses(500)) as there:
+        where = Upstream(there.base_url, "m")
+        services.catalog.put(remote.upstream_card("upstream:e", where, "embedder"))
+        source = "chain:upstream:e,echo-embed"
+        services.catalog.put(remote.chain_card(services.catalog, "vectors", source))
+        request = EmbeddingRequest("r", "vectors", ("a text",))
+
+        made = await services.embed(request)
+
+        there.script = [tells({"data": [{"index": 0, "embedding": [0.0, 2.0]}]})]
+        theirs = await services.embed(replace(request, id="again"))
+
+    assert len(made.vectors[0]) == 64
+    assert theirs.vectors == ((0.0, 1.0),)
+
+
+async def test_what_no_upstream_can_is_asked_of_the_model_of_this_machine(
+    services: Services,
+) -> None:
+    prompt = ScorePrompt((Message("user", "good"),), ("good", "bad"))
+    async with upstream(services) as there:
+        chain(services, "upstream:a", "echo")
+
+        scores = await services.score(ScoreRequest("r", "big", (prompt,)))
+        with pytest.raises(NotSupported):
+            await services.score(ScoreRequest("s", "upstream:a", (prompt,)))
+
+    good, bad = scores.logprobs[0]
+    assert good > bad
+    assert not there.asked
+
+
+async def test_a_chain_goes_on_without_what_was_removed(services: Services) -> None:
+    async with upstream(services) as there:
+        chain(services, "upstream:a", "echo")
+        services.catalog.remove("upstream:a")
+
+        said = await answer(services, ask("big"))
+
+    assert said.text == "who is Oppenheimer"
+    assert not there.asked
 
 
 async def test_prompts_go_to_no_upstream_that_nobody_named(services: Services) -> None:

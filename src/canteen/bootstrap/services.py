@@ -270,7 +270,11 @@ class Services:
         card = self._card(request.model, kind)
         if not card.upstream and not card.members:
             return ask(card)
-        return answered(members_of(self.catalog, card), ask, request.deadline_s)
+        cards = members_of(self.catalog, card)
+        if isinstance(request, ScoreRequest):
+            # No upstream can, so nobody is asked in vain.
+            cards = [one for one in cards if not one.upstream] or cards
+        return answered(cards, ask, request.deadline_s)
 
     @asynccontextmanager
     async def _using(self, request: Request, card: ModelCard) -> AsyncIterator[tuple[Any, float]]:

@@ -57,7 +57,8 @@ class Client:
         self._key = key
         self._http = httpx.AsyncClient(
             base_url=upstream.base_url.rstrip("/") + "/",
-            headers={"user-agent": f"canteen/{VERSION}"},
+            # Compressed, little could become much.
+            headers={"user-agent": f"canteen/{VERSION}", "accept-encoding": "identity"},
             # Ours, below, are those that count: they know the deadline, and take no heartbeat for
             # a piece of an answer.
             timeout=None,  # noqa: S113
