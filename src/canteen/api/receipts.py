@@ -73,6 +73,7 @@ class ReceiptBody(Shown):
     engine: str
     phase: str
     prompt_version: str | None = Field(description="The template that a task made its prompt with.")
+    asked: str | None = Field(description="The chain that was asked, where `model` is one of it.")
     tokens: Tokens
     time_s: Times
     energy_uj: Microjoules
