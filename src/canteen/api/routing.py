@@ -70,7 +70,6 @@ class Route:
         prefix, _, task = self.path.rpartition("/")
         return _OPERATIONS.get(self.path, task if prefix == "/v1/tasks" else "")
 
-
     @property
     def is_kept_by_key(self) -> bool:
         """Whether a caller's Idempotency-Key counts: a model is asked, and the answer is dear."""
