@@ -57,7 +57,8 @@ def _fits(value: Any, hint: Any) -> bool:
     if kind not in _TOLD:
         return True
     if kind in (tuple, list):
-        return isinstance(value, kind) and all(_fits(one, inner[0]) for one in value)
+        is_one = isinstance(value, (list, tuple) if kind is list else tuple)
+        return is_one and all(_fits(one, inner[0]) for one in value)
     if isinstance(value, bool):
         return kind is bool
     return isinstance(value, (int, float) if kind is float else kind)

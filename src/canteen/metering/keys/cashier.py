@@ -44,13 +44,13 @@ class Cashier:
         for slip in slips:
             self._put(slip)
         waiting = [slip.done for slip in slips if slip.done is not None]
+        done = None
         try:
             done = await asyncio.gather(*waiting)
-        except BaseException:
-            # Nobody is there any more to settle what may be held already.
-            for one in reserves:
+        finally:
+            # Else nobody is there any more to settle what may be held already.
+            for one in reserves if done is None else ():
                 self.settle_later(Settle(one, 0.0, {}))
-            raise
         return [one for one in done if one is not None]
 
     async def settle(self, settle: Settle) -> None:
