@@ -121,16 +121,19 @@ def http_api() -> str:
     with tempfile.TemporaryDirectory() as home:
         document: dict[str, Any] = create_app(build(Settings(home=Path(home)))).fastapi.openapi()
     rows = sorted(
-        (path, method.upper(), operation.get("summary", ""))
+        (path, method.upper(), operation.get("summary", ""), operation["x-canteen-scope"])
         for path, item in document["paths"].items()
         for method, operation in item.items()
         if method in METHODS
     )
-    table = "".join(f"| `{method} {path}` | {summary} |\n" for path, method, summary in rows)
+    table = "".join(
+        f"| `{method} {path}` | {summary} | {scope} |\n" for path, method, summary, scope in rows
+    )
     return (
         f"{NOTE}# HTTP API\n\nBodies are those of Ollama's and of OpenAI's own documentation; "
-        "`/openapi.json` of a running server has every field.\n\n| route | what it does |\n"
-        f"|---|---|\n{table}"
+        "`/openapi.json` of a running server has every field. The scope is what a caller's key "
+        "needs, where [keys](../guide/keys.md) are asked for.\n\n| route | what it does | scope |\n"
+        f"|---|---|---|\n{table}"
     )
 
 

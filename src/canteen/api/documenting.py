@@ -12,11 +12,13 @@ from canteen.api.routing import Dialect, Route
 REFERENCE = "#/components/schemas/"
 ERRORS = {
     "400": "The request must be changed",
-    "403": "A Host or Origin that is not allowed",
+    "401": "No key, or not a good one, where keys are asked for",
+    "403": "A Host, Origin, scope or model that is not allowed",
     "404": "No such model",
     "408": "The body stalled, or the deadline passed",
     "413": "The body is too large",
     "415": "The body has an unknown encoding",
+    "429": "More than the caller may have",
     "500": "Our fault",
     "501": "This model or installation cannot do it",
     "503": "Busy or shutting down: try again after Retry-After",
@@ -28,7 +30,7 @@ IDEMPOTENCY_KEY = {
     "description": "The same request under the same key is answered once, and then again the same.",
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
 }
-NEEDS_A_REQUEST = frozenset({"400", "404", "408", "413", "415", "501"})
+NEEDS_A_REQUEST = frozenset({"400", "404", "408", "413", "415", "429", "501"})
 
 
 def operation(dialect: Dialect, route: Route) -> dict[str, Any]:
@@ -36,6 +38,7 @@ def operation(dialect: Dialect, route: Route) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": operation_id(dialect, route),
         "tags": [dialect.name],
+        "x-canteen-scope": route.scope,
         "responses": {"200": {"description": "The answer", "content": _answers(dialect, route)}},
     }
     if route.request is not None:

@@ -17,6 +17,7 @@ from canteen.core.errors import (
     InvalidRequest,
     Overloaded,
     RateLimited,
+    Unauthorized,
 )
 
 URL = "http://127.0.0.1:11434"
@@ -31,7 +32,7 @@ _BY_CODE: dict[str, type[CanteenError]] = {
 }
 # By the whole status, or by its first digit.
 _BY_STATUS: dict[int, type[CanteenError]] = {
-    4: InvalidRequest, 408: DeadlineExceeded, 429: RateLimited, 503: Overloaded,
+    4: InvalidRequest, 401: Unauthorized, 408: DeadlineExceeded, 429: RateLimited, 503: Overloaded,
 }  # fmt: skip
 
 # A text, a document's file, or the inputs of a prompt of one's own.
