@@ -48,9 +48,10 @@ class Cashier:
         try:
             done = await asyncio.gather(*waiting)
         finally:
-            # Else nobody is there any more to settle what may be held already.
-            for one in reserves if done is None else ():
-                self.settle_later(Settle(one, 0.0, {}))
+            if done is None:
+                # Nobody is there any more to settle what may be held already.
+                for one in reserves:
+                    self.settle_later(Settle(one, 0.0, {}))
         return [one for one in done if one is not None]
 
     async def settle(self, settle: Settle) -> None:
