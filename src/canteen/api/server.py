@@ -182,15 +182,6 @@ class _Leaving:
         self._server.should_exit = True
 
 
-def _is_loopback(host: str) -> bool:
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
 def _why_not_bound(host: str, port: int, exc: OSError) -> str:
     if exc.errno == errno.EADDRINUSE:
         return f"port {port} is taken: {_who_answers(host, port)}; choose another with --port"
