@@ -124,6 +124,7 @@ def test_children_of_a_killed_pull_end_with_it(
     assert finish(start(tmp_path / "home", programs, *arguments)) == "success"
 
 
+@pytest.mark.slow
 def test_the_default_model_survives_kills_during_its_preparation(
     tmp_path: Path, programs: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
