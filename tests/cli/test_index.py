@@ -125,7 +125,7 @@ def test_a_filter_that_is_no_object_is_refused(call: Call, files: Path, given: s
     told = call("search", "n", "zebra", "--filter", given)
 
     assert told.exit_code == 1
-    assert "give an object of fields" in told.stderr
+    assert "filter must be an object, not a list" in told.stderr
 
 
 def test_a_search_prints_where_and_what(call: Call, files: Path) -> None:
