@@ -27,7 +27,8 @@ from canteen.core.errors import (
 
 CLIENT_GONE = 499
 SHUTTING_DOWN = "server_shutting_down"
-# Some clients sleep as long as they are told, whatever else they are told.
+# Some clients sleep as long as they are told, whatever else they are told. What a model still takes
+# to load is told as it is.
 LONGEST_WAIT_S = 60
 # The words of the inference gateways of llm-d, by the code of the error.
 DROPPED = {
@@ -105,7 +106,8 @@ def _advice(error: CanteenError) -> dict[str, str]:
         return {"x-should-retry": "false"}
     if not isinstance(error, Overloaded):
         return {}
-    wait_ms = max(1, math.ceil(min(error.retry_after_s, LONGEST_WAIT_S) * 1000))
+    most_s = math.inf if error.code == "model_loading" else LONGEST_WAIT_S
+    wait_ms = max(1, math.ceil(min(error.retry_after_s, most_s) * 1000))
     headers = {"retry-after": str(math.ceil(wait_ms / 1000)), "retry-after-ms": str(wait_ms)}
     if isinstance(error, BudgetSpent):
         return headers | {"x-should-retry": "false"}
