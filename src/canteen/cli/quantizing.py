@@ -64,8 +64,8 @@ class LocalBench:
         """One request of a prompt that no cache knows, answered alone; another one before, where
         the model has to be loaded: what that leaves cold is no part of a format's speed."""
         if card.name not in {one.card.name for one in await self.services.loaded()}:
-            await self._answered(_request(card.name, -1))
-        usage, charge = await self._answered(_request(card.name, number))
+            await self._answered(_request(card, -1))
+        usage, charge = await self._answered(_request(card, number))
         if usage.completion_tokens < 2 or usage.prefill_s <= 0 or usage.decode_s <= 0:
             raise EngineError("the model wrote too little to be timed; try again")
         return Sample(
@@ -135,16 +135,20 @@ def _forget(catalog: Catalog) -> None:
                     catalog.remove(card.name)
 
 
-def _request(model: str, number: int) -> GenerationRequest:
+def _request(card: ModelCard, number: int) -> GenerationRequest:
+    """A prompt and an answer of usual lengths, or what of them a small context holds."""
+    room = card.context_length or PROMPT_TOKENS + WRITTEN_TOKENS
     tokens = tuple(
         10 + (number * 31 + 7919 * place * place) % _SMALLEST_VOCABULARY
-        for place in range(PROMPT_TOKENS)
+        for place in range(min(PROMPT_TOKENS, room // 2))
     )
     return GenerationRequest(
         f"quantize-{number}",
-        model,
+        card.name,
         prompt_tokens=tokens,
-        sampling=SamplingParams(max_tokens=WRITTEN_TOKENS, temperature=0.0, ignore_eos=True),
+        sampling=SamplingParams(
+            max_tokens=min(WRITTEN_TOKENS, room // 4), temperature=0.0, ignore_eos=True
+        ),
         receipt_id=new_receipt_id(),
         operation="quantize",
     )
