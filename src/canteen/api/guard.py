@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from canteen.api.draining import Drain
+from canteen.core.addresses import is_loopback
 from canteen.core.errors import CanteenError, Forbidden, Overloaded
 from canteen.settings import Settings
 
@@ -123,16 +124,6 @@ def _hostname(host: str) -> str | None:
         return urlsplit(f"//{bare or f'[{host}]'}").hostname
     except ValueError:
         return None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a host."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _is_address(name: str | None) -> bool:

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from canteen.api.receipts import ReceiptBody
 from canteen.api.routing import Route, Served
-from canteen.api.streaming import json_bytes
+from canteen.api.whole import whole
 from canteen.api.wire import WHOLE, Name, Wire, expecting
 from canteen.core.errors import InvalidRequest
 from canteen.tasks.model import Model
@@ -83,7 +83,7 @@ async def run(body: RerankRequest, served: Served) -> Response:
         "usage": {"prompt_tokens": num_tokens, "total_tokens": num_tokens},
         "meta": {"method": method},
     }
-    return Response(json_bytes(said | served.footprint()), media_type="application/json")
+    return whole(said | served.footprint())
 
 
 def _result(one: Ranked, texts: list[str], body: RerankRequest) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import uvicorn
 
 from canteen.api.app import App, create_app
 from canteen.api.connections import LARGEST_HEAD_BYTES, Connection, most_connections
-from canteen.api.guard import is_loopback
+from canteen.core.addresses import is_loopback
 from canteen.core.errors import InvalidRequest
 
 if TYPE_CHECKING:

@@ -1,6 +1,5 @@
 """A running Canteen from Python: `canteen.Client("http://127.0.0.1:11434").summarize(text)`."""
 
-import ipaddress
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from urllib.parse import quote
 import httpx
 
 from canteen.core import errors
+from canteen.core.addresses import is_loopback
 from canteen.core.errors import (
     CanteenError,
     DeadlineExceeded,
@@ -60,7 +60,7 @@ class Client:
     ) -> None:
         self.model = model
         self.receipt: dict[str, Any] | None = None
-        is_here = _is_loopback(_checked(url).host)
+        is_here = is_loopback(_checked(url).host)
         shown = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self._http = httpx.Client(
             base_url=url, timeout=timeout, headers=shown, trust_env=not is_here
@@ -200,10 +200,3 @@ def _checked(url: str) -> httpx.URL:
     if parts.scheme not in ("http", "https") or not parts.host:
         raise InvalidRequest(f"'{url}' is no address, as {URL} is", param="url")
     return parts
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

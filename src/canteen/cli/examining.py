@@ -130,7 +130,7 @@ def port(settings: Settings) -> Finding:
 
 def exposure(settings: Settings) -> Finding:
     """Who can call, and whether that is meant."""
-    from canteen.api.guard import is_loopback
+    from canteen.core.addresses import is_loopback
 
     if is_loopback(settings.host):
         return Finding("only this machine can call")

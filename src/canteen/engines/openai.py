@@ -6,13 +6,13 @@ import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
-from ipaddress import ip_address
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 
 from canteen.core import trace
+from canteen.core.addresses import is_loopback
 from canteen.core.engine import Capabilities, EngineStats
 from canteen.core.errors import DeadlineExceeded, InvalidRequest, NotSupported, UpstreamFailed
 from canteen.core.generation import (
@@ -65,7 +65,7 @@ class Client:
             limits=httpx.Limits(max_connections=None),
             transport=transport,
             # No proxy can reach what is on this machine.
-            trust_env=not _is_loopback(upstream.base_url),
+            trust_env=not is_loopback(urlsplit(upstream.base_url).hostname or ""),
         )
 
     async def stream(self, path: str, body: Body, request: Request) -> AsyncGenerator[Any]:
@@ -114,14 +114,6 @@ class Client:
             ) from exc
         except httpx.RequestError as exc:
             raise cut() from exc
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class _Limit:

@@ -11,6 +11,7 @@ from canteen.api.anthropic import render, schema, translate
 from canteen.api.routing import Dialect, Route, Served, status_of
 from canteen.api.sampling import filled, introduced
 from canteen.api.streaming import heartbeat, json_bytes, sse, stream
+from canteen.api.whole import whole
 from canteen.core.engine import fold
 from canteen.core.errors import CanteenError
 from canteen.core.generation import Chunk, Usage
@@ -33,10 +34,7 @@ async def create(body: schema.MessagesRequest, served: Served) -> Response:
         completion = await fold(chunks)
     choice, usage = completion.choices[0], completion.usage
     said = render.message(choice, request.id, body.model, usage)
-    headers = {}
-    if usage.truncated_tokens:
-        headers["x-truncated-tokens"] = str(usage.truncated_tokens)
-    return _whole(said | served.footprint(), headers)
+    return whole(said | served.footprint(), usage)
 
 
 async def count_tokens(body: schema.CountTokensRequest, served: Served) -> Response:
@@ -47,7 +45,7 @@ async def count_tokens(body: schema.CountTokensRequest, served: Served) -> Respo
     request = introduced(translate.fitting(asked, can), card)
     async with aclosing(served.services.generate(request)) as chunks:
         usage = (await fold(chunks)).usage
-    return _whole({"input_tokens": usage.prompt_tokens})
+    return whole({"input_tokens": usage.prompt_tokens})
 
 
 async def _events(
@@ -66,10 +64,6 @@ async def _events(
 def _new_id() -> str:
     """An id nobody else has, whatever request id the client sent."""
     return f"msg_{uuid.uuid4().hex}"
-
-
-def _whole(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
-    return Response(json_bytes(body), media_type="application/json", headers=headers)
 
 
 def _event(data: dict[str, Any]) -> bytes:

@@ -1,7 +1,7 @@
 """`/v1/classifiers`: classifiers of the caller's own, fitted to labelled examples."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -13,7 +13,7 @@ from canteen.api.fields import fields_of
 from canteen.api.native import tasks
 from canteen.api.receipts import ReceiptBody
 from canteen.api.routing import Route, Served
-from canteen.api.streaming import json_bytes
+from canteen.api.whole import whole
 from canteen.api.wire import Wire
 from canteen.core.classifier import Classifier as Kept
 from canteen.core.errors import ClassifierNotFound, InvalidRequest
@@ -66,26 +66,26 @@ async def fit(body: Any, served: Served) -> Response:
     request = FitRequest(**{key: value for key, value in options.items() if value is not None})
     model = tasks.model_of(body, served, PROMPT.id)
     made = await served.services.fit(model, served.path["name"], request)
-    return _said(described(made) | served.footprint())
+    return whole(described(made) | served.footprint())
 
 
 async def every(served: Served) -> Response:
     """The classifiers there are."""
     rows = await asyncio.to_thread(lambda: [*listed(served.services.classifiers)])
-    return _said({"classifiers": rows})
+    return whole({"classifiers": rows})
 
 
 async def show(served: Served) -> Response:
     """A classifier."""
     store = served.services.classifiers
-    return _said(described(await asyncio.to_thread(store.get, served.path["name"])))
+    return whole(described(await asyncio.to_thread(store.get, served.path["name"])))
 
 
 async def remove(served: Served) -> Response:
     """Forget a classifier."""
     name = served.path["name"]
     await asyncio.to_thread(served.services.classifiers.remove, name)
-    return _said({"removed": name})
+    return whole({"removed": name})
 
 
 def described(classifier: Kept) -> dict[str, Any]:
@@ -110,10 +110,6 @@ def _row(store: ClassifierStore, name: str) -> dict[str, Any]:
         raise
     except InvalidRequest as exc:
         return {"name": name, "problem": exc.message}
-
-
-def _said(body: Mapping[str, Any]) -> Response:
-    return Response(json_bytes(body), media_type="application/json")
 
 
 class Removed(BaseModel):

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from canteen.api.errors import HttpError
 from canteen.api.routing import Served
-from canteen.api.streaming import json_bytes
+from canteen.api.whole import whole
 from canteen.core.errors import InvalidRequest
 from canteen.metering.receipt import as_json, derivation
 from canteen.metering.sums import Span
@@ -43,7 +43,7 @@ async def receipt(served: Served) -> Response:
             code="receipt_not_found",
         )
     told = {**as_json(found), "derivation": derivation(found)}
-    return Response(json_bytes(told), media_type="application/json")
+    return whole(told)
 
 
 async def sums(served: Served) -> Response:
@@ -56,4 +56,4 @@ async def sums(served: Served) -> Response:
     accounting = served.services.accounting
     accounting.book()
     told = await asyncio.to_thread(accounting.ledger.sums, asked.get("by", "model"), span)
-    return Response(json_bytes(told), media_type="application/json")
+    return whole(told)

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from canteen.api.routing import Served
-from canteen.api.streaming import json_bytes
+from canteen.api.whole import whole
 from canteen.core.model import ModelCard
 from canteen.runtime.slot import LoadedModel
 
@@ -93,9 +93,4 @@ def _component(model: LoadedModel) -> dict[str, Any]:
 
 def _answer(is_up: bool, components: dict[str, Any]) -> Response:
     body = {"status": "UP" if is_up else "DOWN", "components": components}
-    return Response(
-        json_bytes(body),
-        200 if is_up else 503,
-        {"cache-control": "no-store"},
-        "application/json",
-    )
+    return whole(body, status=200 if is_up else 503, headers={"cache-control": "no-store"})

@@ -14,7 +14,7 @@ from canteen.api.native import tasks
 from canteen.api.native.uploads import DocumentFile, documents_of
 from canteen.api.receipts import ReceiptBody
 from canteen.api.routing import Route, Served
-from canteen.api.streaming import json_bytes
+from canteen.api.whole import whole
 from canteen.api.wire import Wire
 from canteen.core.errors import InvalidRequest
 from canteen.tasks import answering
@@ -175,25 +175,25 @@ class Removed(BaseModel):
 
 async def every(served: Served) -> Response:
     """The indexes there are."""
-    return _said({"indexes": msgspec.to_builtins(await served.services.library.every())})
+    return whole({"indexes": msgspec.to_builtins(await served.services.library.every())})
 
 
 async def show(served: Served) -> Response:
     """An index."""
     index = await served.services.library.indexes.open(served.path["name"])
-    return _said(await _described(served, index))
+    return whole(await _described(served, index))
 
 
 async def make(body: Any, served: Served) -> Response:
     """Make an index; one that is there already with these options stays as it is."""
-    return _said(await _described(served, await _made(body, served)))
+    return whole(await _described(served, await _made(body, served)))
 
 
 async def remove(served: Served) -> Response:
     """Remove an index with all that is in it."""
     name = served.path["name"]
     await served.services.library.indexes.remove(name)
-    return _said({"removed": name})
+    return whole({"removed": name})
 
 
 async def put(body: Any, served: Served) -> Response:
@@ -208,7 +208,7 @@ async def put(body: Any, served: Served) -> Response:
         for status in ("indexed", "unchanged", "failed")
     }
     head = {"index": index.card.name, "embedder": index.card.model}
-    return _said(head | counts | {"results": [*map(_outcome, told)]} | _foot(model, served))
+    return whole(head | counts | {"results": [*map(_outcome, told)]} | _foot(model, served))
 
 
 async def ids(served: Served) -> Response:
@@ -219,7 +219,7 @@ async def ids(served: Served) -> Response:
     after = asked.get("after")
     held = await index.documents()
     shown = [one for one in held if after is None or one > after]
-    return _said({"index": index.card.name, "documents": shown[:limit]})
+    return whole({"index": index.card.name, "documents": shown[:limit]})
 
 
 async def take_out(served: Served) -> Response:
@@ -232,7 +232,7 @@ async def take_out(served: Served) -> Response:
             f"index '{name}' has no document '{document[:64]}'",
             code="document_not_found",
         )
-    return _said({"removed": document})
+    return whole({"removed": document})
 
 
 async def find(body: Any, served: Served) -> Response:
@@ -245,7 +245,7 @@ async def find(body: Any, served: Served) -> Response:
     told = {"index": index.card.name, "embedder": index.card.model, "hits": found["hits"]}
     if request.answer:
         told |= {"answer": found["answer"], "model": model.name}
-    return _said(told | _foot(model, served))
+    return whole(told | _foot(model, served))
 
 
 async def _made(body: Any, served: Served) -> Index:
@@ -289,10 +289,6 @@ def _limit(text: str) -> int:
 
 def _foot(model: Model, served: Served) -> dict[str, Any]:
     return {"usage": tasks.usage_json(model.usage), **served.footprint()}
-
-
-def _said(body: dict[str, Any]) -> Response:
-    return Response(json_bytes(body), media_type="application/json")
 
 
 ROUTES = (

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from canteen.api.errors import problem, status_of
 from canteen.api.routing import Route, Served
 from canteen.api.streaming import heartbeat, json_bytes, sse, stream
+from canteen.api.whole import whole
 from canteen.api.wire import JsonObject, Wire
 from canteen.core.errors import CanteenError
 from canteen.lifecycle.jobs import report
@@ -73,13 +74,13 @@ async def submit(body: JobRequest, served: Served) -> Response:
         jobs.start(job.id)
         return job
 
-    return _said(await _whole(begun()), status=202)
+    return _said(await _unbroken(begun()), status=202)
 
 
 async def every(served: Served) -> Response:
     """The jobs there are."""
     found = await asyncio.to_thread(served.services.jobs.list)
-    return Response(json_bytes({"jobs": [abroad(job) for job in found]}), media_type=_JSON)
+    return whole({"jobs": [abroad(job) for job in found]})
 
 
 async def show(served: Served) -> Response:
@@ -87,7 +88,7 @@ async def show(served: Served) -> Response:
     jobs = served.services.jobs
     job = await asyncio.to_thread(jobs.get, served.path["id"])
     told = await asyncio.to_thread(jobs.events(job.id).read)
-    return Response(json_bytes(abroad(job) | {"found": report.taken(told)}), media_type=_JSON)
+    return whole(abroad(job) | {"found": report.taken(told)})
 
 
 async def events(served: Served) -> Response:
@@ -133,25 +134,22 @@ async def resume(served: Served) -> Response:
         jobs.start(job.id)
         return job
 
-    return _said(await _whole(begun()), status=202)
+    return _said(await _unbroken(begun()), status=202)
 
 
 async def remove(served: Served) -> Response:
     """Forget a job that is over, with its files; its receipts and the model it made stay."""
     job = await asyncio.to_thread(served.services.jobs.remove, served.path["id"])
-    return Response(json_bytes({"removed": job.id}), media_type=_JSON)
+    return whole({"removed": job.id})
 
 
-_JSON = "application/json"
-
-
-async def _whole(work: Coroutine[Any, Any, Job]) -> Job:
+async def _unbroken(work: Coroutine[Any, Any, Job]) -> Job:
     """Do it to its end, also for a caller who goes away: what is kept is begun."""
     return await asyncio.shield(asyncio.ensure_future(work))
 
 
 def _said(job: Job, status: int = 200) -> Response:
-    return Response(json_bytes(abroad(job)), status, media_type=_JSON)
+    return whole(abroad(job), status=status)
 
 
 def _last_words(error: CanteenError) -> bytes:

@@ -1,17 +1,16 @@
 """`/v1/keys`: who may call, and how much each may have."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from canteen.api.routing import Route, Served
-from canteen.api.streaming import json_bytes
+from canteen.api.whole import whole
 from canteen.api.wire import Wire
 from canteen.metering.keys.key import OVERLAP_S, USUAL_SCOPES, Wanted
 
-_JSON = "application/json"
 _ONCE = {"cache-control": "no-store"}
 # About a century: longer is no expiry.
 _LONGEST_S = 3_153_600_000.0
@@ -82,35 +81,31 @@ async def create(body: KeyRequest, served: Served) -> Response:
         None if lasts_s is None else ring.book.clock() + lasts_s,
     )
     key, secret = await ring.create(wanted)
-    return _said(key.told() | {"key": secret}, 201, _ONCE)
+    return whole(key.told() | {"key": secret}, status=201, headers=_ONCE)
 
 
 async def every(served: Served) -> Response:
     """The keys there are, and those that were revoked."""
     found = await asyncio.to_thread(served.services.keys.book.list)
-    return _said({"keys": [key.told() for key in found]})
+    return whole({"keys": [key.told() for key in found]})
 
 
 async def show(served: Served) -> Response:
     """A key, and what it has had."""
     book = served.services.keys.book
     key = await asyncio.to_thread(book.get, served.path["id"])
-    return _said(key.told() | {"spent": await asyncio.to_thread(book.spent, key)})
+    return whole(key.told() | {"spent": await asyncio.to_thread(book.spent, key)})
 
 
 async def revoke(served: Served) -> Response:
     """Let a key be good for nothing any more."""
-    return _said((await served.services.keys.revoke(served.path["id"])).told())
+    return whole((await served.services.keys.revoke(served.path["id"])).told())
 
 
 async def rotate(body: Rotation, served: Served) -> Response:
     """Give a key another secret, which is told this once; the old one is good for a while."""
     key, secret = await served.services.keys.rotate(served.path["id"], body.overlap_s)
-    return _said(key.told() | {"key": secret}, headers=_ONCE)
-
-
-def _said(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(json_bytes(body), status, headers, _JSON)
+    return whole(key.told() | {"key": secret}, headers=_ONCE)
 
 
 ROUTES = (

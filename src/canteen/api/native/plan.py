@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from canteen.api.fields import fields_of
 from canteen.api.routing import Served
-from canteen.api.streaming import json_bytes
+from canteen.api.whole import whole
 from canteen.api.wire import JsonObject, Wire
 from canteen.core.errors import InvalidRequest
 from canteen.planning import report
@@ -42,4 +42,4 @@ async def plan(body: Any, served: Served) -> Response:
         )
     asked = Asked(**body.model_dump(exclude={"config"}))
     made = await asyncio.to_thread(served.services.plan, asked, body.config)
-    return Response(json_bytes(report.as_json(made)), media_type="application/json")
+    return whole(report.as_json(made))

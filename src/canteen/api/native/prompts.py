@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from canteen.api.native import tasks
 from canteen.api.routing import Route, Served
-from canteen.api.streaming import json_bytes
+from canteen.api.whole import whole
 from canteen.api.wire import Wire, expecting
 from canteen.core.errors import PromptNotFound
 from canteen.runtime.prompts import PromptStore, StoredPrompt
@@ -93,13 +93,13 @@ async def run(body: Any, served: Served) -> Response:
 async def every(served: Served) -> Response:
     """The prompts there are."""
     rows = await asyncio.to_thread(_listed, served.services.prompts)
-    return _said({"prompts": rows})
+    return whole({"prompts": rows})
 
 
 async def show(served: Served) -> Response:
     """A prompt, in its latest version or in that of NAME@2."""
     stored = await asyncio.to_thread(served.services.prompts.get, served.path["name"])
-    return _said(await asyncio.to_thread(described, stored))
+    return whole(await asyncio.to_thread(described, stored))
 
 
 async def put(body: PromptSource, served: Served) -> Response:
@@ -107,14 +107,14 @@ async def put(body: PromptSource, served: Served) -> Response:
     name = served.path["name"]
     await asyncio.to_thread(prompted.check, name, body.source)
     stored = await asyncio.to_thread(served.services.prompts.put, name, body.source)
-    return _said(described(stored))
+    return whole(described(stored))
 
 
 async def remove(served: Served) -> Response:
     """Forget a prompt and all its versions."""
     name = served.path["name"]
     await asyncio.to_thread(served.services.prompts.remove, name)
-    return _said({"removed": name})
+    return whole({"removed": name})
 
 
 def described(stored: StoredPrompt) -> dict[str, Any]:
@@ -137,10 +137,6 @@ def _found(store: PromptStore, name: str) -> tuple[Any, str]:
         raise PromptNotFound(name, [*TASKS, *store.names()]) from None
     task = prompted.task(stored.name, stored.version, stored.source)
     return task, parsed(stored.source).model
-
-
-def _said(body: Any) -> Response:
-    return Response(json_bytes(body), media_type="application/json")
 
 
 ROUTES = (

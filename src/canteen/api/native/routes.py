@@ -17,7 +17,7 @@ from canteen.api.native import (
     tasks,
 )
 from canteen.api.routing import Dialect, Route, Served
-from canteen.api.streaming import json_bytes
+from canteen.api.whole import whole
 from canteen.metering.metrics import MEDIA_TYPE, OPEN_MEDIA_TYPE, ModelGauges
 
 
@@ -53,7 +53,7 @@ async def metrics(served: Served) -> Response:
 
 async def version(served: Served) -> Response:
     """Which Canteen this is."""
-    return Response(json_bytes({"version": served.services.version}), media_type="application/json")
+    return whole({"version": served.services.version})
 
 
 ROUTES = (

@@ -17,6 +17,7 @@ from canteen.api.native.uploads import decoded
 from canteen.api.receipts import ReceiptBody
 from canteen.api.routing import Route, Served
 from canteen.api.streaming import heartbeat, json_bytes, sse, stream
+from canteen.api.whole import whole
 from canteen.api.wire import Wire, expecting
 from canteen.core.errors import CanteenError, InvalidRequest
 from canteen.core.generation import Usage
@@ -97,7 +98,7 @@ async def run(task: Task, body: Any, served: Served) -> Response:
     told = {"results": said} if is_batch else said[0]
     receipt = served.footprint()
     body = _head(task, model, receipt) | told | _foot(model, receipt)
-    return Response(json_bytes(body), media_type="application/json")
+    return whole(body)
 
 
 def model_of(body: Any, served: Served, prompt_version: str) -> Model:

@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from canteen.api.ollama import render
 from canteen.api.streaming import json_bytes, stream
+from canteen.api.whole import whole
 from canteen.core.errors import CanteenError
-from canteen.core.generation import Usage
 from canteen.core.model import Progress
 
 NDJSON = "application/x-ndjson"
@@ -19,14 +19,6 @@ NDJSON = "application/x-ndjson"
 def new_id() -> str:
     """An id nobody else has, whatever request id the client sent."""
     return uuid.uuid4().hex
-
-
-def whole(body: dict[str, Any], usage: Usage | None = None) -> Response:
-    """A JSON body; what was cut from the prompt at the caller's wish is said in a header."""
-    headers = {}
-    if usage is not None and usage.truncated_tokens:
-        headers["x-truncated-tokens"] = str(usage.truncated_tokens)
-    return Response(json_bytes(body), media_type="application/json", headers=headers)
 
 
 def done(status: int = 200) -> Response:

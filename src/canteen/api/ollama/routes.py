@@ -11,6 +11,7 @@ from canteen.api import reranking
 from canteen.api.ollama import answer, answers, render, schema, store, translate
 from canteen.api.ollama.translate import Asked
 from canteen.api.routing import Dialect, Route, Served
+from canteen.api.whole import whole
 from canteen.core.engine import fold
 from canteen.core.generation import Embeddings, FinishReason, GenerationRequest, Usage
 from canteen.core.model import ModelCard
@@ -48,7 +49,7 @@ async def embed(body: schema.EmbedRequest, served: Served) -> Response:
         made = Embeddings((), Usage(load_s=load_s))
     total_s = time.monotonic() - started_s
     said = render.embedded(body.model, made, total_s)
-    return answer.whole(said | served.footprint(), made.usage)
+    return whole(said | served.footprint(), made.usage)
 
 
 async def embeddings(body: schema.OldEmbeddingsRequest, served: Served) -> Response:
@@ -56,9 +57,9 @@ async def embeddings(body: schema.OldEmbeddingsRequest, served: Served) -> Respo
     card = store.found(served, body.model)
     if not body.prompt:
         await served.services.load(card.name, body.keep_alive)
-        return answer.whole({"embedding": []})
+        return whole({"embedding": []})
     made = await served.services.embed(translate.embeddings(body, await _asked(served, card)))
-    return answer.whole({"embedding": list(made.vectors[0])} | served.footprint())
+    return whole({"embedding": list(made.vectors[0])} | served.footprint())
 
 
 async def root(served: Served) -> Response:
@@ -68,12 +69,12 @@ async def root(served: Served) -> Response:
 
 async def version(served: Served) -> Response:
     """Which version serves."""
-    return answer.whole({"version": served.services.version})
+    return whole({"version": served.services.version})
 
 
 async def status(served: Served) -> Response:
     """No model of ours is in a cloud."""
-    return answer.whole({"cloud": {"disabled": True, "source": "none"}})
+    return whole({"cloud": {"disabled": True, "source": "none"}})
 
 
 async def _asked(served: Served, card: ModelCard) -> Asked:
@@ -91,7 +92,7 @@ async def _answered(
         completion = await fold(chunks)
     total_s = time.monotonic() - started_s
     said = render.whole(body.model, say, completion, total_s, now())
-    return answer.whole(said | served.footprint(), completion.usage)
+    return whole(said | served.footprint(), completion.usage)
 
 
 async def _lines(
@@ -115,9 +116,9 @@ async def _load(
     """One object, streamed or not, as Ollama sends it."""
     if body.keep_alive == 0:
         await _unload(served, card)
-        return answer.whole(render.nothing(body.model, say, "unload", 0.0, now()))
+        return whole(render.nothing(body.model, say, "unload", 0.0, now()))
     load_s = await served.services.load(card.name, body.keep_alive)
-    return answer.whole(render.nothing(body.model, say, "load", load_s, now()))
+    return whole(render.nothing(body.model, say, "load", load_s, now()))
 
 
 async def _unload(served: Served, card: ModelCard) -> None:

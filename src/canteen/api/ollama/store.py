@@ -8,6 +8,7 @@ from starlette.responses import Response
 from canteen.api.body import chunks
 from canteen.api.ollama import answer, creating, describe, schema
 from canteen.api.routing import Served
+from canteen.api.whole import whole
 from canteen.core.errors import EngineError, ModelNotFound, NotSupported
 from canteen.core.model import ModelCard
 
@@ -22,19 +23,19 @@ def found(served: Served, name: str) -> ModelCard:
 
 async def tags(served: Served) -> Response:
     """The models of the store."""
-    return answer.whole(describe.tags(served.services.catalog.list()))
+    return whole(describe.tags(served.services.catalog.list()))
 
 
 async def ps(served: Served) -> Response:
     """The models in memory, and why others are not."""
     services = served.services
-    return answer.whole(describe.running(await services.loaded(), services.pool.events()))
+    return whole(describe.running(await services.loaded(), services.pool.events()))
 
 
 async def show(body: schema.ShowRequest, served: Served) -> Response:
     """All that is known of a model."""
     card = found(served, body.model)
-    return answer.whole(describe.shown(card, await served.services.capabilities(card.name)))
+    return whole(describe.shown(card, await served.services.capabilities(card.name)))
 
 
 async def create(body: schema.CreateRequest, served: Served) -> Response:

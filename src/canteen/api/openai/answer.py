@@ -3,7 +3,6 @@
 import time
 import uuid
 from collections.abc import AsyncIterator
-from typing import Any
 
 from starlette.responses import Response
 
@@ -11,7 +10,6 @@ from canteen.api.openai import render
 from canteen.api.routing import Observation, status_of
 from canteen.api.streaming import heartbeat, json_bytes, sse, stream
 from canteen.core.errors import CanteenError
-from canteen.core.generation import Usage
 
 HEARTBEAT = b": ping\n"
 
@@ -24,14 +22,6 @@ def new_id(prefix: str) -> str:
 def now() -> int:
     """Whole seconds since 1970, as `created` has them."""
     return int(time.time())
-
-
-def whole(body: dict[str, Any], usage: Usage | None = None) -> Response:
-    """A JSON body; what was cut from the prompt at the caller's wish is said in a header."""
-    headers = {}
-    if usage is not None and usage.truncated_tokens:
-        headers["x-truncated-tokens"] = str(usage.truncated_tokens)
-    return Response(json_bytes(body), media_type="application/json", headers=headers)
 
 
 async def events(frames: AsyncIterator[bytes], observe: Observation) -> Response:

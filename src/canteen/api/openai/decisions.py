@@ -9,6 +9,7 @@ from canteen.api.openai import answer
 from canteen.api.openai.wire import Content
 from canteen.api.receipts import ReceiptBody
 from canteen.api.routing import Route, Served
+from canteen.api.whole import whole
 from canteen.api.wire import Name, Wire
 from canteen.core.errors import InvalidRequest, NotSupported
 from canteen.core.generation import Usage
@@ -94,7 +95,7 @@ async def decisions(body: DecisionsRequest, served: Served) -> Response:
         "usage": _usage(model.usage),
         **about(found),
     }
-    return answer.whole(told | served.footprint())
+    return whole(told | served.footprint())
 
 
 def model_of(name: str, served: Served) -> Model:

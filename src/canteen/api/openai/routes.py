@@ -12,6 +12,7 @@ from canteen.api.openai.responses.routes import ROUTES as RESPONSES
 from canteen.api.routing import Dialect, Route, Served
 from canteen.api.sampling import filled, introduced
 from canteen.api.streaming import json_bytes, sse
+from canteen.api.whole import whole
 from canteen.core.engine import fold
 from canteen.core.generation import Chunk, Usage
 
@@ -30,7 +31,7 @@ async def chat(body: schema.ChatRequest, served: Served) -> Response:
     async with aclosing(chunks):
         completion = await fold(chunks, body.n)
     said = render.chat(completion, request.id, created, body.model)
-    return answer.whole(said | served.footprint(), completion.usage)
+    return whole(said | served.footprint(), completion.usage)
 
 
 async def completions(body: schema.CompletionRequest, served: Served) -> Response:
@@ -47,7 +48,7 @@ async def completions(body: schema.CompletionRequest, served: Served) -> Respons
     async with aclosing(chunks):
         completion = await fold(chunks, num_choices)
     said = render.completion(completion, answer_id, created, body.model)
-    return answer.whole(said | served.footprint(), completion.usage)
+    return whole(said | served.footprint(), completion.usage)
 
 
 async def embeddings(body: schema.EmbeddingsRequest, served: Served) -> Response:
@@ -55,17 +56,17 @@ async def embeddings(body: schema.EmbeddingsRequest, served: Served) -> Response
     request = translate.embeddings(body, answer.new_id("embd-"), served.caller_id)
     made = await served.services.embed(request)
     said = render.embeddings(made, body.model, body.encoding_format)
-    return answer.whole(said | served.footprint(), made.usage)
+    return whole(said | served.footprint(), made.usage)
 
 
 async def models(served: Served) -> Response:
     """The models of the store."""
-    return answer.whole(render.models(served.services.catalog.list()))
+    return whole(render.models(served.services.catalog.list()))
 
 
 async def model(served: Served) -> Response:
     """One model of the store; raises ModelNotFound."""
-    return answer.whole(render.model(served.services.catalog.get(served.path["model"])))
+    return whole(render.model(served.services.catalog.get(served.path["model"])))
 
 
 class _Frames(Protocol):

@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from canteen.api.openai import answer
 from canteen.api.openai.decisions import about, model_of
 from canteen.api.receipts import ReceiptBody
 from canteen.api.routing import Route, Served
+from canteen.api.whole import whole
 from canteen.api.wire import Wire
 from canteen.core.errors import InvalidRequest, NotSupported
 from canteen.tasks import system_one
@@ -68,7 +68,7 @@ async def systemone(body: SystemOneRequest, served: Served) -> Response:
         "usage": {"input_tokens": model.usage.prompt_tokens, "output_tokens": 0},
         **about(found),
     }
-    return answer.whole(told | served.footprint())
+    return whole(told | served.footprint())
 
 
 ROUTES = (

@@ -10,6 +10,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+# In the folder of a job.
+EVENTS = "events.jsonl"
 LOOK_EVERY_S = 0.2
 # So many steps foretell how long those to come take.
 _STEPS = 100

@@ -15,7 +15,7 @@ from canteen.core.model import full_name
 from canteen.lifecycle.jobs import report
 from canteen.lifecycle.jobs.book import JobBook
 from canteen.lifecycle.jobs.ending import FORESEEN, Ended, Stopped, ended_by
-from canteen.lifecycle.jobs.events import Event, EventLog, Foretold
+from canteen.lifecycle.jobs.events import EVENTS, Event, EventLog, Foretold
 from canteen.lifecycle.jobs.job import Job, new_job_id
 
 logger = logging.getLogger(__name__)
@@ -293,7 +293,7 @@ class Jobs:
 
     def events(self, job_id: str) -> EventLog:
         """What a job tells."""
-        return EventLog(self.folder(job_id) / "events.jsonl")
+        return EventLog(self.folder(job_id) / EVENTS)
 
     async def follow(self, job_id: str) -> AsyncGenerator[Event]:
         """All events of a job, until it is over."""

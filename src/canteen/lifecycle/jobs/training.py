@@ -15,7 +15,7 @@ from canteen.core.footprint import Footprint
 from canteen.core.model import Progress
 from canteen.lifecycle import files
 from canteen.lifecycle.jobs import report
-from canteen.lifecycle.jobs.events import EventLog
+from canteen.lifecycle.jobs.events import EVENTS, EventLog
 from canteen.lifecycle.jobs.job import Job
 from canteen.lifecycle.jobs.runner import Desk
 from canteen.lifecycle.training import data, packages
@@ -27,7 +27,6 @@ SPEC = "spec.json"
 EXAMPLES = "examples.jsonl"
 PARENT = "parent.gguf"
 WORKS = "works.jsonl"
-EVENTS = "events.jsonl"
 # What came of it, once it has its name.
 MADE = "made.json"
 GIVEN = "given.jsonl"

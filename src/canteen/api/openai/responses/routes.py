@@ -10,6 +10,7 @@ from canteen.api.openai.responses import render, schema, translate
 from canteen.api.routing import Route, Served
 from canteen.api.sampling import filled, introduced
 from canteen.api.streaming import json_bytes, sse
+from canteen.api.whole import whole
 from canteen.core.engine import fold
 from canteen.core.generation import Chunk, FinishReason, Usage
 
@@ -28,7 +29,7 @@ async def create(body: schema.ResponseRequest, served: Served) -> Response:
         completion = await fold(chunks)
     choice, usage = completion.choices[0], completion.usage
     said = render.response(body, request.id, created_at, choice, usage)
-    return answer.whole(said | served.footprint(), usage)
+    return whole(said | served.footprint(), usage)
 
 
 async def _events(
