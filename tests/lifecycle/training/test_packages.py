@@ -20,7 +20,7 @@ def without(*missing: str) -> Any:
         (
             Finetune(),
             ("torch", "peft"),
-            r"needs torch and peft: pip install 'canteen-llm\[train\]'",
+            r"needs torch, peft: pip install 'canteen-llm\[train\]'",
         ),
         (Train(), ("accelerate",), "needs accelerate: pip install"),
         (Finetune(method="qlora"), ("bitsandbytes",), "needs bitsandbytes: .* take lora"),

@@ -15,9 +15,7 @@ def check(spec: Finetune | Train, find: Callable[[str], object] = find_spec) -> 
     method = spec.method if isinstance(spec, Finetune) else "full"
     needed = _ALWAYS if method == "full" else (*_ALWAYS, "peft")
     if missing := [name for name in needed if find(name) is None]:
-        raise NotSupported(
-            f"training needs {' and '.join(missing)}: pip install 'canteen-llm[train]'"
-        )
+        raise NotSupported(f"training needs {', '.join(missing)}: pip install 'canteen-llm[train]'")
     if method != "qlora":
         return
     if spec.device == "cpu":
