@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from canteen.core.database import Tables
-from canteen.metering.answers import GONE_AFTER_S, KEPT_S, Answer, Answers
+from canteen.core.processes import GONE_AFTER_S
+from canteen.metering.answers import KEPT_S, Answer, Answers
 from canteen.metering.store import connect
 from tests.databases import emptied
 

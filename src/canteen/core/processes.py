@@ -1,11 +1,16 @@
 """Whether a process is still there, and still the same."""
 
 import os
+import socket
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 _PROC = Path("/proc")
 # Its place among what /proc/PID/stat tells after the program's name.
 _START_TIME = 19
+# A process of another machine that nobody has seen for so long is no more.
+GONE_AFTER_S = 60.0
 
 
 def lives(pid: int) -> bool:
@@ -27,3 +32,18 @@ def born(pid: int) -> str:
     except OSError:
         return ""
     return f"{boot}/{told.split()[_START_TIME]}"
+
+
+def here(host: str = "") -> dict[str, Any]:
+    """What tells this process from all others, as the columns of a row that it owns."""
+    pid = os.getpid()
+    return {"host": host or socket.gethostname(), "pid": pid, "born": born(pid)}
+
+
+def is_gone(row: Mapping[str, Any], host: str, now_s: float) -> bool:
+    """Whether the owner of a row (`host`, `pid`, `born`, and when it was `seen_s`) is no more, as
+    a process of `host` sees it; one that is stopped still is."""
+    if row["host"] != host:
+        return bool((row["seen_s"] or 0.0) < now_s - GONE_AFTER_S)
+    known = {row["born"], born(row["pid"])} - {""}
+    return not lives(row["pid"]) or len(known) > 1

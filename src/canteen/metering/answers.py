@@ -1,7 +1,6 @@
 """Answers kept for callers that may ask again: one a request, for a day, within a bound."""
 
 import json
-import os
 import socket
 import time
 import uuid
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from canteen.core.database import Connection, Row, Tables
-from canteen.core.processes import born, lives
+from canteen.core.processes import here, is_gone
 from canteen.metering.store import upsert
 
 KEPT_S = 24 * 3600.0
@@ -19,8 +18,6 @@ MOST_BYTES = 256 << 20
 LARGEST_BYTES = 4 << 20
 # What a row takes besides its answer.
 _ROW_BYTES = 1 << 10
-# A gateway of another machine that has not been seen for so long is no more.
-GONE_AFTER_S = 60.0
 _TIDY_EVERY_S = 60.0
 
 
@@ -64,12 +61,9 @@ class Answers:
             "id": answer_id,
             "body_digest": body_digest,
             "owner": self._owner,
-            "host": self._host,
-            "pid": os.getpid(),
-            "born": born(os.getpid()),
             "created_s": now_s,
             "seen_s": now_s,
-        }
+        } | here(self._host)
         with self._tables.writing() as connection:
             self._tidy(connection, now_s)
             if upsert(connection, "answers", ("id",), [row]):
@@ -137,12 +131,7 @@ class Answers:
 
     def _is_dead(self, row: Row, now_s: float) -> bool:
         """Whether who was making it is no more; a process that is stopped still is."""
-        if row["owner"] == self._owner:
-            return True
-        if row["host"] != self._host:
-            return bool(row["seen_s"] < now_s - GONE_AFTER_S)
-        known = {row["born"], born(row["pid"])} - {""}
-        return not lives(row["pid"]) or len(known) > 1
+        return row["owner"] == self._owner or is_gone(row, self._host, now_s)
 
     def _tidy(self, connection: Connection, now_s: float) -> None:
         """Forget what is too old, and the oldest where all is too much."""

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from canteen.core.errors import InvalidRequest
-from canteen.lifecycle.jobs.book import GONE_AFTER_S, JobBook
+from canteen.core.processes import GONE_AFTER_S
+from canteen.lifecycle.jobs.book import JobBook
 from canteen.lifecycle.jobs.job import Job
 from canteen.metering.store import connect
 

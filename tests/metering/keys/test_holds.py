@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from canteen.core.processes import GONE_AFTER_S
 from canteen.metering.keys.book import KeyBook
-from canteen.metering.keys.holds import GONE_AFTER_S
 from canteen.metering.keys.limits import Ask, Refusal
 from canteen.metering.store import Database, connect
 from tests.databases import emptied

@@ -1,7 +1,6 @@
 """The jobs in the database: who works at which, and how each stands."""
 
 import json
-import os
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -10,11 +9,9 @@ from typing import Any
 
 from canteen.core.database import Row, Tables
 from canteen.core.errors import InvalidRequest, JobNotFound
-from canteen.core.processes import born, lives
+from canteen.core.processes import here, is_gone
 from canteen.lifecycle.jobs.job import RESUMABLE, Job, State
 
-# A job of another machine that nobody has seen for so long is nobody's.
-GONE_AFTER_S = 60.0
 _JSON = ("spec", "estimate", "result", "receipt_ids")
 _COLUMNS = tuple(one.name for one in fields(Job))
 
@@ -32,7 +29,7 @@ class JobBook:
 
     def add(self, job: Job) -> None:
         """Keep a new job; raises InvalidRequest where another is making the same model."""
-        row = _row(job) | self._here() | {"seen_s": self._clock()}
+        row = _row(job) | here(self._host) | {"seen_s": self._clock()}
         names = ", ".join(row)
         with self._tables.writing() as connection:
             self._end_abandoned(connection)
@@ -83,7 +80,7 @@ class JobBook:
                 "AND state IN ('failed', 'cancelled', 'interrupted') "
                 "AND NOT EXISTS (SELECT 1 FROM jobs others WHERE others.name = jobs.name "
                 "AND others.id <> jobs.id AND others.state IN ('queued', 'running')) RETURNING *",
-                {"id": job_id, "now": self._clock()} | self._here(),
+                {"id": job_id, "now": self._clock()} | here(self._host),
             )
             if not rows:
                 job = _one(connection, job_id)
@@ -99,7 +96,7 @@ class JobBook:
                 "UPDATE jobs SET state = 'running', started_s = COALESCE(started_s, :now), "
                 "seen_s = :now, receipt_ids = :receipts WHERE id = :id AND state = 'queued' "
                 "AND host = :host AND pid = :pid AND born = :born RETURNING *",
-                {"id": job_id, "now": self._clock(), "receipts": receipts} | self._here(),
+                {"id": job_id, "now": self._clock(), "receipts": receipts} | here(self._host),
             )
             if not rows:
                 raise _is(_one(connection, job_id))
@@ -112,7 +109,7 @@ class JobBook:
             rows = connection.execute(
                 "UPDATE jobs SET seen_s = :now WHERE id = :id AND state IN ('queued', 'running') "
                 "AND host = :host AND pid = :pid AND born = :born RETURNING wanted",
-                {"now": self._clock(), "id": job_id} | self._here(),
+                {"now": self._clock(), "id": job_id} | here(self._host),
             )
         return str(rows[0]["wanted"]) if rows else None
 
@@ -148,7 +145,7 @@ class JobBook:
                 "UPDATE jobs SET state = :state, error = :error, result = :result, "
                 "ended_s = :now WHERE id = :id AND state IN ('queued', 'running') "
                 "AND host = :host AND pid = :pid AND born = :born",
-                told | self._here(),
+                told | here(self._host),
             )
 
     def remove(self, job_id: str) -> None:
@@ -163,16 +160,9 @@ class JobBook:
             if not gone:
                 raise _is(_one(connection, job_id), "; cancel it first")
 
-    def _here(self) -> Row:
-        pid = os.getpid()
-        return {"host": self._host, "pid": pid, "born": born(pid)}
-
     def _is_abandoned(self, row: Row) -> bool:
-        """Whether the process that had a job is no more; one that is stopped still is."""
-        if row["host"] != self._host:
-            return (row["seen_s"] or 0.0) < self._clock() - GONE_AFTER_S
-        known = {row["born"], born(row["pid"])} - {""}
-        return not lives(row["pid"]) or len(known) > 1
+        """Whether the process that had a job is no more."""
+        return is_gone(row, self._host, self._clock())
 
     def _end_abandoned(self, connection: Any) -> None:
         """Jobs whose process is no more have been interrupted."""

@@ -1,6 +1,5 @@
 """What is held for requests under way and what keys have had, in the database."""
 
-import os
 import socket
 import time
 import uuid
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from canteen.core.database import Connection, Row, Tables
-from canteen.core.processes import born, lives
+from canteen.core.processes import here, is_gone
 from canteen.metering.keys.limits import (
     Ask,
     Cell,
@@ -21,8 +20,6 @@ from canteen.metering.keys.limits import (
     period,
 )
 
-# A gateway of another machine that has not been seen for so long is no more.
-GONE_AFTER_S = 60.0
 # What was had in a minute is nobody's question any more after so long.
 _MINUTES_KEPT_S = 3600
 
@@ -104,13 +101,7 @@ class Holds:
     def beat(self) -> None:
         """Say that this gateway lives, return what dead ones held, and forget old minutes."""
         now_s = self._clock()
-        me = {
-            "id": self._id,
-            "host": self._host,
-            "pid": os.getpid(),
-            "born": born(os.getpid()),
-            "now": now_s,
-        }
+        me = {"id": self._id, "now": now_s} | here(self._host)
         with self._tables.writing() as connection:
             connection.execute(
                 "INSERT INTO gateways (id, host, pid, born, seen_s) "
@@ -143,14 +134,8 @@ class Holds:
 
     def _dead(self, connection: Connection, now_s: float) -> list[str]:
         rows = connection.execute("SELECT * FROM gateways ORDER BY id")
-        return [row["id"] for row in rows if row["id"] != self._id and self._is_dead(row, now_s)]
-
-    def _is_dead(self, row: Row, now_s: float) -> bool:
-        """Whether the process of a gateway is no more; one that is stopped still is."""
-        if row["host"] != self._host:
-            return bool(row["seen_s"] < now_s - GONE_AFTER_S)
-        known = {row["born"], born(row["pid"])} - {""}
-        return not lives(row["pid"]) or len(known) > 1
+        others = [row for row in rows if row["id"] != self._id]
+        return [row["id"] for row in others if is_gone(row, self._host, now_s)]
 
     def _return_dead(self, sheet: "_Sheet") -> bool:
         """Give back at once what dead gateways hold of the keys that are looked at."""
