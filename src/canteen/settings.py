@@ -246,6 +246,17 @@ class Settings:
         "CANTEEN_LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR", "INFO", _log_level
     )
 
+    webhook_secret: str = _setting(
+        "CANTEEN_WEBHOOK_SECRET",
+        "signs webhooks of jobs: whsec_ and 24 to 64 random bytes in base64; without one there "
+        "are none",
+        "",
+        str,
+        is_secret=True,
+    )
+    webhook_hosts: tuple[str, ...] = _setting(
+        "CANTEEN_WEBHOOK_HOSTS", "hosts that webhooks may be sent to, comma-separated", (), _words
+    )
     audit: bool = _setting(
         "CANTEEN_AUDIT",
         "record who asked for what, in a chain of hashes in CANTEEN_HOME/audit",

@@ -17,6 +17,8 @@ from canteen.api.access import Access, Write
 from canteen.api.anthropic import DIALECT as ANTHROPIC
 from canteen.api.auditing import Audited, beginning
 from canteen.api.auth import Auth
+from canteen.api.background import Background
+from canteen.api.background.preferring import Preferring
 from canteen.api.documenting import describe, operation, operation_id
 from canteen.api.draining import Counting, Drain
 from canteen.api.endpoint import drawn, endpoint
@@ -39,10 +41,12 @@ DIALECTS = (NATIVE, OLLAMA, OPENAI, ANTHROPIC)
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """The whole stack, as a server runs it; `drain` is its way to end, `closing` what follows."""
+    """The whole stack, as a server runs it; `drain` is its way to end, `closing` what follows.
+    `background` is to be started in its loop, and closed."""
 
     fastapi: FastAPI
     drain: Drain
+    background: Background
     stack: ASGIApp
     closing: Sequence[Callable[[], None]]
 
@@ -70,15 +74,23 @@ def create_app(services: "Services", write: Write | None = None) -> App:
     fastapi.openapi = lambda: describe(fastapi, DIALECTS)  # type: ignore[method-assign]
     fastapi.add_exception_handler(HTTPException, _no_such_route)
     drain = Drain()
+
+    async def all_of_it(scope: Scope, receive: Receive, send: Send) -> None:
+        await stack(scope, receive, send)
+
+    # What is left comes back in by the door that all requests take.
+    background = Background(all_of_it, services, DIALECTS)
+    fastapi.state.background = background
     once = Idempotency(fastapi, services, _draw, DIALECTS)
-    known = Auth(once, services, _draw, DIALECTS)
+    left = Preferring(once, services, _draw, background)
+    known = Auth(left, services, _draw, DIALECTS)
     guarded = Guard(known, services.settings, drain, _draw)
     audit = _audit(services)
     audited = Audited(guarded, audit, services, _draw) if audit else guarded
     accessed = Access(audited, services, write or to_stdout)
     traces = traced(accessed, services.settings.otlp_endpoint)
     stack = Counting(traces or accessed, drain)
-    return App(fastapi, drain, stack, [part.close for part in (traces, audit) if part])
+    return App(fastapi, drain, background, stack, [part.close for part in (traces, audit) if part])
 
 
 def _audit(services: "Services") -> Book | None:

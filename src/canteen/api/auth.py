@@ -10,14 +10,16 @@ from canteen.api.auth_jwt import Tokens
 from canteen.api.errors import HttpError
 from canteen.api.guard import Draw
 from canteen.api.observation import Observation
-from canteen.api.routing import Dialect, Route
-from canteen.core.access import Caller
+from canteen.api.routing import Dialect
+from canteen.core.access import Caller, Needed
 from canteen.core.errors import CanteenError, Unauthorized
 
 if TYPE_CHECKING:
     from canteen.bootstrap import Services
 
 METRICS = "/metrics"
+# In the scope of a request that does not come from outside: who has asked for it before.
+CALLER = "canteen.caller"
 
 
 class Auth:
@@ -43,7 +45,8 @@ class Auth:
             await self._app(scope, receive, send)
             return
         try:
-            caller = await self._caller(shown(Headers(scope=scope)))
+            known: Caller | None = scope.get(CALLER)
+            caller = known or await self._caller(shown(Headers(scope=scope)))
         except CanteenError as error:
             await self._draw(scope, error.with_traceback(None))(scope, receive, send)
             return
@@ -82,15 +85,15 @@ def open_paths(dialects: Iterable[Dialect]) -> frozenset[str]:
     )
 
 
-def check_scope(route: Route, caller: Caller | None) -> None:
-    """Raises a refusal for a caller whose key is not for this route; with keys off there is no
-    caller, and all may do all."""
-    if caller is None or (route.scope is not None and caller.may(route.scope)):
+def check_scope(needed: Needed | None, caller: Caller | None) -> None:
+    """Raises a refusal for a caller whose key is not for what needs this scope; with keys off
+    there is no caller, and all may do all."""
+    if caller is None or (needed is not None and caller.may(needed)):
         return
-    needed = route.scope or "that nobody has"
+    scope = needed or "that nobody has"
     raise HttpError(
         403,
-        f"this needs a key with the scope {needed}; ask the operator of this service for one",
+        f"this needs a key with the scope {scope}; ask the operator of this service for one",
         code="insufficient_scope",
-        headers={"www-authenticate": f'Bearer error="insufficient_scope", scope="{needed}"'},
+        headers={"www-authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
     )

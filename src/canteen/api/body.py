@@ -140,14 +140,20 @@ def _from_zstd(raw: bytes, max_bytes: int) -> tuple[bytes, bool]:
     return body, unpacking.eof and not unpacking.unused_data
 
 
-def _parsed(raw: bytes, schema: type[Body]) -> Body:
+def valid(value: dict[str, Any], schema: type[Body]) -> Body:
+    """A valid body of what was decoded; raises InvalidRequest as `parse` does."""
     try:
-        return schema.model_validate(_without_nulls(_decoded(raw)))
+        return schema.model_validate(_without_nulls(value))
     except ValidationError as exc:
         raise _invalid(exc) from exc
 
 
-def _decoded(raw: bytes) -> dict[str, Any]:
+def _parsed(raw: bytes, schema: type[Body]) -> Body:
+    return valid(decoded(raw), schema)
+
+
+def decoded(raw: bytes) -> dict[str, Any]:
+    """A JSON object; raises InvalidRequest."""
     try:
         value = msgspec.json.decode(raw.removeprefix(BYTE_ORDER_MARK))
     except UnicodeDecodeError as exc:

@@ -33,7 +33,7 @@ def endpoint(route: Route, dialect: Dialect, services: "Services") -> Endpoint:
         observe: Observation = request.scope["canteen.observe"]
         observe.operation = route.operation
         try:
-            check_scope(route, observe.caller)
+            check_scope(route.scope, observe.caller)
             return await _answered(route, services, request, observe)
         except ClientDisconnect:
             observe.is_gone = True

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any, TypeVar
 
+from canteen.bootstrap.deferred import DeferredRooms, deferred
 from canteen.bootstrap.jobs import jobs
 from canteen.bootstrap.keys import limiter, ring
 from canteen.bootstrap.upstreams import Upstreams
@@ -104,11 +105,13 @@ class Services:
     jobs: Jobs = field(init=False)
     keys: KeyRing = field(init=False)
     limiter: Limiter = field(init=False)
+    deferred: DeferredRooms = field(init=False)
 
     def __post_init__(self) -> None:
         self.jobs = jobs(self)
         self.keys = ring(self)
         self.limiter = limiter(self)
+        self.deferred = deferred(self)
 
     @property
     def till(self) -> Till:

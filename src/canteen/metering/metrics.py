@@ -125,6 +125,10 @@ class Metrics:
         memory), its worker was restarted, or it left memory."""
         self._models.count_event(model, what, before)
 
+    def tell_outbox_lag(self, lag_s: float) -> None:
+        """Tell how long the oldest word waits that is to be sent to others."""
+        self._own.outbox_lag.set(lag_s)
+
     def count_replay(self) -> None:
         """Count a request that was answered with what was made for another."""
         self._own.replays.inc()
@@ -284,6 +288,11 @@ class _Own:
             "llm_deadline_slack_seconds",
             "What was left of the caller's time at the end of an answer",
             buckets=_DURATION_S,
+            registry=registry,
+        )
+        self.outbox_lag = Gauge(
+            "llm_outbox_lag_seconds",
+            "How long the oldest webhook or message waits to be sent",
             registry=registry,
         )
         self.audit_trouble = Gauge(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from canteen.core.access import Caller
-from canteen.core.errors import EngineError, Unauthorized
+from canteen.core.errors import EngineError, KeyNotFound, Unauthorized
 from canteen.metering.keys.book import KeyBook
 from canteen.metering.keys.key import PREFIX, Key, Wanted, digest
 
@@ -95,10 +95,18 @@ class KeyRing:
             self._beside(self._read_again(name))
         if known is None:
             raise Unauthorized("no such key; ask the operator of this service for one")
-        trouble = known.trouble(now_s)
-        if trouble:
-            raise Unauthorized(f"this key {trouble}; ask the operator of this service for another")
+        _check(known.trouble(now_s))
         return known.caller
+
+    async def renewed(self, caller: Caller) -> Caller:
+        """Who asked some time ago, as their key is now; who came with a token is who they were.
+        Raises Unauthorized for a key that is no good any more."""
+        try:
+            key = await asyncio.to_thread(self.book.get, caller.id)
+        except KeyNotFound:
+            return caller
+        _check(key.trouble(self.book.clock()))
+        return key.caller
 
     async def create(self, wanted: Wanted) -> tuple[Key, str]:
         """Make a key; from now on they are asked for, unless that is switched off."""
@@ -150,3 +158,8 @@ class KeyRing:
             known = self._known.get(name)
             if known is not None:
                 known.is_being_read = False
+
+
+def _check(trouble: str) -> None:
+    if trouble:
+        raise Unauthorized(f"this key {trouble}; ask the operator of this service for another")

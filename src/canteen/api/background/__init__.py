@@ -1,0 +1,5 @@
+"""Requests that are answered in the background, by the same application as all others."""
+
+from canteen.api.background.background import Background
+
+__all__ = ["Background"]

@@ -1,0 +1,173 @@
+"""The desk at which requests are left to be answered later, and asked for."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from starlette.types import ASGIApp
+
+from canteen.api import body
+from canteen.api.auth import check_scope
+from canteen.api.background.routes import Deferrable
+from canteen.api.background.runner import Runner
+from canteen.api.errors import HttpError
+from canteen.api.observation import Observation
+from canteen.api.routing import Dialect, Route
+from canteen.api.streaming import json_bytes
+from canteen.core import trace
+from canteen.core.errors import InvalidRequest, JobNotFound
+from canteen.runtime.deferred.request import Deferred, kept, new_id
+
+if TYPE_CHECKING:
+    from canteen.bootstrap import Services
+
+USUAL_TIMEOUT_S = 24 * 3600.0
+LONGEST_WAIT_S = 60.0
+_LOOK_EVERY_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A request to be answered later: see `Deferred`."""
+
+    path: str
+    body: Mapping[str, Any]
+    message_id: str = ""
+    timeout_s: float = USUAL_TIMEOUT_S
+    webhook: str = ""
+    headers: Mapping[str, str] | None = None
+
+
+class Background:
+    """Requests that are left, answered by `app` beside all others."""
+
+    def __init__(self, app: ASGIApp, services: "Services", dialects: Iterable[Dialect]) -> None:
+        self._deferred = services.deferred
+        self.routes = Deferrable(dialects)
+        self._news = asyncio.Event()
+        self._runner = Runner(app, services, self._tell)
+
+    def start(self) -> None:
+        """Begin to answer what is there."""
+        self._runner.start()
+        self._deferred.post.start()
+
+    async def close(self) -> None:
+        """Leave the rest to whoever comes next."""
+        await self._runner.close()
+        await self._deferred.post.close()
+
+    async def submit(self, wanted: Wanted, observe: Observation) -> Deferred:
+        """Keep a request that its caller may make; of a message that came before, how it stands.
+
+        Raises what its route would of a bad body, and InvalidRequest.
+        """
+        route = self.routes.get(wanted.path, "path")
+        check_scope(route.scope, observe.caller)
+        if wanted.webhook:
+            self._deferred.webhooks.check(wanted.webhook)
+        text = await _checked(wanted.body, route)
+        one = self._drafted(wanted, text, observe)
+        there = await asyncio.to_thread(self._deferred.book.add, one)
+        if (there.path, there.body) != (one.path, one.body):
+            raise HttpError(
+                422,
+                "this message id came with another request before; use a new one for a new request",
+                code="idempotency_key_reused",
+            )
+        self._runner.wake()
+        return there
+
+    def _drafted(self, wanted: Wanted, text: str, observe: Observation) -> Deferred:
+        now_s = self._deferred.book.clock()
+        return Deferred(
+            new_id(),
+            wanted.path,
+            text,
+            created_s=now_s,
+            deadline_s=now_s + wanted.timeout_s,
+            caller_id=observe.caller_id,
+            caller=kept(observe.caller),
+            message_id=wanted.message_id,
+            headers={**trace.outgoing(), **(wanted.headers or {})},
+            reply={"webhook": wanted.webhook} if wanted.webhook else {},
+        )
+
+    async def get(self, job_id: str, observe: Observation, wait_s: float = 0.0) -> Deferred:
+        """A request of a caller's, once it is over or so much time has passed; raises
+        JobNotFound."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + min(wait_s, LONGEST_WAIT_S)
+        while True:
+            news = self._news
+            one = await asyncio.to_thread(self._deferred.book.get, job_id)
+            if not is_seen_by(one.caller_id, observe):
+                raise JobNotFound(job_id)
+            left_s = until_s - loop.time()
+            if one.is_over or left_s <= 0:
+                return one
+            await _either(news, min(left_s, _LOOK_EVERY_S))
+
+    async def until_changed(self, one: Deferred, observe: Observation) -> Deferred:
+        """The same request, once it stands otherwise."""
+        there = one
+        while (there.state, there.attempts) == (one.state, one.attempts):
+            await _either(self._news, _LOOK_EVERY_S)
+            there = await self.get(one.id, observe)
+        return there
+
+    async def newest(self, observe: Observation) -> list[Deferred]:
+        """The newest requests that a caller may see."""
+        whose = None if is_seen_by("", observe) else observe.caller_id
+        return await asyncio.to_thread(self._deferred.book.newest, whose)
+
+    async def cancel(self, job_id: str, observe: Observation) -> Deferred:
+        """End one; raises InvalidRequest where it is over."""
+        await self.get(job_id, observe)
+        one = await asyncio.to_thread(self._deferred.book.cancel, job_id)
+        self._runner.wake()
+        return await self.get(job_id, observe, wait_s=1.0) if not one.is_over else one
+
+    async def remove(self, job_id: str, observe: Observation) -> None:
+        """Forget one that is over."""
+        await self.get(job_id, observe)
+        await asyncio.to_thread(self._deferred.book.remove, job_id)
+
+    def wake(self) -> None:
+        """There is something new to do."""
+        self._runner.wake()
+
+    def _tell(self) -> None:
+        """Wake those who wait for the end of something."""
+        self._deferred.post.wake()
+        self._news.set()
+        self._news = asyncio.Event()
+
+
+def is_seen_by(caller_id: str, observe: Observation) -> bool:
+    """Whether a caller may see what is another's, or their own."""
+    caller = observe.caller
+    return caller is None or caller.id == caller_id or caller.may("llm:admin")
+
+
+async def _checked(given: Mapping[str, Any], route: Route) -> str:
+    """A body as it is kept; raises what its route would of a bad one."""
+    if route.streams:
+        if given.get("stream"):
+            raise InvalidRequest(
+                "an answer that comes later comes whole; leave out stream", param="stream"
+            )
+        given = {**given, "stream": False}
+    raw = json_bytes(given)
+    assert route.request is not None
+    await body.parse(raw, route.request)
+    return raw.decode()
+
+
+async def _either(news: asyncio.Event, within_s: float) -> None:
+    try:
+        async with asyncio.timeout(within_s):
+            await news.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,1 @@
+"""Requests that are answered later: kept, answered once, and told of."""

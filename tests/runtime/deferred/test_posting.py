@@ -1,0 +1,145 @@
+"""A letter of the outbox is sent at least once, later if need be, and not for ever."""
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from canteen.core.database import Tables
+from canteen.core.errors import EngineError
+from canteen.metering.store import connect
+from canteen.runtime.deferred.outbox import KEPT_S, PAUSES_S, Letter, Outbox, put
+from canteen.runtime.deferred.posting import Post, Undelivered
+from tests.databases import emptied
+from tests.runtime.deferred.test_book import Clock
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def tables(request: pytest.FixtureRequest, tmp_path: Path) -> Tables:
+    if request.param == "sqlite":
+        return connect(f"sqlite:///{tmp_path / 'canteen.db'}")
+    return connect(emptied(str(request.getfixturevalue("postgres"))))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def outbox(tables: Tables, clock: Clock) -> Outbox:
+    return Outbox(tables, clock)
+
+
+def write(tables: Tables, clock: Clock, letter_id: str = "msg_1") -> Letter:
+    letter = Letter(letter_id, "webhook", "http://there", {"a": "b"}, "grüße", clock.now_s)
+    with tables.writing() as connection:
+        put(connection, letter)
+    return letter
+
+
+def test_a_letter_is_taken_by_one_and_given_to_another_where_nothing_comes_of_it(
+    tables: Tables, clock: Clock, outbox: Outbox
+) -> None:
+    letter = write(tables, clock)
+
+    (taken,) = outbox.take(5)
+    assert taken.attempts == 1
+    assert (taken.id, taken.headers, taken.body) == (letter.id, letter.headers, letter.body)
+    assert outbox.take(5) == []
+
+    clock.now_s += 61
+    (again,) = outbox.take(5)
+    assert (again.id, again.attempts) == (letter.id, 2)
+
+
+def test_a_letter_of_a_transaction_that_fails_is_never_sent(
+    tables: Tables, clock: Clock, outbox: Outbox
+) -> None:
+    write(tables, clock)
+    lost = Letter("msg_2", "webhook", "", {}, "", clock.now_s)
+    with suppress(EngineError), tables.writing() as connection:
+        put(connection, lost)
+        put(connection, lost)
+
+    assert [one.id for one in outbox.take(5)] == ["msg_1"]
+
+
+def test_what_arrived_is_not_sent_again(tables: Tables, clock: Clock, outbox: Outbox) -> None:
+    write(tables, clock)
+    clock.now_s += 3
+    assert outbox.lag_s() == 3
+    (taken,) = outbox.take(5)
+    outbox.sent(taken)
+    clock.now_s += 1000
+
+    assert outbox.is_empty()
+    assert outbox.take(5) == []
+    assert outbox.lag_s() == 0
+
+
+def test_what_fails_is_sent_later_and_later_and_given_up_at_last(
+    tables: Tables, clock: Clock, outbox: Outbox
+) -> None:
+    write(tables, clock)
+    for pause_s in PAUSES_S:
+        (taken,) = outbox.take(5)
+        outbox.failed(taken, "nobody there")
+        clock.now_s += pause_s - 0.5
+        assert outbox.take(5) == []
+        clock.now_s += 0.5
+    (last,) = outbox.take(5)
+    outbox.failed(last, "nobody there")
+    clock.now_s += 1e6
+
+    assert outbox.take(5) == []
+    assert outbox.lag_s() == 0
+
+
+def test_what_is_old_is_forgotten(tables: Tables, clock: Clock, outbox: Outbox) -> None:
+    write(tables, clock)
+    clock.now_s += KEPT_S + 1
+
+    assert outbox.take(5) == []
+    with tables.reading() as connection:
+        assert connection.execute("SELECT id FROM outbox") == []
+
+
+async def test_the_post_sends_what_there_is_and_tries_again(
+    tables: Tables, clock: Clock, outbox: Outbox
+) -> None:
+    write(tables, clock)
+    sent: list[str] = []
+    has_come = asyncio.Event()
+
+    async def send(letter: Letter) -> None:
+        sent.append(letter.id)
+        if len(sent) == 1:
+            clock.now_s += PAUSES_S[0]
+            raise Undelivered("not now")
+        has_come.set()
+
+    post = Post(outbox, {"webhook": send}, lambda lag_s: None)
+    post.start()
+    while not has_come.is_set():
+        clock.now_s += PAUSES_S[0]
+        post.wake()
+        await asyncio.wait([asyncio.ensure_future(has_come.wait())], timeout=0.05)
+    await post.close()
+
+    assert sent == ["msg_1", "msg_1"]
+
+
+async def test_what_nobody_is_set_to_send_waits(
+    tables: Tables, clock: Clock, outbox: Outbox
+) -> None:
+    write(tables, clock)
+    looked = asyncio.Event()
+    post = Post(outbox, {}, lambda lag_s: looked.set())
+    post.start()
+    await looked.wait()
+    await post.close()
+
+    clock.now_s += PAUSES_S[0]
+    assert [one.attempts for one in outbox.take(5)] == [2]
