@@ -17,6 +17,9 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from canteen.metering.keys.book import KeyBook
+from canteen.metering.keys.key import Wanted
+from canteen.metering.store import connect
 from canteen.runtime.catalog import Catalog
 
 BOUND = re.compile(rb"listening on (http://[\w.\[\]:]+)")
@@ -84,6 +87,14 @@ def plain_environ(home: Path, extra: Mapping[str, str] | None = None) -> dict[st
         # Whoever has the one wants the other, and no real model pulled.
         told.setdefault("CANTEEN_EMBEDDER", "echo-embed")
     return {**kept, **told}
+
+
+def key_of(home: Path, name: str, **wanted: Any) -> tuple[str, str]:
+    """A key in the database of a home: its id and its secret."""
+    key, secret = KeyBook(connect(f"sqlite:///{home / 'canteen.db'}")).create(
+        Wanted(name, **wanted)
+    )
+    return key.id, secret
 
 
 def start(

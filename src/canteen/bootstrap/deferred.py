@@ -6,7 +6,9 @@ from typing import Protocol
 from canteen.metering.accounting import Accounting
 from canteen.metering.metrics import Metrics
 from canteen.runtime.deferred import reply
+from canteen.runtime.deferred.batches import Batches, line_ended
 from canteen.runtime.deferred.book import DeferredBook
+from canteen.runtime.deferred.files import Files
 from canteen.runtime.deferred.outbox import Outbox
 from canteen.runtime.deferred.posting import Post
 from canteen.runtime.deferred.webhook import KIND, Webhooks
@@ -26,6 +28,8 @@ class DeferredRooms:
     """What is kept of them, and what sends word of their ends."""
 
     book: DeferredBook
+    files: Files
+    batches: Batches
     webhooks: Webhooks
     post: Post
 
@@ -35,8 +39,11 @@ def deferred(services: Wired) -> DeferredRooms:
     settings, tables = services.settings, services.accounting.ledger.tables
     webhooks = Webhooks(settings.webhook_secret, settings.webhook_hosts)
     senders = {KIND: webhooks.send}
+    book = DeferredBook(tables, [reply.write, line_ended])
     return DeferredRooms(
-        book=DeferredBook(tables, [reply.write]),
+        book=book,
+        files=Files(tables),
+        batches=Batches(tables, book),
         webhooks=webhooks,
         post=Post(Outbox(tables), senders, services.metrics.tell_outbox_lag),
     )

@@ -15,12 +15,11 @@ from standardwebhooks import Webhook
 from canteen.api.app import create_app
 from canteen.bootstrap import build
 from canteen.metering.keys.book import KeyBook
-from canteen.metering.keys.key import Wanted
 from canteen.metering.store import connect
 from canteen.settings import Settings
 from tests.e2e.chats import until
 from tests.runtime.deferred.listener import listening
-from tests.serving import set_pace
+from tests.serving import key_of, set_pace
 
 CHAT = "/v1/chat/completions"
 SIGNING_KEY = "whsec_" + b64encode(bytes(range(32))).decode()
@@ -267,9 +266,8 @@ async def test_without_a_secret_there_are_no_webhooks(client: httpx.AsyncClient)
 
 
 def keyed(home: Path, name: str, **wanted: Any) -> tuple[str, dict[str, str]]:
-    book = KeyBook(connect(f"sqlite:///{home / 'canteen.db'}"))
-    key, shown = book.create(Wanted(name, **wanted))
-    return key.id, {"authorization": f"Bearer {shown}"}
+    key_id, shown = key_of(home, name, **wanted)
+    return key_id, {"authorization": f"Bearer {shown}"}
 
 
 async def test_a_request_is_its_callers_own_and_counted_on_their_key(echo_home: Path) -> None:

@@ -6,7 +6,16 @@ from typing import Any, Protocol
 
 from starlette.responses import Response
 
-from canteen.api.openai import answer, decisions, render, schema, systemone, translate
+from canteen.api.openai import (
+    answer,
+    batches,
+    decisions,
+    files,
+    render,
+    schema,
+    systemone,
+    translate,
+)
 from canteen.api.openai.fan_out import fan_out
 from canteen.api.openai.responses.routes import ROUTES as RESPONSES
 from canteen.api.routing import Dialect, Route, Served
@@ -128,6 +137,8 @@ ROUTES = (
     Route("GET", "/models", models, None, schema.ModelList, "List the models", scope="key"),
     Route("GET", "/models/{model:path}", model, None, schema.Model, "Show a model", scope="key"),
     *RESPONSES,
+    *files.ROUTES,
+    *batches.ROUTES,
     *decisions.ROUTES,
     *systemone.ROUTES,
 )

@@ -52,3 +52,32 @@ CREATE TABLE outbox (
 );
 CREATE INDEX outbox_due ON outbox (due_s) WHERE sent_s IS NULL AND given_up_s IS NULL;
 CREATE INDEX outbox_by_time ON outbox (created_s);
+-- Texts that callers leave to have read, and what is made of them.
+CREATE TABLE files (
+    id TEXT PRIMARY KEY,
+    caller_id TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    filename TEXT NOT NULL,
+    num_bytes BIGINT NOT NULL,
+    created_s DOUBLE PRECISION NOT NULL,
+    content TEXT NOT NULL
+);
+CREATE TABLE batches (
+    id TEXT PRIMARY KEY,
+    caller_id TEXT NOT NULL,
+    endpoint TEXT NOT NULL,
+    input_file_id TEXT NOT NULL,
+    completion_window TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    status TEXT NOT NULL,
+    errors TEXT NOT NULL,
+    created_s DOUBLE PRECISION NOT NULL,
+    expires_s DOUBLE PRECISION NOT NULL,
+    cancelling_s DOUBLE PRECISION,
+    ended_s DOUBLE PRECISION,
+    output_file_id TEXT NOT NULL,
+    error_file_id TEXT NOT NULL,
+    num_lines BIGINT NOT NULL,
+    num_left BIGINT NOT NULL,
+    num_completed BIGINT NOT NULL
+);

@@ -1,0 +1,179 @@
+"""Batches: many requests of one file, answered in the background, and written to another file."""
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from canteen.core.database import Connection, Row, Tables
+from canteen.core.errors import InvalidRequest
+from canteen.runtime.deferred.book import DeferredBook, insert
+from canteen.runtime.deferred.files import File, new_file_id, put
+from canteen.runtime.deferred.request import Deferred
+
+Status = Literal["failed", "in_progress", "completed", "expired", "cancelling", "cancelled"]
+OUTPUT = "batch_output"
+_JSON = ("metadata", "errors")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Times are seconds since 1970; `errors` are of the lines of a file that cannot be read.
+    `num_left` of its `num_lines` are not over. It has files once it is over, where something is
+    in them."""
+
+    id: str
+    caller_id: str
+    endpoint: str
+    input_file_id: str
+    completion_window: str
+    created_s: float
+    expires_s: float
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    status: Status = "in_progress"
+    errors: Sequence[Mapping[str, Any]] = ()
+    cancelling_s: float | None = None
+    ended_s: float | None = None
+    output_file_id: str = ""
+    error_file_id: str = ""
+    num_lines: int = 0
+    num_left: int = 0
+    num_completed: int = 0
+
+    @property
+    def num_failed(self) -> int:
+        """Requests that are over and have no answer."""
+        return self.num_lines - self.num_left - self.num_completed
+
+
+_COLUMNS = tuple(Batch.__dataclass_fields__)
+
+
+def new_batch_id() -> str:
+    """An id that no other batch has."""
+    return f"batch_{uuid.uuid4().hex}"
+
+
+class Batches:
+    """The batches of all callers. Every call blocks, and raises EngineError where the database
+    cannot be used."""
+
+    def __init__(self, tables: Tables, book: DeferredBook) -> None:
+        self._tables = tables
+        self._book = book
+
+    def add(self, batch: Batch, lines: Sequence[Deferred]) -> None:
+        """Keep a batch and its requests, all or none; raises Overloaded where too many wait."""
+        row = {name: getattr(batch, name) for name in _COLUMNS}
+        row |= {name: json.dumps(row[name]) for name in _JSON}
+        with self._tables.writing() as connection:
+            self._book.check_room(connection, len(lines))
+            connection.execute(
+                f"INSERT INTO batches ({', '.join(_COLUMNS)}) "  # noqa: S608 - own names
+                f"VALUES ({', '.join(':' + name for name in _COLUMNS)})",
+                row,
+            )
+            for line in lines:
+                insert(connection, line)
+
+    def get(self, batch_id: str) -> Batch | None:
+        """A batch, or None where there is none."""
+        with self._tables.writing() as connection:
+            rows = connection.execute("SELECT * FROM batches WHERE id = :id", {"id": batch_id})
+        return _batch(rows[0]) if rows else None
+
+    def all(self) -> list[Batch]:
+        """Every batch, the newest first."""
+        with self._tables.writing() as connection:
+            rows = connection.execute("SELECT * FROM batches ORDER BY created_s DESC, id")
+        return [_batch(row) for row in rows]
+
+    def cancel(self, batch_id: str) -> None:
+        """End what waits of a batch, and tell whoever answers the rest; raises InvalidRequest
+        where it is over."""
+        with self._tables.writing() as connection:
+            rows = connection.execute(
+                "UPDATE batches SET status = 'cancelling', cancelling_s = :now WHERE id = :id "
+                "AND status IN ('in_progress', 'cancelling') RETURNING id",
+                {"id": batch_id, "now": self._book.clock()},
+            )
+            if not rows:
+                raise InvalidRequest(f"batch {batch_id} is over already", param="batch_id")
+            self._book.cancel_batch(connection, batch_id)
+
+
+def line_ended(connection: Connection, one: Deferred) -> None:
+    """A request has ended: if it is the last of a batch, that has too, and its files are there."""
+    if not one.batch_id:
+        return
+    rows = connection.execute(
+        "UPDATE batches SET num_left = num_left - 1, num_completed = num_completed + :good "
+        "WHERE id = :id RETURNING *",
+        {"id": one.batch_id, "good": int(one.state == "done")},
+    )
+    if rows and rows[0]["num_left"] == 0:
+        assert one.ended_s is not None
+        _complete(connection, _batch(rows[0]), one.ended_s)
+
+
+def _complete(connection: Connection, batch: Batch, now_s: float) -> None:
+    """The answers go from the requests to the files, and with them the requests."""
+    rows = connection.execute(
+        "DELETE FROM deferred WHERE batch_id = :id RETURNING number, custom_id, id, state, status, "
+        "answer_headers, answer, error",
+        {"id": batch.id},
+    )
+    rows.sort(key=lambda row: row["number"])
+    done = [_line(row) for row in rows if row["state"] == "done"]
+    others = [_line(row) for row in rows if row["state"] != "done"]
+    status: Status = "cancelled" if batch.status == "cancelling" else "completed"
+    if status == "completed" and now_s >= batch.expires_s:
+        status = "expired"
+    connection.execute(
+        "UPDATE batches SET status = :status, ended_s = :now, output_file_id = :output, "
+        "error_file_id = :errors WHERE id = :id",
+        {
+            "id": batch.id,
+            "status": status,
+            "now": now_s,
+            "output": _write(connection, batch, "output", done, now_s),
+            "errors": _write(connection, batch, "error", others, now_s),
+        },
+    )
+
+
+def _write(
+    connection: Connection, batch: Batch, what: str, lines: Sequence[str], now_s: float
+) -> str:
+    """The id of a file of lines; empty, and no file, where there are none."""
+    if not lines:
+        return ""
+    content = "".join(line + "\n" for line in lines)
+    name = f"{batch.id}_{what}.jsonl"
+    num_bytes = len(content.encode())
+    file = File(new_file_id(), batch.caller_id, OUTPUT, name, num_bytes, now_s)
+    put(connection, file, content)
+    return file.id
+
+
+def _line(row: Row) -> str:
+    """A request and what came of it, as the files of OpenAI's batches have it."""
+    response = error = None
+    if row["status"] is not None:
+        headers = json.loads(row["answer_headers"])
+        response = {
+            "status_code": row["status"],
+            "request_id": headers.get("x-request-id", row["id"]),
+            "body": json.loads(row["answer"]),
+        }
+    else:
+        code = "batch_cancelled" if row["state"] == "cancelled" else "batch_expired"
+        error = {"code": code, "message": row["error"]}
+    told = {"id": row["id"], "custom_id": row["custom_id"], "response": response, "error": error}
+    return json.dumps(told, ensure_ascii=False)
+
+
+def _batch(row: Row) -> Batch:
+    told = {name: row[name] for name in _COLUMNS}
+    return Batch(**told | {name: json.loads(row[name]) for name in _JSON})

@@ -1,0 +1,84 @@
+"""Texts that callers leave for batches, and what batches make of them, in the database."""
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from canteen.core.database import Connection, Row, Tables
+
+KEPT_S = 30 * 24 * 3600.0
+_COLUMNS = "id, caller_id, purpose, filename, num_bytes, created_s"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """What is known of a file without its content; `created_s` is of 1970."""
+
+    id: str
+    caller_id: str
+    purpose: str
+    filename: str
+    num_bytes: int
+    created_s: float
+
+
+def new_file_id() -> str:
+    """An id that no other file has."""
+    return f"file-{uuid.uuid4().hex}"
+
+
+def put(connection: Connection, file: File, content: str) -> None:
+    """Keep a file in a transaction."""
+    names = ("id", "caller_id", "purpose", "filename", "num_bytes", "created_s", "content")
+    told = {name: getattr(file, name) for name in names[:-1]} | {"content": content}
+    connection.execute(
+        f"INSERT INTO files ({', '.join(names)}) "  # noqa: S608 - own names
+        f"VALUES ({', '.join(':' + name for name in names)})",
+        told,
+    )
+
+
+class Files:
+    """The files of all callers. Every call blocks, and raises EngineError where the database
+    cannot be used."""
+
+    def __init__(self, tables: Tables, clock: Callable[[], float] = time.time) -> None:
+        self._tables = tables
+        self._clock = clock
+
+    def add(self, caller_id: str, purpose: str, filename: str, content: str) -> File:
+        """Keep a text; what is old is forgotten."""
+        now_s = self._clock()
+        num_bytes = len(content.encode())
+        file = File(new_file_id(), caller_id, purpose, filename, num_bytes, now_s)
+        with self._tables.writing() as connection:
+            connection.execute(
+                "DELETE FROM files WHERE created_s < :then", {"then": now_s - KEPT_S}
+            )
+            put(connection, file, content)
+        return file
+
+    def get(self, file_id: str) -> File | None:
+        """A file, or None where there is none."""
+        rows = self._rows(f"SELECT {_COLUMNS} FROM files WHERE id = :id", {"id": file_id})  # noqa: S608 - own names
+        return File(**rows[0]) if rows else None
+
+    def content(self, file_id: str) -> str:
+        """The text of a file; empty where there is none."""
+        rows = self._rows("SELECT content FROM files WHERE id = :id", {"id": file_id})
+        return str(rows[0]["content"]) if rows else ""
+
+    def all(self) -> list[File]:
+        """Every file, the newest first."""
+        rows = self._rows(f"SELECT {_COLUMNS} FROM files ORDER BY created_s DESC, id", {})  # noqa: S608 - own names
+        return [File(**row) for row in rows]
+
+    def remove(self, file_id: str) -> None:
+        """Forget a file."""
+        with self._tables.writing() as connection:
+            connection.execute("DELETE FROM files WHERE id = :id", {"id": file_id})
+
+    def _rows(self, sql: str, values: Row) -> list[Row]:
+        with self._tables.writing() as connection:
+            return connection.execute(sql, values)
