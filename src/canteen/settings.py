@@ -257,6 +257,24 @@ class Settings:
     webhook_hosts: tuple[str, ...] = _setting(
         "CANTEEN_WEBHOOK_HOSTS", "hosts that webhooks may be sent to, comma-separated", (), _words
     )
+    broker: str = _setting(
+        "CANTEEN_BROKER",
+        "URL of the database whose table canteen_messages carries commands and replies: "
+        "postgresql://USER:PASSWORD@HOST/NAME; without one there are none",
+        "",
+        str,
+        is_secret=True,
+    )
+    broker_channel: str = _setting(
+        "CANTEEN_BROKER_CHANNEL", "the channel of commands", "canteen.commands", str
+    )
+    broker_key: str = _setting(
+        "CANTEEN_BROKER_KEY",
+        "the key on whose account messages are answered, where calls need keys",
+        "",
+        str,
+        is_secret=True,
+    )
     audit: bool = _setting(
         "CANTEEN_AUDIT",
         "record who asked for what, in a chain of hashes in CANTEEN_HOME/audit",

@@ -14,6 +14,8 @@ from canteen.core.errors import CanteenError, EngineError, InvalidRequest
 
 logger = logging.getLogger(__name__)
 
+# The setting that names the database, for what is said of it.
+DATABASE = "CANTEEN_DATABASE"
 # How long SQLite waits for another program that writes, and PostgreSQL for its server.
 _PATIENCE_S = 5
 # Any number, the same in all gateways: it names the lock under which one of them migrates.
@@ -54,9 +56,10 @@ class _Driver(Protocol):
 class Database:
     """One database. A transaction is a connection of its own, so threads share nothing."""
 
-    def __init__(self, driver: _Driver) -> None:
+    def __init__(self, driver: _Driver, setting: str = DATABASE, *, is_own: bool = True) -> None:
         self._driver = driver
-        self._is_migrated = False
+        self._setting = setting
+        self._is_migrated = not is_own
 
     def kept(self) -> "Kept":
         """The same database over a connection that stays open, for one thread that writes often."""
@@ -82,7 +85,7 @@ class Database:
             with self.begin() as transaction:
                 yield transaction
         except Trouble as error:
-            raise _unavailable(error) from error
+            raise _unavailable(error, self._setting) from error
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -94,7 +97,7 @@ class Database:
             ):
                 yield transaction
         except Trouble as error:
-            raise _unavailable(error) from error
+            raise _unavailable(error, self._setting) from error
 
     def migrate(self) -> None:
         """Bring the tables up to date; raises NewerDatabase and Trouble."""
@@ -142,34 +145,36 @@ class Kept(Database):
             self._connection = None
 
 
-def _unavailable(error: Trouble) -> EngineError:
-    logger.error("the database cannot be used: %s", error)
+def _unavailable(error: Trouble, setting: str) -> EngineError:
+    logger.error("the database of %s cannot be used: %s", setting, error)
+    what = "ledger" if setting == DATABASE else "broker"
     return EngineError(
-        "the ledger cannot be read now; see CANTEEN_DATABASE and CANTEEN_HOME, and the log",
+        f"the {what} cannot be read now; see {setting} and CANTEEN_HOME, and the log",
         code="ledger_unavailable",
     )
 
 
-def connect(url: str) -> Database:
-    """The database of `sqlite:///FILE` or `postgresql://…`; nothing is opened yet.
+def connect(url: str, *, setting: str = DATABASE, is_own: bool = True) -> Database:
+    """The database of `sqlite:///FILE` or `postgresql://…`; nothing is opened yet. One that is not
+    our own gets none of our tables.
 
     Raises InvalidRequest for another URL, and where PostgreSQL's library is missing.
     """
     if url.startswith("sqlite:///"):
         path = url.removeprefix("sqlite:///")
-        return Database(_SqliteDriver(path))
+        return Database(_SqliteDriver(path), setting, is_own=is_own)
     if url.startswith(("postgresql://", "postgres://")):
         try:
             import psycopg
         except ImportError:
             raise InvalidRequest(
                 "PostgreSQL needs its library: pip install 'canteen-llm[postgres]'",
-                param="CANTEEN_DATABASE",
+                param=setting,
             ) from None
-        return Database(_PostgresqlDriver(psycopg, url))
+        return Database(_PostgresqlDriver(psycopg, url), setting, is_own=is_own)
     raise InvalidRequest(
-        "CANTEEN_DATABASE must be a URL: postgresql://USER:PASSWORD@HOST/NAME or sqlite:///FILE",
-        param="CANTEEN_DATABASE",
+        f"{setting} must be a URL: postgresql://USER:PASSWORD@HOST/NAME or sqlite:///FILE",
+        param=setting,
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from canteen.core.database import Tables
 from canteen.core.errors import EngineError
 from canteen.metering.store import connect
-from canteen.runtime.deferred.outbox import KEPT_S, PAUSES_S, Letter, Outbox, put
+from canteen.runtime.deferred.outbox import KEPT_S, PAUSES_S, TAKEN_S, Letter, Outbox, put
 from canteen.runtime.deferred.posting import Post, Undelivered
 from tests.databases import emptied
 from tests.runtime.deferred.test_book import Clock
@@ -49,7 +49,7 @@ def test_a_letter_is_taken_by_one_and_given_to_another_where_nothing_comes_of_it
     assert (taken.id, taken.headers, taken.body) == (letter.id, letter.headers, letter.body)
     assert outbox.take(5) == []
 
-    clock.now_s += 61
+    clock.now_s += TAKEN_S + 1
     (again,) = outbox.take(5)
     assert (again.id, again.attempts) == (letter.id, 2)
 

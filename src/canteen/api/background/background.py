@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 from canteen.api import body
 from canteen.api.auth import check_scope
+from canteen.api.background.consumer import Consumer
 from canteen.api.background.routes import Deferrable
 from canteen.api.background.runner import Runner
 from canteen.api.errors import HttpError
@@ -16,12 +17,16 @@ from canteen.api.observation import Observation
 from canteen.api.routing import Dialect, Route
 from canteen.api.streaming import json_bytes
 from canteen.core import trace
+from canteen.core.access import Caller
 from canteen.core.errors import InvalidRequest, JobNotFound
+from canteen.runtime.deferred.command import Command
 from canteen.runtime.deferred.request import Deferred, kept, new_id
 
 if TYPE_CHECKING:
     from canteen.bootstrap import Services
 
+# Who asks by messages, where nobody has to show a key.
+BROKER = "broker"
 USUAL_TIMEOUT_S = 24 * 3600.0
 LONGEST_WAIT_S = 60.0
 _LOOK_EVERY_S = 0.5
@@ -47,16 +52,34 @@ class Background:
         self.routes = Deferrable(dialects)
         self._news = asyncio.Event()
         self._runner = Runner(app, services, self._tell)
+        self._consumer = self._consuming(services)
 
     def start(self) -> None:
         """Begin to answer what is there."""
         self._runner.start()
         self._deferred.post.start()
+        if self._consumer is not None:
+            self._consumer.start()
 
     async def close(self) -> None:
         """Leave the rest to whoever comes next."""
+        if self._consumer is not None:
+            await self._consumer.close()
         await self._runner.close()
         await self._deferred.post.close()
+
+    def _consuming(self, services: "Services") -> Consumer | None:
+        """What takes commands from the broker, where there is one."""
+        broker, settings = services.deferred.broker, services.settings
+        if broker is None:
+            return None
+
+        async def caller() -> Caller | None:
+            services.keys.look()
+            asked = services.keys.is_asked
+            return await services.keys.caller(settings.broker_key) if asked else None
+
+        return Consumer(broker, settings.broker_channel, self, caller)
 
     async def submit(self, wanted: Wanted, observe: Observation) -> Deferred:
         """Keep a request that its caller may make; of a message that came before, how it stands.
@@ -78,6 +101,27 @@ class Background:
             )
         self._runner.wake()
         return there
+
+    async def keep(self, command: Command, caller: Caller | None) -> None:
+        """Keep the command of a message, once; what is wrong with it is told in its reply.
+
+        Raises Overloaded where too many wait.
+        """
+        now_s = self._deferred.book.clock()
+        one = Deferred(
+            new_id(),
+            command.path,
+            command.body,
+            created_s=now_s,
+            deadline_s=command.deadline_s or now_s + USUAL_TIMEOUT_S,
+            caller_id=caller.id if caller else BROKER,
+            caller=kept(caller),
+            message_id=command.message_id,
+            headers=command.headers,
+            reply=command.reply,
+        )
+        await asyncio.to_thread(self._deferred.book.add, one)
+        self._runner.wake()
 
     def _drafted(self, wanted: Wanted, text: str, observe: Observation) -> Deferred:
         now_s = self._deferred.book.clock()

@@ -12,7 +12,7 @@ from canteen.core.database import Connection, Row, Tables
 # Seconds after each try in vain; after the last, nobody tries any more.
 PAUSES_S = (1.0, 5.0, 30.0, 120.0, 600.0, 1800.0, 7200.0, 18_000.0, 36_000.0)
 # Who has taken a letter has so long to send it, before another does.
-TAKEN_S = 60.0
+TAKEN_S = 30.0
 KEPT_S = 7 * 24 * 3600.0
 _JSON = ("headers",)
 
