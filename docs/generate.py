@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import datetime
+import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from canteen.cli.main import main as program
 from canteen.cli.plan_text import told
 from canteen.planning.article import Claim, claims
 from canteen.settings import Settings
+from docs.asyncapi import asyncapi
 
 REFERENCE = Path(__file__).parent / "reference"
 NOTE = "<!-- Made by `make docs`; do not edit. -->\n"
@@ -31,6 +33,7 @@ def pages() -> dict[str, str]:
         "settings.md": settings(),
         "cli.md": cli(),
         "http-api.md": http_api(),
+        "asyncapi.json": message_api(),
         "modules.md": modules(),
         "../the-article.md": the_article(),
     }
@@ -118,8 +121,7 @@ def cli() -> str:
 
 def http_api() -> str:
     """The page of routes: one row each, by the dialect that answers."""
-    with tempfile.TemporaryDirectory() as home:
-        document: dict[str, Any] = create_app(build(Settings(home=Path(home)))).fastapi.openapi()
+    document = _openapi()
     rows = sorted(
         (path, method.upper(), operation.get("summary", ""), operation["x-canteen-scope"])
         for path, item in document["paths"].items()
@@ -135,6 +137,17 @@ def http_api() -> str:
         "needs, where [keys](../guide/keys.md) are asked for.\n\n| route | what it does | scope |\n"
         f"|---|---|---|\n{table}"
     )
+
+
+def message_api() -> str:
+    """The document of the message interface."""
+    return json.dumps(asyncapi(_openapi()), indent=1, ensure_ascii=False) + "\n"
+
+
+def _openapi() -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as home:
+        document: dict[str, Any] = create_app(build(Settings(home=Path(home)))).fastapi.openapi()
+    return document
 
 
 def _default(one: "dataclasses.Field[Any]") -> str:

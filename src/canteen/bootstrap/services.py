@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any, TypeVar
 
+from canteen.bootstrap.books import accounting
 from canteen.bootstrap.deferred import DeferredRooms, deferred
 from canteen.bootstrap.jobs import jobs
 from canteen.bootstrap.keys import limiter, ring
@@ -26,11 +27,9 @@ from canteen.core.generation import (
     Scores,
 )
 from canteen.core.model import ModelCard, Progress, full_name
-from canteen.core.units import Boundary, Input, Quantity, exact, sourced
 from canteen.core.version import VERSION
 from canteen.engines import registry
 from canteen.engines.process import Worker, WorkerEmbedder, WorkerEngine
-from canteen.factors import instances, places, site
 from canteen.factors.hardware import Device
 from canteen.lifecycle.jobs.runner import Jobs
 from canteen.metering.accounting import Accounting
@@ -38,12 +37,7 @@ from canteen.metering.attribution import StepCost
 from canteen.metering.keys.limiter import Limiter
 from canteen.metering.keys.ring import KeyRing
 from canteen.metering.ledger import Ledger
-from canteen.metering.meter import Meter
 from canteen.metering.metrics import Metrics
-from canteen.metering.probes.auto import PROCESSOR, choose
-from canteen.metering.probes.declared import Declared
-from canteen.metering.probes.modelled import Modelled
-from canteen.metering.rates import Price, rates
 from canteen.metering.till import Order, Till
 from canteen.planning import calibration, hosts, memory, roofline
 from canteen.planning.memory import Sequences
@@ -77,8 +71,6 @@ from canteen.tasks.library import Library
 from canteen.tasks.model import Model
 
 T = TypeVar("T")
-
-_AT_PLUG = Boundary(energy="it", time="active")
 
 
 @dataclass(slots=True)
@@ -350,7 +342,7 @@ def build(settings: Settings) -> Services:
     waiting: set[str] = set()
     limits = Limits(settings.max_queue, settings.max_queue_tokens, settings.max_queue_s)
     host, constants = _host(settings)
-    books = _accounting(settings, host)
+    books = accounting(settings, host)
 
     def gate(capacity: int) -> Gate:
         return Gate(capacity, limits, waiting.discard)
@@ -389,59 +381,6 @@ def build(settings: Settings) -> Services:
         accounting=books,
         waiting=waiting,
     )
-
-
-def _accounting(settings: Settings, host: Device) -> Accounting:
-    place = places.site(settings.region, settings.provider)
-    meter = _meter(settings, host)
-    price = _price(settings, host)
-    url = settings.database or f"sqlite:///{settings.home / 'canteen.db'}"
-    return Accounting(meter, lambda joule: rates(joule, place, price), url)
-
-
-def _meter(settings: Settings, host: Device) -> Meter:
-    """A counter that lives, or a model of the processor's power."""
-    assert host.power_idle is not None
-    idle_w, max_w = host.power_idle.central, host.power_max.central
-    model: Meter = Modelled(idle_w, max_w, host.num_threads, _joule(host.power_max))
-    if settings.power_w:
-        told = _set(settings.power_w, "W", "power of this machine")
-        model = Declared(settings.power_w, _joule(told))
-    counted = exact(1, "J", _AT_PLUG) * site.meter_to_plug()
-    return choose(PROCESSOR, counted, model)
-
-
-def _joule(power: Quantity) -> Quantity:
-    """A joule at the plug, as uncertain as the power it is modelled from."""
-    return (power * exact(1 / power.central, "s")).to("J").bounded(_AT_PLUG)
-
-
-def _price(settings: Settings, host: Device) -> Price:
-    """What is set, else what is known of the rented machine, else one's own electricity."""
-    electricity = site.electricity_price()
-    if settings.electricity_usd_per_kwh:
-        electricity = _set(settings.electricity_usd_per_kwh, "USD/kWh", "price of electricity")
-    hourly = hourly_price(settings.price_usd_per_h, settings.instance, settings.region)
-    hardware = _hardware(settings, host)
-    return Price(hourly, electricity, hardware.embodied, hardware.life)
-
-
-def _hardware(settings: Settings, host: Device) -> Device:
-    """What was made for this machine: all devices of the rented one that it is said to be."""
-    if not settings.instance:
-        return host
-    machine = instances.instance(settings.instance)
-    kind = machine.hardware
-    embodied = kind.embodied and kind.embodied * machine.num_devices
-    return replace(kind, embodied=embodied)
-
-
-def _set(value: float, unit: str, name: str) -> Quantity:
-    return sourced(Input(name, value, value, value, unit, "a setting", _today(), "declared"), "D")
-
-
-def _today() -> str:
-    return date.today().isoformat()
 
 
 def _memory_told(figures: Figures, card: ModelCard) -> str:
