@@ -261,7 +261,7 @@ async def test_a_fault_of_ours_tells_only_its_request_id(
     class Broken:
         settings, catalog, metrics = services.settings, services.catalog, services.metrics
         version, till, ledger = services.version, services.till, services.ledger
-        keys, limiter = services.keys, services.limiter
+        keys, limiter, deferred = services.keys, services.limiter, services.deferred
 
         async def loaded(self) -> None:
             raise KeyError("/secret/path")

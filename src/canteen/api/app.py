@@ -36,7 +36,8 @@ from canteen.metering.audit.book import FILE, FOLDER, Book
 if TYPE_CHECKING:
     from canteen.bootstrap import Services
 
-DIALECTS = (NATIVE, OLLAMA, OPENAI, ANTHROPIC)
+# Routes are looked through in this order, so those that are asked most come first.
+DIALECTS = (OPENAI, OLLAMA, ANTHROPIC, NATIVE)
 
 
 @dataclass(frozen=True, slots=True)

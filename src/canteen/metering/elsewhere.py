@@ -69,8 +69,10 @@ def footprint(part: Elsewhere) -> Footprint:
 
 def with_elsewhere(own: Footprint, charge: Charge, parts: Sequence[Elsewhere]) -> Footprint:
     """A request's footprint, with what was done for it elsewhere."""
+    if not parts:
+        return own
     told = [footprint(part) for part in parts]
-    if charge.energy_uj or charge.device_us or not told:
+    if charge.energy_uj or charge.device_us:
         told.insert(0, own)
 
     def added(name: str) -> Any:

@@ -31,6 +31,10 @@ STAGING_STAYS_S = 7 * 24 * 3600
 MAKE_ROOM = "canteen rm MODEL removes a model"
 
 
+# What tells a file from one that was written in its place.
+_Stamp = tuple[int, int, int, int]
+
+
 class Catalog:
     """Files under `home`; safe to use from several processes at once."""
 
@@ -38,6 +42,7 @@ class Catalog:
         self.home = home
         self._models = home / "models"
         self._manifests = self._models / "manifests"
+        self._read_before: dict[str, tuple[_Stamp, ModelCard]] = {}
 
     def list(self) -> builtins.list[ModelCard]:
         """Every model, by name; one whose manifest is damaged is left out with a warning."""
@@ -46,9 +51,15 @@ class Catalog:
     def get(self, name: str) -> ModelCard:
         """The card of a name; raises ModelNotFound, or EngineError where it cannot be read."""
         name = full_name(name)
+        path = self._manifest(name)
         try:
-            return _parse(self._manifest(name).read_bytes())
+            stamp = _stamp(path)
+            known = self._read_before.get(name)
+            if known is None or known[0] != stamp:
+                known = self._read_before[name] = stamp, _parse(path.read_bytes())
+            return known[1]
         except FileNotFoundError:
+            self._read_before.pop(name, None)
             raise ModelNotFound(name) from None
         except (ValueError, TypeError) as exc:
             raise EngineError(
@@ -328,6 +339,11 @@ def _text(card: ModelCard) -> bytes:
     """A card's manifest."""
     told = {"schema": SCHEMA, **asdict(card)}
     return json.dumps(told, indent=1, ensure_ascii=False).encode()
+
+
+def _stamp(path: Path) -> _Stamp:
+    told = path.stat()
+    return told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns
 
 
 @lru_cache(maxsize=256)
