@@ -219,7 +219,12 @@ def test_a_response_is_made_of_named_numbered_events(echo_server: Server) -> Non
         ),
         ("/v1/completions", {"model": "echo", "prompt": "x", "echo": True}, 400, "echo"),
         ("/v1/embeddings", {"model": "echo-embed", "input": "x", "dimensions": 999}, 400, None),
-        ("/v1/responses", {"model": "echo", "input": "x", "background": True}, 501, "background"),
+        (
+            "/v1/responses",
+            {"model": "echo", "input": "x", "background": True, "stream": True},
+            400,
+            "stream",
+        ),
     ],
 )
 def test_errors_have_the_dialects_shape(

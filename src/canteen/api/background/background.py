@@ -34,7 +34,8 @@ _LOOK_EVERY_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A request to be answered later: see `Deferred`."""
+    """A request to be answered later: see `Deferred`. `job_id` is given where others than jobs go
+    by it."""
 
     path: str
     body: Mapping[str, Any]
@@ -42,6 +43,7 @@ class Wanted:
     timeout_s: float = USUAL_TIMEOUT_S
     webhook: str = ""
     headers: Mapping[str, str] | None = None
+    job_id: str = ""
 
 
 class Background:
@@ -126,7 +128,7 @@ class Background:
     def _drafted(self, wanted: Wanted, text: str, observe: Observation) -> Deferred:
         now_s = self._deferred.book.clock()
         return Deferred(
-            new_id(),
+            wanted.job_id or new_id(),
             wanted.path,
             text,
             created_s=now_s,

@@ -7,7 +7,7 @@ import pytest
 
 from canteen.api.openai.responses import translate
 from canteen.api.openai.responses.schema import ResponseRequest
-from canteen.core.errors import InvalidRequest, NotSupported
+from canteen.core.errors import InvalidRequest
 from canteen.core.generation import (
     GenerationRequest,
     Grammar,
@@ -88,7 +88,6 @@ def test_options_arrive_under_our_names() -> None:
         ({"previous_response_id": "resp_0"}, "previous_response_id"),
         ({"conversation": "conv_0"}, "conversation"),
         ({"prompt": {"id": "pmpt_0"}}, "prompt"),
-        ({"background": True}, "background"),
         ({"input": [{"type": "item_reference", "id": "msg_0"}]}, "input[0].type"),
         (
             {"input": [{"role": "user", "content": [{"type": "input_image"}]}]},
@@ -106,8 +105,3 @@ def test_what_cannot_be_done_is_refused_by_name(keys: dict[str, Any], param: str
         generation(**keys)
 
     assert caught.value.param == param
-
-
-def test_the_background_is_not_supported_yet() -> None:
-    with pytest.raises(NotSupported):
-        generation(background=True)

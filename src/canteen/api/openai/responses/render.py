@@ -19,7 +19,7 @@ def response(
         output.append(_message(_item_id("msg", response_id, 0), _status(choice), [part]))
     for call in choice.tool_calls:
         output.append(_call(_item_id("fc", response_id, len(output)), call, "completed"))
-    return _ended(_shell(body, response_id, created_at), choice.finish_reason, output, usage)
+    return _ended(begun(body, response_id, created_at), choice.finish_reason, output, usage)
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class Events:
             yield from self._open_message()
         status = "incomplete" if finish_reason == "length" else "completed"
         yield from self._finish_message(status)
-        shell = _shell(self.body, self.response_id, self.created_at)
+        shell = begun(self.body, self.response_id, self.created_at)
         whole = _ended(shell, finish_reason, self._output, usage) | more
         yield self._event(f"response.{whole['status']}", response=whole)
 
@@ -61,7 +61,7 @@ class Events:
         if self._is_begun:
             return
         self._is_begun = True
-        shell = _shell(self.body, self.response_id, self.created_at)
+        shell = begun(self.body, self.response_id, self.created_at)
         yield self._event("response.created", response=shell)
         yield self._event("response.in_progress", response=shell)
 
@@ -128,7 +128,7 @@ class Events:
         return event
 
 
-def _shell(body: ResponseRequest, response_id: str, created_at: int) -> Json:
+def begun(body: ResponseRequest, response_id: str, created_at: int) -> Json:
     """A response that has just begun."""
     choice = body.tool_choice
     return {

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from starlette.responses import Response
 
 from canteen.api.openai import answer
-from canteen.api.openai.responses import render, schema, translate
+from canteen.api.openai.responses import later, render, schema, translate
 from canteen.api.routing import Route, Served
 from canteen.api.sampling import filled, introduced
 from canteen.api.streaming import json_bytes, sse
@@ -16,7 +16,9 @@ from canteen.core.generation import Chunk, FinishReason, Usage
 
 
 async def create(body: schema.ResponseRequest, served: Served) -> Response:
-    """Answer a conversation, whole or as events."""
+    """Answer a conversation, whole, as events, or later."""
+    if body.background:
+        return await later.left(body, served)
     card = served.services.catalog.get(body.model)
     asked = translate.generation(filled(body, card), answer.new_id("resp_"), served.caller_id)
     request = introduced(asked, card)
@@ -57,5 +59,23 @@ ROUTES = (
         "Answer a conversation",
         streams="text/event-stream",
         scope="llm:chat",
+    ),
+    Route(
+        "GET",
+        "/responses/{id}",
+        later.show,
+        None,
+        schema.ResponseBody,
+        "How a response in the background stands",
+        scope="key",
+    ),
+    Route(
+        "POST",
+        "/responses/{id}/cancel",
+        later.cancel,
+        None,
+        schema.ResponseBody,
+        "End a response in the background",
+        scope="key",
     ),
 )

@@ -97,13 +97,13 @@ class ResponseBody(BaseModel):
     id: str
     object: Literal["response"]
     created_at: int
-    status: Literal["completed", "incomplete", "in_progress"]
+    status: Literal["completed", "incomplete", "in_progress", "queued", "failed", "cancelled"]
     model: str
     output: list[dict[str, Any]]
     parallel_tool_calls: bool
     tool_choice: str | dict[str, Any]
     tools: list[dict[str, Any]]
-    error: None
+    error: dict[str, str] | None
     incomplete_details: dict[str, str] | None
     usage: dict[str, Any] | None
     footprint: ReceiptBody | None = None

@@ -13,7 +13,7 @@ from canteen.api.openai.responses.schema import (
 )
 from canteen.api.openai.translate import ROLES, text
 from canteen.api.sampling import sampling
-from canteen.core.errors import InvalidRequest, NotSupported
+from canteen.core.errors import InvalidRequest
 from canteen.core.generation import (
     GenerationRequest,
     Grammar,
@@ -62,10 +62,6 @@ def _refuse_state(body: ResponseRequest) -> None:
             raise InvalidRequest(
                 f"{param} is not stored here; send the whole conversation as input", param=param
             )
-    if body.background:
-        raise NotSupported(
-            "background responses are not supported; leave it out or use stream", param="background"
-        )
 
 
 def _messages(body: ResponseRequest) -> Iterator[Message]:
