@@ -283,7 +283,7 @@ class Settings:
     )
     otlp_endpoint: str = _setting(
         "CANTEEN_OTLP_ENDPOINT",
-        "collector of traces, http://HOST:4318; without one there are none",
+        "collector of traces and metrics, http://HOST:4318; without one none are sent",
         "",
         str,
         also="OTEL_EXPORTER_OTLP_ENDPOINT",

@@ -5,7 +5,8 @@ USAGE = Usage(prompt_tokens=10, cached_tokens=4, completion_tokens=6, queue_s=0.
 
 
 def text(metrics: Metrics, *loaded: ModelGauges) -> list[str]:
-    return metrics.text("1.2.3", loaded).decode().splitlines()
+    metrics.gauge("1.2.3", loaded)
+    return metrics.text().decode().splitlines()
 
 
 def test_a_finished_chat_is_counted_under_all_names() -> None:

@@ -28,6 +28,7 @@ from canteen.api.idempotency import Idempotency
 from canteen.api.native import DIALECT as NATIVE
 from canteen.api.ollama import DIALECT as OLLAMA
 from canteen.api.openai import DIALECT as OPENAI
+from canteen.api.pushing import Pusher, pusher
 from canteen.api.routing import Dialect
 from canteen.api.tracing import traced
 from canteen.core.errors import CanteenError
@@ -43,17 +44,30 @@ DIALECTS = (OPENAI, OLLAMA, ANTHROPIC, NATIVE)
 @dataclass(frozen=True, slots=True)
 class App:
     """The whole stack, as a server runs it; `drain` is its way to end, `closing` what follows.
-    `background` is to be started in its loop, and closed."""
+    What `start` begins in its loop, `stop` ends."""
 
     fastapi: FastAPI
     drain: Drain
     background: Background
+    pusher: Pusher | None
     stack: ASGIApp
     closing: Sequence[Callable[[], None]]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         await self.stack(scope, receive, send)
+
+    def start(self) -> None:
+        """Begin to answer what was left, and to push metrics."""
+        self.background.start()
+        if self.pusher is not None:
+            self.pusher.start()
+
+    async def stop(self) -> None:
+        """Leave the rest to whoever comes next, and push what was counted."""
+        await self.background.close()
+        if self.pusher is not None:
+            await self.pusher.close()
 
     def close(self) -> None:
         """Send and write what is left. Blocks."""
@@ -91,7 +105,8 @@ def create_app(services: "Services", write: Write | None = None) -> App:
     accessed = Access(audited, services, write or to_stdout)
     traces = traced(accessed, services.settings.otlp_endpoint)
     stack = Counting(traces or accessed, drain)
-    return App(fastapi, drain, background, stack, [part.close for part in (traces, audit) if part])
+    closing = [part.close for part in (traces, audit) if part]
+    return App(fastapi, drain, background, pusher(services), stack, closing)
 
 
 def _audit(services: "Services") -> Book | None:

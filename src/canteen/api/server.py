@@ -101,14 +101,14 @@ async def _serve(
     # What is there now stays: the collector would look through it for 25 ms every so often.
     gc.collect()
     gc.freeze()
-    app.background.start()
+    app.start()
     try:
         await server.serve(sockets=[listener])
     finally:
         warming.cancel()
         with suppress(asyncio.CancelledError):
             await warming
-        await app.background.close()
+        await app.stop()
         await services.close()
         await asyncio.to_thread(app.close)
 

@@ -1,6 +1,6 @@
 """What is counted and timed, as Prometheus reads it: OpenTelemetry's names, vLLM's and ours."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import (
@@ -9,6 +9,7 @@ from prometheus_client import (
     Gauge,
     Histogram,
     Info,
+    Metric,
     disable_created_metrics,
     generate_latest,
 )
@@ -133,14 +134,19 @@ class Metrics:
         """Count a request that was answered with what was made for another."""
         self._own.replays.inc()
 
-    def text(self, version: str, loaded: Iterable[ModelGauges], *, is_open: bool = False) -> bytes:
-        """The exposition, with the gauges of the models loaded now; as OpenMetrics, with
-        receipts as exemplars, if `is_open`."""
+    def gauge(self, version: str, loaded: Sequence[ModelGauges]) -> None:
+        """Have the gauges tell of this version and of the models loaded now."""
         self._own.build.info({"version": version})
-        loaded = list(loaded)
         self._vllm.gauge(loaded)
         self._models.gauge(loaded)
         self.upstreams.gauge({model.model: model.circuit for model in loaded if model.circuit})
+
+    def families(self) -> Iterable[Metric]:
+        """Everything, as it was counted."""
+        return list(self._registry.collect())
+
+    def text(self, *, is_open: bool = False) -> bytes:
+        """The exposition; as OpenMetrics, with receipts as exemplars, if `is_open`."""
         if is_open:
             told: bytes = openmetrics.generate_latest(self._registry)  # type: ignore[no-untyped-call]
             return told

@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from canteen.api import reranking
 from canteen.api.errors import problem
+from canteen.api.exposition import refresh
 from canteen.api.native import (
     classifiers,
     footprint,
@@ -18,7 +19,7 @@ from canteen.api.native import (
 )
 from canteen.api.routing import Dialect, Route, Served
 from canteen.api.whole import whole
-from canteen.metering.metrics import MEDIA_TYPE, OPEN_MEDIA_TYPE, ModelGauges
+from canteen.metering.metrics import MEDIA_TYPE, OPEN_MEDIA_TYPE
 
 
 class Version(BaseModel):
@@ -29,25 +30,10 @@ class Version(BaseModel):
 
 async def metrics(served: Served) -> Response:
     """Everything counted, for Prometheus."""
-    loaded = [
-        ModelGauges(
-            model=one.card.name,
-            num_running=one.num_running,
-            num_waiting=one.num_waiting,
-            kv_cache_usage=one.kv_cache_usage,
-            memory_bytes=one.memory_bytes,
-            oldest_wait_s=one.oldest_wait_s,
-            load_bytes=one.load_bytes,
-            planned_bytes=served.services.planned_bytes(one.card),
-            circuit=one.circuit,
-        )
-        for one in await served.services.loaded()
-    ]
     services = served.services
-    booked_uj = services.accounting.node.accounts().energy_uj
-    services.metrics.book(booked_uj, has_trouble=bool(services.ledger.trouble))
+    await refresh(services)
     is_open = "application/openmetrics-text" in served.headers.get("accept", "")
-    text = services.metrics.text(services.version, loaded, is_open=is_open)
+    text = services.metrics.text(is_open=is_open)
     return Response(text, headers={"content-type": OPEN_MEDIA_TYPE if is_open else MEDIA_TYPE})
 
 
