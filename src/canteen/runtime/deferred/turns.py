@@ -17,9 +17,15 @@ TROUBLED_S = 5.0
 class Turns:
     """Does `turn` until it is closed: at once when woken, and every so often by itself."""
 
-    def __init__(self, turn: Callable[[], Awaitable[None]], every_s: float = LOOK_EVERY_S) -> None:
+    def __init__(
+        self,
+        turn: Callable[[], Awaitable[None]],
+        every_s: float = LOOK_EVERY_S,
+        troubled_s: float = TROUBLED_S,
+    ) -> None:
         self._turn = turn
         self._every_s = every_s
+        self._troubled_s = troubled_s
         self._news = asyncio.Event()
         self._going: asyncio.Task[None] | None = None
 
@@ -46,7 +52,11 @@ class Turns:
                 await self._turn()
             except EngineError as error:
                 logger.warning("work in the background waits: %s", error.message)
-                pause_s = TROUBLED_S
+                pause_s = self._troubled_s
+            except Exception:
+                # Whoever left something must not wait for ever because of one bad turn.
+                logger.exception("a turn of work in the background failed")
+                pause_s = self._troubled_s
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._news.wait()
