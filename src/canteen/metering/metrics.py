@@ -130,6 +130,10 @@ class Metrics:
         """Tell how long the oldest word waits that is to be sent to others."""
         self._own.outbox_lag.set(lag_s)
 
+    def tell_deferred(self, num_waiting: int) -> None:
+        """Tell how many requests wait to be answered in the background."""
+        self._own.deferred.set(num_waiting)
+
     def count_replay(self) -> None:
         """Count a request that was answered with what was made for another."""
         self._own.replays.inc()
@@ -294,6 +298,11 @@ class _Own:
             "llm_deadline_slack_seconds",
             "What was left of the caller's time at the end of an answer",
             buckets=_DURATION_S,
+            registry=registry,
+        )
+        self.deferred = Gauge(
+            "llm_deferred_requests_waiting",
+            "Jobs, lines of batches and commands that nobody is at, of all gateways",
             registry=registry,
         )
         self.outbox_lag = Gauge(

@@ -87,7 +87,9 @@ def test_the_oldest_are_claimed_first_and_lines_of_batches_after_all(
     clock.now_s += 1
     second = book.add(request(clock))
 
+    assert book.num_waiting() == 3
     assert [one.id for one in book.claim(2)] == [first.id, second.id]
+    assert book.num_waiting() == 1
     assert [one.id for one in book.claim(2)] == [line.id]
     assert book.claim(2) == []
 

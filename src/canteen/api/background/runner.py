@@ -56,10 +56,16 @@ class Runner:
     async def _turn(self) -> None:
         if self._running:
             self._heed(await asyncio.to_thread(self._book.beat))
-        free = self._most - len(self._running)
-        if not free or self._services.is_draining or await asyncio.to_thread(self._book.is_idle):
+        if await asyncio.to_thread(self._book.is_idle):
+            self._services.metrics.tell_deferred(0)
             return
-        for one in await asyncio.to_thread(self._book.claim, free):
+        free = self._most - len(self._running)
+        if free and not self._services.is_draining:
+            await self._claim(free)
+        self._services.metrics.tell_deferred(await asyncio.to_thread(self._book.num_waiting))
+
+    async def _claim(self, most: int) -> None:
+        for one in await asyncio.to_thread(self._book.claim, most):
             exchange = Exchange(one)
             working = asyncio.ensure_future(self._work(one, exchange))
             self._running[one.id] = exchange, working

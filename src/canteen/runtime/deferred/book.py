@@ -113,6 +113,12 @@ class DeferredBook:
                 {"owner": self._owner},
             )
 
+    def num_waiting(self) -> int:
+        """Requests that nobody is at, of all gateways."""
+        with self._tables.reading() as connection:
+            rows = connection.execute("SELECT COUNT(*) AS num FROM deferred WHERE state = 'queued'")
+        return int(rows[0]["num"])
+
     def claim(self, most: int) -> list[Deferred]:
         """Requests that this gateway is to answer now; those of gateways that are no more too."""
         now_s = self.clock()
