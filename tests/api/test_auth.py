@@ -196,3 +196,12 @@ async def test_on_its_own_a_service_asks_for_keys_once_there_was_one(echo_home: 
         again.services.keys.open()
         assert (await nobody.get("/v1/models")).status_code == 401
     assert (before.status_code, after.status_code) == (200, 401)
+
+
+async def test_a_key_is_told_of_the_models_that_it_is_for(service: Keyed) -> None:
+    async with await service.shown(models=("echo-embed",)) as caller:
+        openai = (await caller.get("/v1/models")).json()
+        ollama = (await caller.get("/api/tags")).json()
+
+    assert [model["id"] for model in openai["data"]] == ["echo-embed:latest"]
+    assert [model["name"] for model in ollama["models"]] == ["echo-embed:latest"]

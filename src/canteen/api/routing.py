@@ -12,6 +12,7 @@ from canteen.api.errors import status_of
 from canteen.api.observation import Observation
 from canteen.core.access import Needed
 from canteen.core.errors import CanteenError
+from canteen.core.model import ModelCard
 from canteen.metering.receipt import as_json
 
 if TYPE_CHECKING:
@@ -98,6 +99,11 @@ class Served:
     headers: Mapping[str, str]
     observe: Observation
     request: Request = field(repr=False)
+
+    def models(self) -> list[ModelCard]:
+        """The models of the store that the caller may ask."""
+        caller, cards = self.observe.caller, self.services.catalog.list()
+        return [card for card in cards if caller is None or caller.may_ask(card.name)]
 
     def footprint(self) -> dict[str, Any]:
         """The key of an answer's final object that is its receipt, where a model worked for it;

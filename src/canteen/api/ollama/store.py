@@ -22,8 +22,8 @@ def found(served: Served, name: str) -> ModelCard:
 
 
 async def tags(served: Served) -> Response:
-    """The models of the store."""
-    return whole(describe.tags(served.services.catalog.list()))
+    """The models of the store that the caller may ask."""
+    return whole(describe.tags(served.models()))
 
 
 async def ps(served: Served) -> Response:

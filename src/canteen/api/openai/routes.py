@@ -69,8 +69,8 @@ async def embeddings(body: schema.EmbeddingsRequest, served: Served) -> Response
 
 
 async def models(served: Served) -> Response:
-    """The models of the store."""
-    return whole(render.models(served.services.catalog.list()))
+    """The models of the store that the caller may ask."""
+    return whole(render.models(served.models()))
 
 
 async def model(served: Served) -> Response:
