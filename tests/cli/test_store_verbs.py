@@ -10,6 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from canteen.cli.main import VERBS, main
+from canteen.runtime.catalog import Catalog
+from tests.cards import card
 from tests.serving import Server
 
 Call = Callable[..., Result]
@@ -26,7 +28,7 @@ def call(echo_home: Path) -> Call:
 
 
 def names(call: Call) -> list[str]:
-    return [card["name"] for card in json.loads(call("list", "--json").stdout)]
+    return [one["name"] for one in json.loads(call("list", "--json").stdout)]
 
 
 def test_every_verb_has_a_help_and_says_json(call: Call) -> None:
@@ -115,6 +117,29 @@ def test_cp_and_rm_name_and_unname_a_model(call: Call) -> None:
 
     assert call("rm", "llama2").exit_code == 0
     assert "llama2:latest" not in names(call)
+
+
+def test_cp_says_what_is_kept_of_a_name_that_is_given_away(call: Call, echo_home: Path) -> None:
+    catalog = Catalog(echo_home)
+    mine = card(name="mine:latest", folder="", source="job:job_1")
+    catalog.put(mine)
+
+    answer = call("cp", "echo", "mine")
+
+    (line,) = answer.stderr.splitlines()
+    told, _, kept_as = line.rpartition(" ")
+    assert told == "what this replaces was made here, and is kept as"
+    assert catalog.get(kept_as).digest == mine.digest
+    assert catalog.get("mine").engine == "echo"
+
+
+def test_cp_to_the_same_name_says_that_it_is_that_already(call: Call, echo_home: Path) -> None:
+    before = Catalog(echo_home).get("echo")
+
+    answer = call("cp", "echo", "echo:latest")
+
+    assert (answer.exit_code, "is that already" in answer.stdout) == (0, True)
+    assert Catalog(echo_home).get("echo") == before
 
 
 def test_rm_takes_nothing_away_when_one_name_is_wrong(call: Call) -> None:

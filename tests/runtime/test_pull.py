@@ -44,6 +44,19 @@ async def test_a_builtin_model_needs_no_files(catalog: Catalog, pull: Pull) -> N
     assert (card.kind, card.engine, card.embedding_length) == ("embedder", "echo-embedder", 64)
 
 
+async def test_a_pull_says_what_is_kept_of_a_name_that_was_made_here(
+    catalog: Catalog, pull: Pull, weights: Path
+) -> None:
+    await pull(f"file:{weights}", "mine:1")
+    mine = replace(catalog.get("mine:1"), source="job:job_1")
+    catalog.put(mine)
+
+    *_, told, _ = statuses(await pull("echo", "mine:1"))
+
+    assert told.startswith("what this replaces was made here, and is kept as mine:1-before-")
+    assert is_whole(catalog, catalog.get(told.rpartition(" ")[2]))
+
+
 async def test_a_file_is_copied_verified_prepared_and_named(
     catalog: Catalog, pull: Pull, weights: Path
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from canteen.core.errors import EngineError, InvalidRequest, StorageFull
 from canteen.core.footprint import new_receipt_id
-from canteen.core.model import ModelCard, Progress
+from canteen.core.model import MADE_HERE, ModelCard, Progress
 from canteen.core.units import Quantity
 from canteen.lifecycle.jobs.book import JobBook
 from canteen.lifecycle.jobs.job import Job
@@ -170,7 +170,7 @@ async def _program(module: Sequence[str], folder: Path, tab: Tab) -> AsyncIterat
 def _of_job(lineage: Mapping[str, Any], card: ModelCard) -> ModelCard:
     return replace(
         card,
-        source=f"job:{lineage['job']}",
+        source=f"{MADE_HERE}{lineage['job']}",
         parent=lineage.get("parent", ""),
         metadata={**card.metadata, "lineage": dict(lineage)},
     )

@@ -23,7 +23,7 @@ from canteen.core.errors import (
 )
 from canteen.core.model import ModelCard, Prepared, Progress, full_name
 from canteen.runtime import blobs, fetch, locks, sources
-from canteen.runtime.catalog import Catalog, now
+from canteen.runtime.catalog import Catalog, kept_said, now
 from canteen.runtime.child import Child, Watch, child, unwatched
 from canteen.runtime.fetch import Desk
 from canteen.runtime.menu import Entry, find
@@ -207,15 +207,22 @@ class Puller:
                     async for progress in steps:
                         yield progress
             yield Progress("writing manifest")
-            await in_thread(self._catalog.put, _in_form(card, name, folder))
+            for progress in await self._named(_in_form(card, name, folder)):
+                yield progress
             yield Progress("success")
         finally:
             lock.close()
 
+    async def _named(self, card: ModelCard) -> Sequence[Progress]:
+        """Give a model its name; what there is to say of the one that had it."""
+        kept_as = await in_thread(self._catalog.put, card)
+        return [Progress(kept_said(kept_as))] if kept_as else []
+
     async def _steps(self, order: Order) -> AsyncGenerator[Progress]:
         yield Progress("pulling manifest")
         if isinstance(order.source, BuiltinSource):
-            await in_thread(self._catalog.put, _builtin_card(order, order.source))
+            for progress in await self._named(_builtin_card(order, order.source)):
+                yield progress
         else:
             async with aclosing(self._with_files(order)) as steps:
                 async for progress in steps:
@@ -278,7 +285,8 @@ class Puller:
                     async for progress in steps:
                         yield progress
             yield Progress("writing manifest")
-            await in_thread(self._catalog.put, _card(order, desk, folder))
+            for progress in await self._named(_card(order, desk, folder)):
+                yield progress
         finally:
             lock.close()
 
