@@ -120,9 +120,12 @@ def port(settings: Settings) -> Finding:
             pass
     except OSError:
         return Finding(f"{where} is free")
-    version = _version(settings)
+    version, asks_for_key = _canteen(settings)
     if version:
         return Finding(f"Canteen {version} answers on {where} already")
+    if asks_for_key:
+        said = f"Canteen answers on {where} already, and asks for a key"
+        return Finding(said, "set CANTEEN_API_KEY to a good one, for canteen ps and canteen stop")
     return wrong(
         f"{where} is taken by another program", "choose another: CANTEEN_PORT, or serve --port"
     )
@@ -224,14 +227,19 @@ def _embedder(name: str) -> Finding:
     return Finding(found.said, found.advice)
 
 
-def _version(settings: Settings) -> str:
+def _canteen(settings: Settings) -> tuple[str, bool]:
+    """The version of the Canteen that answers, or whether one answers that asks for a key."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{host}:{settings.port}/version"
     try:
-        answer = httpx.get(url, timeout=CONNECT_WITHIN_S, trust_env=False)
-        return str(answer.json()["version"])
+        answer = httpx.get(
+            url, headers=store.credentials(settings), timeout=CONNECT_WITHIN_S, trust_env=False
+        )
+        if 'realm="canteen"' in answer.headers.get("www-authenticate", ""):
+            return "", True
+        return str(answer.json()["version"]), False
     except (httpx.HTTPError, ValueError, KeyError, TypeError):
-        return ""
+        return "", False
 
 
 def gpu() -> Finding:
