@@ -80,7 +80,7 @@ class _Rooms:
         if card.kind != "generator" or card.format != "gguf" or not path.is_file():
             raise InvalidRequest(
                 f"'{card.name}' cannot be trained on: that starts from a generator's GGUF file, "
-                f"and this is {card.format or card.engine} of a {card.kind}",
+                f"and this is {_what(card)}",
                 param="model",
             )
         return path, card.digest
@@ -165,6 +165,11 @@ async def _program(module: Sequence[str], folder: Path, tab: Tab) -> AsyncIterat
             yield _Program(running)
     finally:
         lock.close()
+
+
+def _what(card: ModelCard) -> str:
+    article = "an" if card.kind == "embedder" else "a"
+    return f"{card.format or card.engine} of {article} {card.kind}"
 
 
 def _of_job(lineage: Mapping[str, Any], card: ModelCard) -> ModelCard:
