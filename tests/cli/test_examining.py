@@ -40,6 +40,13 @@ def test_a_processor_without_vectors_is_told() -> None:
     assert "AVX2" in examining.cpu(kind).said or examining.cpu(kind).advice == ""
 
 
+def test_whether_models_can_be_trained_is_told_and_is_nothing_wrong() -> None:
+    can, cannot = examining.training(), examining.training(lambda name: None)
+
+    assert can.said.startswith("models can be trained here, with torch 2")
+    assert (cannot.is_ok, "'.[train]'" in cannot.advice) == (True, True)
+
+
 def test_a_port_is_free_ours_or_taken(echo_server: Server) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         number = other.getsockname()[1]

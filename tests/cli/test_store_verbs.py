@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -154,11 +155,27 @@ def test_show_prints_the_card(call: Call) -> None:
     assert json.loads(call("show", "echo", "--json").stdout)["engine"] == "echo"
 
 
+def test_show_tells_what_a_model_was_made_of_where_that_is_known(
+    call: Call, echo_home: Path
+) -> None:
+    lineage = {"job": "job_1", "parent": "echo:latest", "data_digest": "sha256:data"}
+    mine = card(name="mine:1", folder="", source="job:job_1", parent="echo:latest")
+    Catalog(echo_home).put(replace(mine, metadata={"lineage": lineage}))
+
+    told = call("show", "mine:1").stdout.splitlines()
+    plain = call("show", "echo").stdout
+
+    assert "source          job:job_1" in told
+    assert "parent          echo:latest" in told
+    assert "learned from    sha256:data" in told
+    assert "parent" not in plain
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("show", "nope"), "model 'nope:latest' not found"),
-        (("pull", "nope"), "nope"),
+        (("pull", "nope"), "not found; the menu has smollm2:135m, all-minilm, echo, echo-embed;"),
         (("show", "../etc"), "a model's name is like"),
         (("ps",), "no server answers at http://127.0.0.1:1;"),
         (("stop", "echo"), "canteen serve"),
