@@ -123,7 +123,7 @@ class Settings:
     )
     keys: Literal["auto", "on", "off"] = _setting(
         "CANTEEN_KEYS",
-        "whether calls need an API key: auto (once there is one), on or off",
+        "whether calls need an API key: auto (once there ever was one), on or off",
         "auto",
         _one_of("auto", "on", "off"),
     )

@@ -71,8 +71,9 @@ def test_what_an_operator_changes_is_on_record_and_what_is_only_read_is_not(path
     assert call(path, "verify").exit_code == 0
 
 
-def test_without_an_audit_it_says_how_to_have_one(tmp_path: Path) -> None:
-    answer = call(tmp_path / "a" / "b", "show")
+@pytest.mark.parametrize("verb", ["show", "verify"])
+def test_without_an_audit_it_says_how_to_have_one(tmp_path: Path, verb: str) -> None:
+    answer = call(tmp_path / "a" / "b", verb)
 
     assert answer.exit_code == 1
     assert "CANTEEN_AUDIT=1" in answer.stderr

@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from canteen.cli import examining
+from canteen.cli.main import main
+from canteen.core.version import VERSION
 from canteen.planning.this_host import processor
 from canteen.settings import Settings
+from tests.conftest import Serve
 from tests.serving import Server
 
 HERE = Settings()
@@ -36,6 +40,13 @@ def test_a_processor_without_vectors_is_told() -> None:
     assert "AVX2" in examining.cpu(kind).said or examining.cpu(kind).advice == ""
 
 
+def test_whether_models_can_be_trained_is_told_and_is_nothing_wrong() -> None:
+    can, cannot = examining.training(), examining.training(lambda name: None)
+
+    assert can.said.startswith("models can be trained here, with torch 2")
+    assert (cannot.is_ok, "'.[train]'" in cannot.advice) == (True, True)
+
+
 def test_a_port_is_free_ours_or_taken(echo_server: Server) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         number = other.getsockname()[1]
@@ -46,6 +57,28 @@ def test_a_port_is_free_ours_or_taken(echo_server: Server) -> None:
     assert (taken.is_ok, free.is_ok, ours.is_ok) == (False, True, True)
     assert "CANTEEN_PORT" in taken.advice
     assert "Canteen" in ours.said
+
+
+def test_a_canteen_that_asks_for_a_key_is_told_from_another_program(
+    serve: Serve, echo_home: Path
+) -> None:
+    server = serve(echo_home, CANTEEN_KEYS="on")
+    here = replace(HERE, port=server.port)
+
+    found = examining.port(here)
+
+    assert found.is_ok
+    assert "Canteen answers" in found.said
+    assert "CANTEEN_API_KEY" in found.advice
+
+
+def test_a_canteen_that_is_shown_its_key_is_ours(serve: Serve, echo_home: Path) -> None:
+    made = CliRunner().invoke(main, ["keys", "create", "me"], env={"CANTEEN_HOME": str(echo_home)})
+    server = serve(echo_home, CANTEEN_KEYS="on")
+
+    found = examining.port(replace(HERE, port=server.port, api_key=made.stdout.strip()))
+
+    assert (found.advice, VERSION in found.said) == ("", True)
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,21 @@ def test_sums_by_key_come_as_csv(home: Path) -> None:
     assert row.startswith("a-key,1,")
 
 
+def test_phases_are_told_in_watt_hours(home: Path) -> None:
+    (summed, told) = (
+        CliRunner().invoke(main, ["footprint", "--by", "phase", how]).output
+        for how in ("--json", "--csv")
+    )
+
+    uj = {one["phase"]: one["energy_uj"] for one in json.loads(summed)["sums"]}
+    headings, *rows = (line.split(",") for line in told.splitlines())
+    assert headings == ["phase", "meter_wh"]
+    assert {phase: float(wh) for phase, wh in rows} == {
+        phase: pytest.approx(told_uj / 3.6e9, rel=1e-3) for phase, told_uj in uj.items()
+    }
+    assert uj["decode"] > 0
+
+
 def test_a_date_that_is_none_is_refused_in_one_line(home: Path) -> None:
     answer = CliRunner().invoke(main, ["footprint", "--since", "yesterday"])
 

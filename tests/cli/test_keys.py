@@ -37,10 +37,27 @@ def test_a_key_is_shown_once_and_rotated_and_revoked(call: Call) -> None:
     assert "echo:latest" in shown.output
     assert rotated.stdout.startswith("canteen_")
     assert rotated.stdout != made.stdout
-    assert revoked.output == f"revoked {key['id']}\n"
+    assert revoked.stdout == f"revoked {key['id']}\n"
     assert "was revoked" in call("list").output
     assert again.exit_code == 1
     assert "create another" in again.stderr
+
+
+def test_when_no_good_key_is_left_it_says_what_turns_the_asking_off(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two"):
+        call("create", name)
+    first, second = (key["id"] for key in json.loads(call("list", "--json").stdout))
+
+    one_is_left = call("revoke", first)
+    none_is_left = call("revoke", second)
+    monkeypatch.setenv("CANTEEN_KEYS", "off")
+    nobody_asks = call("revoke", second)
+
+    assert one_is_left.stderr == nobody_asks.stderr == ""
+    assert "no good key is left, and services still ask" in none_is_left.stderr
+    assert "CANTEEN_KEYS=off" in none_is_left.stderr
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,33 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import httpx
 
+from canteen.core.version import VERSION
 from tests import serving
 from tests.serving import Server
+
+
+class Ollama(BaseHTTPRequestHandler):
+    """What Ollama answers to those who look who is there."""
+
+    answers: ClassVar = {"/": b"Ollama is running", "/api/version": b'{"version": "9.9"}'}
+
+    def do_GET(self) -> None:
+        body = self.answers.get(self.path)
+        self.send_response(404 if body is None else 200)
+        self.send_header("content-length", str(len(body or b"")))
+        self.end_headers()
+        self.wfile.write(body or b"")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
 
 
 def refused(home: Path, *words: str) -> str:
@@ -45,7 +65,26 @@ def test_a_port_that_is_taken_says_who_answers_there(
 ) -> None:
     port = serve(echo_home, CANTEEN_MODEL="echo").port
 
-    assert "'Ollama is running', version" in refused(echo_home, "--port", str(port))
+    assert f"is taken: Canteen {VERSION} answers there" in refused(echo_home, "--port", str(port))
+
+
+def test_a_port_of_a_canteen_with_keys_says_so(
+    serve: Callable[..., Server], echo_home: Path
+) -> None:
+    port = serve(echo_home, CANTEEN_KEYS="on").port
+
+    said = refused(echo_home, "--port", str(port))
+
+    assert "a Canteen that asks for a key answers there" in said
+
+
+def test_a_port_of_another_service_says_how_it_greets(echo_home: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Ollama) as other:
+        threading.Thread(target=other.serve_forever).start()
+        said = refused(echo_home, "--port", str(other.server_port))
+        other.shutdown()
+
+    assert "'Ollama is running', version 9.9, answers there" in said
 
 
 def test_a_port_of_something_silent_is_taken_too(echo_home: Path) -> None:

@@ -4,12 +4,15 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from canteen.cli.main import VERBS, main
+from canteen.runtime.catalog import Catalog
+from tests.cards import card
 from tests.serving import Server
 
 Call = Callable[..., Result]
@@ -26,7 +29,7 @@ def call(echo_home: Path) -> Call:
 
 
 def names(call: Call) -> list[str]:
-    return [card["name"] for card in json.loads(call("list", "--json").stdout)]
+    return [one["name"] for one in json.loads(call("list", "--json").stdout)]
 
 
 def test_every_verb_has_a_help_and_says_json(call: Call) -> None:
@@ -117,6 +120,29 @@ def test_cp_and_rm_name_and_unname_a_model(call: Call) -> None:
     assert "llama2:latest" not in names(call)
 
 
+def test_cp_says_what_is_kept_of_a_name_that_is_given_away(call: Call, echo_home: Path) -> None:
+    catalog = Catalog(echo_home)
+    mine = card(name="mine:latest", folder="", source="job:job_1")
+    catalog.put(mine)
+
+    answer = call("cp", "echo", "mine")
+
+    (line,) = answer.stderr.splitlines()
+    told, _, kept_as = line.rpartition(" ")
+    assert told == "what this replaces was made here, and is kept as"
+    assert catalog.get(kept_as).digest == mine.digest
+    assert catalog.get("mine").engine == "echo"
+
+
+def test_cp_to_the_same_name_says_that_it_is_that_already(call: Call, echo_home: Path) -> None:
+    before = Catalog(echo_home).get("echo")
+
+    answer = call("cp", "echo", "echo:latest")
+
+    assert (answer.exit_code, "is that already" in answer.stdout) == (0, True)
+    assert Catalog(echo_home).get("echo") == before
+
+
 def test_rm_takes_nothing_away_when_one_name_is_wrong(call: Call) -> None:
     answer = call("rm", "echo", "nope")
 
@@ -129,11 +155,27 @@ def test_show_prints_the_card(call: Call) -> None:
     assert json.loads(call("show", "echo", "--json").stdout)["engine"] == "echo"
 
 
+def test_show_tells_what_a_model_was_made_of_where_that_is_known(
+    call: Call, echo_home: Path
+) -> None:
+    lineage = {"job": "job_1", "parent": "echo:latest", "data_digest": "sha256:data"}
+    mine = card(name="mine:1", folder="", source="job:job_1", parent="echo:latest")
+    Catalog(echo_home).put(replace(mine, metadata={"lineage": lineage}))
+
+    told = call("show", "mine:1").stdout.splitlines()
+    plain = call("show", "echo").stdout
+
+    assert "source          job:job_1" in told
+    assert "parent          echo:latest" in told
+    assert "learned from    sha256:data" in told
+    assert "parent" not in plain
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("show", "nope"), "model 'nope:latest' not found"),
-        (("pull", "nope"), "nope"),
+        (("pull", "nope"), "not found; the menu has smollm2:135m, all-minilm, echo, echo-embed;"),
         (("show", "../etc"), "a model's name is like"),
         (("ps",), "no server answers at http://127.0.0.1:1;"),
         (("stop", "echo"), "canteen serve"),

@@ -136,6 +136,63 @@ def test_a_name_that_is_put_anew_lets_go_of_its_old_files(catalog: Catalog) -> N
     assert catalog.has_blob(new.digest)
 
 
+def made_here(catalog: Catalog, name: str, data: bytes = b"learned") -> ModelCard:
+    catalog.put(replace(stored(catalog, name, data), source="job:job_1"))
+    return catalog.get(name)
+
+
+def test_what_was_made_here_is_kept_when_its_last_name_is_given_away(catalog: Catalog) -> None:
+    mine, other = made_here(catalog, "mine"), stored(catalog, "other")
+
+    kept_as = catalog.put(replace(other, name="mine"))
+
+    assert catalog.get("mine").digest == other.digest
+    assert kept_as.startswith("mine:latest-before-")
+    assert replace(catalog.get(kept_as), name="mine:latest") == mine
+    assert catalog.has_blob(mine.digest)
+    assert catalog.path(mine).is_dir()
+
+
+def test_copies_and_derived_models_keep_what_was_made_here_too(catalog: Catalog) -> None:
+    first, second = made_here(catalog, "mine"), made_here(catalog, "ours", b"learned too")
+    stored(catalog, "other")
+
+    kept = [catalog.copy("other", "mine"), catalog.derive("other", "ours", system="Arr.")]
+
+    assert [catalog.get(name).digest for name in kept] == [first.digest, second.digest]
+
+
+def test_what_was_made_here_gets_no_other_name_while_it_has_one(catalog: Catalog) -> None:
+    mine, other = made_here(catalog, "mine"), stored(catalog, "other")
+    catalog.copy("mine", "prod")
+
+    kept = [catalog.put(replace(other, name="prod")), catalog.derive("mine", "mine", system="Arr.")]
+
+    assert kept == ["", ""]
+    assert [card.name for card in catalog.list()] == ["mine:latest", "other:latest", "prod:latest"]
+    assert catalog.has_blob(mine.digest)
+
+
+def test_a_model_that_is_copied_to_its_own_name_stays_as_it_is(catalog: Catalog) -> None:
+    card = stored(catalog, "a")
+
+    catalog.copy("a", "a:latest")
+
+    assert catalog.list() == [card]
+
+
+def test_a_full_disk_leaves_what_was_made_here_its_name(catalog: Catalog) -> None:
+    mine = made_here(catalog, "mine")
+    catalog.put(replace(stored(catalog, "other"), system="x" * 60_000))
+    files = set(catalog.home.rglob("*"))
+
+    said = on_a_small_disk(catalog, "catalog.copy('other', 'mine')")
+
+    assert said == "full\n"
+    assert catalog.get("mine") == mine
+    assert set(catalog.home.rglob("*")) == files
+
+
 def test_files_that_a_pull_works_on_are_not_collected(catalog: Catalog) -> None:
     card = stored(catalog, "a")
 

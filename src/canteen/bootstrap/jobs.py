@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from canteen.core.errors import EngineError, InvalidRequest, StorageFull
 from canteen.core.footprint import new_receipt_id
-from canteen.core.model import ModelCard, Progress
+from canteen.core.model import MADE_HERE, ModelCard, Progress
 from canteen.core.units import Quantity
 from canteen.lifecycle.jobs.book import JobBook
 from canteen.lifecycle.jobs.job import Job
@@ -80,7 +80,7 @@ class _Rooms:
         if card.kind != "generator" or card.format != "gguf" or not path.is_file():
             raise InvalidRequest(
                 f"'{card.name}' cannot be trained on: that starts from a generator's GGUF file, "
-                f"and this is {card.format or card.engine} of a {card.kind}",
+                f"and this is {_what(card)}",
                 param="model",
             )
         return path, card.digest
@@ -167,10 +167,15 @@ async def _program(module: Sequence[str], folder: Path, tab: Tab) -> AsyncIterat
         lock.close()
 
 
+def _what(card: ModelCard) -> str:
+    article = "an" if card.kind == "embedder" else "a"
+    return f"{card.format or card.engine} of {article} {card.kind}"
+
+
 def _of_job(lineage: Mapping[str, Any], card: ModelCard) -> ModelCard:
     return replace(
         card,
-        source=f"job:{lineage['job']}",
+        source=f"{MADE_HERE}{lineage['job']}",
         parent=lineage.get("parent", ""),
         metadata={**card.metadata, "lineage": dict(lineage)},
     )

@@ -37,7 +37,7 @@ def verify(path: Path | None, noted: str, is_json: bool) -> None:
     That the end was cut off shows no chain: note the hash of the last record elsewhere (each line
     of the access log has its request's), and give it as --noted.
     """
-    verdict = book.verify(path or _path(), noted)
+    verdict = book.verify(_there(path), noted)
     if is_json:
         store.echo_json({"is_whole": verdict.is_whole, **asdict(verdict)})
     elif verdict.fault:
@@ -56,7 +56,7 @@ def verify(path: Path | None, noted: str, is_json: bool) -> None:
 @store.as_json
 def show(path: Path | None, last: int, is_json: bool) -> None:
     """The last records: when, who, what, and how it went."""
-    records = _last(path or _path(), last)
+    records = _last(_there(path), last)
     if is_json:
         store.echo_json(records)
         return
@@ -65,12 +65,14 @@ def show(path: Path | None, last: int, is_json: bool) -> None:
     store.echo_table([name.upper() for name in told], rows)
 
 
-def _path() -> Path:
-    return store.settings().home / book.FOLDER / book.FILE
+def _there(path: Path | None) -> Path:
+    """The audit's file; raises InvalidRequest where there is none."""
+    path = path or store.settings().home / book.FOLDER / book.FILE
+    if not path.exists():
+        raise InvalidRequest("there is no audit here; CANTEEN_AUDIT=1 lets a service keep one")
+    return path
 
 
 def _last(path: Path, num: int) -> list[dict[str, str]]:
-    if not path.exists():
-        raise InvalidRequest("there is no audit here; CANTEEN_AUDIT=1 lets a service keep one")
     with path.open("rb") as lines:
         return [json.loads(line) for line in deque(lines, num) if line.endswith(b'"}\n')]

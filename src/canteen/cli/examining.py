@@ -7,16 +7,20 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
 
 from canteen.cli import store
-from canteen.core.errors import CanteenError, EngineError, ModelNotFound
+from canteen.core.errors import CanteenError, EngineError, ModelNotFound, NotSupported
 from canteen.engines.registry import ENGINES, is_installed
+from canteen.lifecycle.training import packages
+from canteen.lifecycle.training.specs import Finetune
 from canteen.metering.store import Trouble, connect
 from canteen.planning.this_host import Processor, processor
 from canteen.runtime.memory import budget_bytes, machine_bytes
@@ -67,10 +71,20 @@ def service(settings: Settings) -> Iterator[Finding]:
     yield Finding(said) if has_default else wrong(said, "pip install openvino-genai")
     yield _model(settings.default_model)
     yield _embedder(settings.default_embedder)
+    yield training()
     yield port(settings)
     yield exposure(settings)
     yield database(settings)
     yield times(settings)
+
+
+def training(find: Callable[[str], object] = find_spec) -> Finding:
+    """Whether models can be trained here, which not everybody wants; `find` finds a package."""
+    try:
+        packages.check(Finetune(), find)
+    except NotSupported as error:
+        return Finding("models cannot be trained here", error.message)
+    return Finding(f"models can be trained here, with torch {version('torch')}")
 
 
 def cpu(kind: Processor) -> Finding:
@@ -120,9 +134,12 @@ def port(settings: Settings) -> Finding:
             pass
     except OSError:
         return Finding(f"{where} is free")
-    version = _version(settings)
-    if version:
-        return Finding(f"Canteen {version} answers on {where} already")
+    number, asks_for_key = _canteen(settings)
+    if number:
+        return Finding(f"Canteen {number} answers on {where} already")
+    if asks_for_key:
+        said = f"Canteen answers on {where} already, and asks for a key"
+        return Finding(said, "set CANTEEN_API_KEY to a good one, for canteen ps and canteen stop")
     return wrong(
         f"{where} is taken by another program", "choose another: CANTEEN_PORT, or serve --port"
     )
@@ -224,14 +241,19 @@ def _embedder(name: str) -> Finding:
     return Finding(found.said, found.advice)
 
 
-def _version(settings: Settings) -> str:
+def _canteen(settings: Settings) -> tuple[str, bool]:
+    """The version of the Canteen that answers, or whether one answers that asks for a key."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{host}:{settings.port}/version"
     try:
-        answer = httpx.get(url, timeout=CONNECT_WITHIN_S, trust_env=False)
-        return str(answer.json()["version"])
+        answer = httpx.get(
+            url, headers=store.credentials(settings), timeout=CONNECT_WITHIN_S, trust_env=False
+        )
+        if 'realm="canteen"' in answer.headers.get("www-authenticate", ""):
+            return "", True
+        return str(answer.json()["version"]), False
     except (httpx.HTTPError, ValueError, KeyError, TypeError):
-        return ""
+        return "", False
 
 
 def gpu() -> Finding:

@@ -12,6 +12,7 @@ from canteen.cli import store
 
 # Of models, keys and conversations the overview shows those that ate most; --by shows all.
 _MOST_SHOWN = 10
+_UJ_PER_WH = 3.6e9
 _BARS = "▁▂▃▄▅▆▇█"
 _ACCOUNTS = (
     "requests_uj",
@@ -107,8 +108,9 @@ def _rows(summed: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     if by == "account":
         return ["account", "uj"], [[key, str(uj)] for key, uj in summed.items() if key in _ACCOUNTS]
     if by == "phase":
-        rows = [[one["phase"], str(one["energy_uj"])] for one in summed["sums"]]
-        return ["phase", "energy_uj"], rows
+        # Of the meter alone: what the facility adds is no phase's.
+        rows = [[one["phase"], f"{one['energy_uj'] / _UJ_PER_WH:.4g}"] for one in summed["sums"]]
+        return ["phase", "meter_wh"], rows
     headings = [by, "requests", "energy_wh", "site_ml", "source_ml", "carbon_g", "cost_usd"]
     return headings, [_row(by, one) for one in summed["sums"]]
 

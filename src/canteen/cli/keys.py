@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from canteen.metering.keys.key import Key
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_ASKED = "Running services ask every caller for a key within 5 seconds"
+_OFF = "CANTEEN_KEYS=off and a new start turn that off"
 _ONCE = "This is the only time it is shown; what is kept of it is a hash."
 
 
@@ -53,8 +55,8 @@ class LimitOption(click.ParamType[Any]):
 def command() -> None:
     """API keys: who may call, which models, and how much of what.
 
-    Once there is a key, `canteen serve` asks every caller for one (CANTEEN_KEYS). Each command has
-    --json.
+    From the first key on, `canteen serve` asks every caller for one, also when no key is good any
+    more; CANTEEN_KEYS=off turns that off. Each command has --json.
     """
 
 
@@ -97,7 +99,7 @@ def create(
     key, secret = _book().create(wanted)
     _tell(key, secret, is_json=is_json)
     if not is_json:
-        click.echo("Running services ask every caller for a key within 5 seconds.", err=True)
+        click.echo(f"{_ASKED}, also when no key is good any more; {_OFF}.", err=True)
 
 
 @command.command("list")
@@ -148,11 +150,15 @@ def show(key_id: str, is_json: bool) -> None:
 @store.as_json
 def revoke(key_id: str, is_json: bool) -> None:
     """Let a key be good for nothing any more; running services know within 5 seconds."""
-    key = _book().revoke(key_id)
+    book = _book()
+    key = book.revoke(key_id)
     if is_json:
         store.echo_json(key.told())
     else:
         click.echo(f"revoked {key.id}")
+    if all(one.trouble(time.time()) for one in book.list()) and store.settings().keys != "off":
+        said = "no good key is left, and services still ask for one: canteen keys create makes one"
+        click.echo(f"{said}; {_OFF}", err=True)
 
 
 @command.command

@@ -89,7 +89,7 @@ def _put(source: str, name: str | None, told: dict[str, Any]) -> str:
         card = remote.chain_card(catalog, name, source)
     else:
         card = _upstream(name or source, told)
-    catalog.put(card)
+    store.tell_kept(catalog.put(card))
     return card.name
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 
 from canteen.bootstrap import Services
-from canteen.cli import evaluating, prepare
+from canteen.cli import evaluating, prepare, store
 from canteen.cli.evaluating import Wish
 from canteen.core.errors import EngineError, InvalidRequest, ModelNotFound
 from canteen.core.footprint import Charge, new_receipt_id
@@ -102,7 +102,7 @@ class LocalBench:
     def keep(self, form: str, name: str) -> ModelCard:
         """Give what was made in a format a name that stays."""
         card = self.services.catalog.get(self.made[form])
-        self.services.catalog.put(replace(card, name=full_name(name)))
+        store.tell_kept(self.services.catalog.put(replace(card, name=full_name(name))))
         return self.services.catalog.get(name)
 
     async def close(self) -> None:

@@ -6,6 +6,8 @@ import click
 
 from canteen.cli import store
 
+_LINEAGE = ("parent", "learned from")
+
 
 @click.command
 @click.argument("model")
@@ -27,8 +29,12 @@ def command(model: str, is_json: bool) -> None:
         "size": store.human_bytes(card.size_bytes),
         "licence": card.license,
         "source": card.source,
+        "parent": card.parent,
+        "learned from": card.metadata.get("lineage", {}).get("data_digest", ""),
         "digest": card.digest,
     }
+    # What it comes from is known of some models only.
+    lines = {name: value for name, value in lines.items() if value or name not in _LINEAGE}
     for name, value in lines.items():
         click.echo(f"{name:16}{value}")
     if card.quality:

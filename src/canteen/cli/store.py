@@ -10,7 +10,7 @@ import click
 
 from canteen.core.errors import InvalidRequest, ModelNotFound
 from canteen.core.model import full_name
-from canteen.runtime.catalog import Catalog
+from canteen.runtime.catalog import Catalog, kept_said
 from canteen.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,6 +40,12 @@ def services() -> "Services":
 def catalog() -> Catalog:
     """The store."""
     return Catalog(settings().home)
+
+
+def tell_kept(kept_as: str) -> None:
+    """Say of a model that it is kept, where the name that it had was given to another."""
+    if kept_as:
+        click.echo(kept_said(kept_as), err=True)
 
 
 async def ensure(services: "Services", model: str, *, is_quiet: bool = False) -> None:

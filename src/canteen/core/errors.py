@@ -73,12 +73,13 @@ class ContextTooLong(InvalidRequest):
 
 
 class ModelNotFound(InvalidRequest):
-    """No model of that name is in the store."""
+    """No model of that name is in the store; `hint` says where there are others."""
 
     code = "model_not_found"
 
-    def __init__(self, model: str) -> None:
-        super().__init__(f"model '{model}' not found", param="model")
+    def __init__(self, model: str, hint: str = "") -> None:
+        said = f"model '{model}' not found"
+        super().__init__(f"{said}; {hint}" if hint else said, param="model")
         self.model = model
 
 

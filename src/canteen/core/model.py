@@ -3,10 +3,13 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from canteen.core.errors import InvalidRequest
 
+# The source of what a job here has made, before the job's id: it cannot be had again.
+MADE_HERE = "job:"
 _NAME = re.compile(
     r"[A-Za-z0-9][\w.\-]*(/[A-Za-z0-9][\w.\-]*){0,2}(:[A-Za-z0-9][\w.\-]*)?", re.ASCII
 )
@@ -21,6 +24,12 @@ def full_name(name: str) -> str:
             param="model",
         )
     return name if ":" in name else f"{name}:latest"
+
+
+def name_before(name: str, now_s: float) -> str:
+    """What a model goes by that `name` held until now; raises InvalidRequest for a name that is
+    too long for that."""
+    return full_name(f"{name}-before-{datetime.fromtimestamp(now_s, UTC):%Y%m%dT%H%M%S.%f}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,11 @@ class ModelCard:
     quality: Mapping[str, Any] = field(default_factory=dict)
     upstream: Mapping[str, Any] = field(default_factory=dict)
     members: tuple[str, ...] = ()
+
+    @property
+    def is_made_here(self) -> bool:
+        """Whether a job here has made it, so that it cannot be pulled again."""
+        return self.source.startswith(MADE_HERE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from canteen.core.errors import EngineError, InvalidRequest, ModelNotFound
-from canteen.core.model import ModelCard, full_name
+from canteen.core.model import ModelCard, full_name, name_before
 from canteen.runtime import blobs, locks
 from canteen.runtime.threads import in_thread
 
@@ -68,21 +68,56 @@ class Catalog:
                 code="damaged_manifest",
             ) from exc
 
-    def put(self, card: ModelCard) -> None:
+    def put(self, card: ModelCard) -> str:
         """Write a card under its name, in place of the one that may be there.
 
-        Raises StorageFull, and leaves the old one, where there is no room.
+        Where that was the last name of a model that was made here, the model stays under another
+        name, which is returned; else nothing is. Raises StorageFull, and leaves the old one, where
+        there is no room.
         """
         card = replace(card, name=full_name(card.name))
         with self._lock(), blobs.full_disk_said(MAKE_ROOM):
             before = self._read(self._manifest(card.name))
-            self._write(card)
-            if before is not None:
-                self._collect(before)
+            if before is None:
+                self._write(card)
+                return ""
+            keep_as = self._name_to_keep(before, card)
+            self._replace(before, card, keep_as)
+            self._collect(before)
+        if keep_as:
+            logger.info(kept_said(keep_as))
+        return keep_as
 
-    def copy(self, source: str, destination: str) -> None:
-        """Give a model a second name; the files are shared."""
-        self.put(replace(self.get(source), name=full_name(destination), modified_at=now()))
+    def _name_to_keep(self, before: ModelCard, card: ModelCard) -> str:
+        """The name that a model gets whose name another card takes; empty where its weights have
+        one, or can be had again."""
+        if not before.is_made_here:
+            return ""
+        others = [one for one in self._read_all() if one is not None and one.name != before.name]
+        if any(one.digest == before.digest for one in (card, *others)):
+            return ""
+        return name_before(before.name, time.time())
+
+    def _replace(self, before: ModelCard, card: ModelCard, keep_as: str) -> None:
+        """Write a card in place of another, which is kept under the name `keep_as` if that is told.
+
+        Raises OSError, with all names as they were.
+        """
+        if keep_as:
+            self._write(replace(before, name=keep_as))
+        try:
+            self._write(card)
+        except OSError:
+            if keep_as and self._read(self._manifest(card.name)) == before:
+                self._manifest(keep_as).unlink()
+            raise
+
+    def copy(self, source: str, destination: str) -> str:
+        """Give a model a second name; the files are shared. Returns what `put` does."""
+        card = self.get(source)
+        if card.name == full_name(destination):
+            return ""
+        return self.put(replace(card, name=full_name(destination), modified_at=now()))
 
     def move(self, name: str, card: ModelCard, *, before: ModelCard | None, keep_as: str) -> None:
         """Let a name hold another card from now on, and keep what it held under the name `keep_as`.
@@ -92,6 +127,7 @@ class Catalog:
         files are gone, and StorageFull.
         """
         path = self._manifest(full_name(name))
+        moved = replace(card, name=full_name(name), modified_at=now())
         with self._lock(), blobs.full_disk_said(MAKE_ROOM):
             if self._read(path) != before or (before is None and path.exists()):
                 raise InvalidRequest(
@@ -105,20 +141,16 @@ class Catalog:
                     "be in the store (canteen list)",
                     code="changed_meanwhile",
                 )
-            if before is not None:
-                self._write(replace(before, name=full_name(keep_as)))
-            try:
-                self._write(replace(card, name=full_name(name), modified_at=now()))
-            except OSError:
-                if before is not None and self._read(path) == before:
-                    self._manifest(full_name(keep_as)).unlink()
-                raise
+            if before is None:
+                self._write(moved)
+            else:
+                self._replace(before, moved, full_name(keep_as))
 
     def _write(self, card: ModelCard) -> None:
         blobs.write_whole(self._manifest(card.name), _text(card))
 
-    def derive(self, source: str, name: str, **overrides: Any) -> ModelCard:
-        """Make a model of another's files with other defaults, and return its card.
+    def derive(self, source: str, name: str, **overrides: Any) -> str:
+        """Make a model of another's files with other defaults; returns what `put` does.
 
         `overrides` may be `parameters` (added to the source's), `system`, `template`,
         `messages` and `license`.
@@ -130,8 +162,7 @@ class Catalog:
         if "parameters" in overrides:
             overrides["parameters"] = {**base.parameters, **overrides["parameters"]}
         card = replace(base, name=full_name(name), parent=base.name, modified_at=now(), **overrides)
-        self.put(card)
-        return card
+        return self.put(card)
 
     def remove(self, name: str) -> None:
         """Forget a name, and remove the files that no other name needs."""
@@ -315,6 +346,11 @@ class Upload:
         with contextlib.suppress(OSError):
             # What it still holds may not fit on the disk, and nobody wants it any more.
             self._file.close()
+
+
+def kept_said(kept_as: str) -> str:
+    """What is told of a model that was kept when its last name was given to another."""
+    return f"what this replaces was made here, and is kept as {kept_as}"
 
 
 def staging_name(source: str) -> str:

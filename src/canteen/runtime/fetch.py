@@ -214,15 +214,17 @@ def _plan_path(desk: Desk) -> Path:
 
 
 def _failed(running: Child, what: str) -> EngineError:
-    """The error for a download that failed; the details are for the log only."""
+    """The error for a download that failed; the details are for the log and a traceback only."""
     logger.warning("a download failed", extra={"detail": running.said()})
     if running.met_full_disk():
         return disk_full()
-    return EngineError(
+    error = EngineError(
         f"could not download {what}; check the name and version and the network "
-        "(the log has the details), then pull again",
+        "(a service's log and canteen --debug have the details), then pull again",
         code="download_failed",
     )
+    error.add_note(running.said())
+    return error
 
 
 def disk_full() -> StorageFull:

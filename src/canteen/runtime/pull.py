@@ -23,10 +23,10 @@ from canteen.core.errors import (
 )
 from canteen.core.model import ModelCard, Prepared, Progress, full_name
 from canteen.runtime import blobs, fetch, locks, sources
-from canteen.runtime.catalog import Catalog, now
+from canteen.runtime.catalog import Catalog, kept_said, now
 from canteen.runtime.child import Child, Watch, child, unwatched
 from canteen.runtime.fetch import Desk
-from canteen.runtime.menu import Entry, find
+from canteen.runtime.menu import Entry, find, menu
 from canteen.runtime.sources import BuiltinSource, FileSource, HubSource, PypiSource, Source
 from canteen.runtime.threads import in_thread
 
@@ -207,15 +207,22 @@ class Puller:
                     async for progress in steps:
                         yield progress
             yield Progress("writing manifest")
-            await in_thread(self._catalog.put, _in_form(card, name, folder))
+            for progress in await self._named(_in_form(card, name, folder)):
+                yield progress
             yield Progress("success")
         finally:
             lock.close()
 
+    async def _named(self, card: ModelCard) -> Sequence[Progress]:
+        """Give a model its name; what there is to say of the one that had it."""
+        kept_as = await in_thread(self._catalog.put, card)
+        return [Progress(kept_said(kept_as))] if kept_as else []
+
     async def _steps(self, order: Order) -> AsyncGenerator[Progress]:
         yield Progress("pulling manifest")
         if isinstance(order.source, BuiltinSource):
-            await in_thread(self._catalog.put, _builtin_card(order, order.source))
+            for progress in await self._named(_builtin_card(order, order.source)):
+                yield progress
         else:
             async with aclosing(self._with_files(order)) as steps:
                 async for progress in steps:
@@ -278,7 +285,8 @@ class Puller:
                     async for progress in steps:
                         yield progress
             yield Progress("writing manifest")
-            await in_thread(self._catalog.put, _card(order, desk, folder))
+            for progress in await self._named(_card(order, desk, folder)):
+                yield progress
         finally:
             lock.close()
 
@@ -322,7 +330,11 @@ def order_of(what: str, name: str | None, *, over_http: bool = False) -> Order:
     if not sources.is_source(what):
         entry = find(what)
         if entry is None:
-            raise ModelNotFound(full_name(what))
+            known = ", ".join(name.removesuffix(":latest") for name in menu())
+            raise ModelNotFound(
+                full_name(what),
+                f"the menu has {known}; other models come from a source such as hf:ORG/REPO",
+            )
         return Order(full_name(name or what), entry.source, sources.parse(entry.source), entry)
     source = sources.parse(what)
     if over_http and not isinstance(source, HubSource):
@@ -377,12 +389,17 @@ def _check(prepared: dict[str, Any], running: Child) -> None:
         raise ModelUnsuitable(prepared["error"])
     if is_told:
         raise EngineError(prepared["error"], code=prepared.get("code"))
-    why = "it may be a model that no engine here runs, and the log has the details"
+    why = (
+        "it may be a model that no engine here runs, and a service's log and canteen --debug "
+        "have the details"
+    )
     if running.was_killed:
         why = "it was killed, as the system does where memory runs out"
-    raise EngineError(
+    error = EngineError(
         f"preparing the model failed: {why}; pull again to try again", code="prepare_failed"
     )
+    error.add_note(running.said())
+    raise error
 
 
 def _card(order: Order, desk: Desk, folder: Path) -> ModelCard:

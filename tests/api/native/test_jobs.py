@@ -60,8 +60,15 @@ async def test_a_model_without_weights_cannot_be_taught(client: httpx.AsyncClien
     answer = await submit(client, spec={"model": "echo", "name": "taught"}, examples=CHATS)
 
     assert answer.status_code == 400
-    assert "GGUF" in answer.json()["detail"]
+    assert "GGUF file, and this is builtin of a generator" in answer.json()["detail"]
     assert (await client.get("/v1/jobs")).json() == {"jobs": []}
+
+
+async def test_an_embedder_cannot_be_taught(client: httpx.AsyncClient) -> None:
+    answer = await submit(client, spec={"model": "echo-embed", "name": "taught"}, examples=CHATS)
+
+    assert answer.status_code == 400
+    assert "this is builtin of an embedder" in answer.json()["detail"]
 
 
 async def test_a_field_that_a_job_does_not_have_is_named(client: httpx.AsyncClient) -> None:

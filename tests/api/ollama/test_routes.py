@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from canteen.runtime.catalog import Catalog
+from tests.cards import card
 from tests.conftest import Serve
 from tests.serving import Server
 
@@ -174,6 +176,20 @@ def test_a_model_of_the_menu_is_pulled_for_a_create(own: httpx.Client) -> None:
     ]
     details = own.post("/api/show", json={"model": "n"}).json()["details"]
     assert details["parent_model"] == "echo-embed:latest"
+
+
+def test_what_is_kept_of_a_name_that_is_given_away_is_a_line_of_a_create(
+    own: httpx.Client, echo_home: Path
+) -> None:
+    catalog = Catalog(echo_home)
+    mine = card(name="mine:latest", folder="", source="job:job_1")
+    catalog.put(mine)
+
+    *_, told, _ = lines(own.post("/api/create", json={"model": "mine", "from": "echo"}))
+
+    said, _, kept_as = told["status"].rpartition(" ")
+    assert said == "what this replaces was made here, and is kept as"
+    assert catalog.get(kept_as).digest == mine.digest
 
 
 def test_a_deleted_model_is_out_of_memory_too(own: httpx.Client) -> None:

@@ -3,11 +3,13 @@
 import contextlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from canteen.core.errors import EngineError
+import pytest
+
+from canteen.core.errors import EngineError, InvalidRequest
 from canteen.core.footprint import Footprint
 from canteen.core.model import Progress
 from canteen.core.units import exact
@@ -151,6 +153,14 @@ def test_the_estimate_is_of_the_chats_that_are_learned(tmp_path: Path) -> None:
     characters = sum(len(one["messages"][0]["content"]) for one in learned)
     assert whole > characters / 3.5
     assert rooms.foreseen == round(whole * 6 / len(learned))
+
+
+def test_a_fine_tune_does_not_take_the_name_of_its_parent(tmp_path: Path) -> None:
+    kind = Finetuning(Rooms(tmp_path).ports())
+    spec = replace(given(kind, tmp_path), model="n")
+
+    with pytest.raises(InvalidRequest, match="'n:latest' is the model that it starts from"):
+        kind.check(spec, tmp_path)
 
 
 def test_a_training_keeps_the_texts_that_were_checked(tmp_path: Path) -> None:

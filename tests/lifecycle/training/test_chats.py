@@ -96,7 +96,7 @@ def test_of_many_that_are_too_long_all_lines_are_told() -> None:
 def test_a_part_of_which_nothing_is_left_is_refused() -> None:
     examples = [made(3, 1), made(9, 2, part="validation")]
 
-    with pytest.raises(InvalidRequest, match=r"line 2 \(9\)"):
+    with pytest.raises(InvalidRequest, match=r"1 example has more than 5 tokens: line 2 \(9\)"):
         chats.within(examples, 5, "drop")
 
 

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from canteen.api.ollama import translate
 from canteen.api.ollama.schema import CreateRequest
 from canteen.core.errors import InvalidRequest, ModelNotFound
 from canteen.core.model import ModelCard, Progress, full_name
+from canteen.runtime.catalog import kept_said
 
 if TYPE_CHECKING:
     from canteen.bootstrap import Services
@@ -26,9 +27,11 @@ async def create(body: CreateRequest, services: "Services") -> AsyncGenerator[Pr
             if step.status != SUCCESS:
                 yield step
     base = body.source or name
-    if body.source or own:
-        await _derive(services, base, name, own)
     yield Progress("writing manifest")
+    if body.source or own:
+        kept_as = await asyncio.to_thread(lambda: services.catalog.derive(base, name, **own))
+        if kept_as:
+            yield Progress(kept_said(kept_as))
     yield Progress(SUCCESS)
 
 
@@ -71,7 +74,3 @@ async def _from_file(
     async with aclosing(services.puller.pull(source, name)) as steps:
         async for step in steps:
             yield step
-
-
-async def _derive(services: "Services", base: str, name: str, own: dict[str, Any]) -> None:
-    await asyncio.to_thread(lambda: services.catalog.derive(base, name, **own))

@@ -18,6 +18,9 @@ from canteen.core.model import ModelCard
 from canteen.runtime.catalog import now
 from canteen.runtime.slot import weights
 
+# What Ollama's clients look for at `/`.
+GREETING = "Ollama is running"
+
 
 async def generate(body: schema.GenerateRequest, served: Served) -> Response:
     """Continue a prompt; without one, load or unload the model."""
@@ -64,7 +67,7 @@ async def embeddings(body: schema.OldEmbeddingsRequest, served: Served) -> Respo
 
 async def root(served: Served) -> Response:
     """What Ollama's clients look for to know that it is there."""
-    return PlainTextResponse("Ollama is running")
+    return PlainTextResponse(GREETING)
 
 
 async def version(served: Served) -> Response:

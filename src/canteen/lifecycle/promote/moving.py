@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from canteen.core.errors import CanteenError, InvalidRequest
-from canteen.core.model import ModelCard, full_name
+from canteen.core.model import ModelCard, full_name, name_before
 from canteen.lifecycle.promote import records
 from canteen.lifecycle.promote.ports import Ports
 from canteen.lifecycle.promote.records import Promotion, State
@@ -41,9 +41,8 @@ def _rolled_back(ports: Ports, name: str, by: str, now_s: float) -> Promotion:
 
 def begun(name: str, card: ModelCard, before: ModelCard | None, now_s: float) -> Promotion:
     """What is known beforehand; raises InvalidRequest for a name too long to keep the former."""
-    new_id = records.new_id(now_s)
     return Promotion(
-        id=new_id,
+        id=records.new_id(now_s),
         name=name,
         candidate=card.name,
         digest=card.digest,
@@ -51,7 +50,7 @@ def begun(name: str, card: ModelCard, before: ModelCard | None, now_s: float) ->
         created_at=datetime.fromtimestamp(now_s, UTC).isoformat(timespec="seconds"),
         state="tried",
         former_digest=before.digest if before else "",
-        kept_as=full_name(f"{name}-before-{new_id}") if before else "",
+        kept_as=name_before(name, now_s) if before else "",
         folder=card.folder,
         quantization=card.quantization,
         former_quantization=before.quantization if before else "",

@@ -1,6 +1,5 @@
 """The formats that weights can be prepared in, and what each is made with."""
 
-import difflib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -144,6 +143,5 @@ def _size(form: Format, group_size: int) -> int:
 def _unknown(name: str) -> InvalidRequest:
     told = f"no format '{name}' is made here"
     if name in GGUF_TYPES:
-        told = f"{name} is a type of GGUF files, which canteen prepare makes; as a format"
-    near = difflib.get_close_matches(name, FORMATS, n=3, cutoff=0.5) or list(FORMATS)
-    return InvalidRequest(f"{told} there is {', '.join(near)}", param="format")
+        told = f"{name} is a type of GGUF files, which canteen prepare makes, and no format"
+    return InvalidRequest(f"{told}; there are {', '.join(FORMATS)}", param="format")

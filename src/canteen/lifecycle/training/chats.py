@@ -107,11 +107,15 @@ def within(
     told = ", ".join(f"line {place} ({length:,})" for place, length in long[:MOST_TOLD])
     rest = in_ranges(place for place, _ in long[MOST_TOLD:])
     raise InvalidRequest(
-        f"{len(long):,} examples have more than {context_length:,} tokens: {told}"
+        f"{_examples(len(long))} more than {context_length:,} tokens: {told}"
         f"{f', and the lines {rest}' if rest else ''}; shorten them, "
         "raise context_length, or set too_long to drop",
         param="context_length",
     )
+
+
+def _examples(num: int) -> str:
+    return "1 example has" if num == 1 else f"{num:,} examples have"
 
 
 def _parts(examples: Sequence[Mapping[str, Any]]) -> set[str]:

@@ -6,6 +6,8 @@ from importlib.util import find_spec
 from canteen.core.errors import NotSupported
 from canteen.lifecycle.training.specs import Finetune, Train
 
+# It brings the versions that were tried; nothing is said of where else the project may be had.
+INSTALL = "in the clone of Canteen, pip install -c constraints.txt -e '.[train]'"
 _ALWAYS = ("torch", "transformers", "accelerate")
 
 
@@ -15,7 +17,7 @@ def check(spec: Finetune | Train, find: Callable[[str], object] = find_spec) -> 
     method = spec.method if isinstance(spec, Finetune) else "full"
     needed = _ALWAYS if method == "full" else (*_ALWAYS, "peft")
     if missing := [name for name in needed if find(name) is None]:
-        raise NotSupported(f"training needs {', '.join(missing)}: pip install 'canteen-llm[train]'")
+        raise NotSupported(f"training needs {', '.join(missing)}: {INSTALL}")
     if method != "qlora":
         return
     if spec.device == "cpu":
