@@ -3,7 +3,7 @@
 from typing import Any
 
 from canteen.core.version import VERSION
-from canteen.runtime.deferred.command import COMPLETED, FAILED, PATHS, REQUESTED
+from canteen.runtime.deferred.command import CANCEL, COMPLETED, FAILED, PATHS, REQUESTED
 
 _SCHEMAS = "#/components/schemas/"
 _ENVELOPE = {
@@ -21,6 +21,11 @@ _COMMAND = {
 _REPLY = {
     "correlation-id": "that of the command",
     "x-canteen-receipt": "the id of the receipt, where a model has worked",
+}
+_CANCEL = {
+    "type": "object",
+    "properties": {"id": {"type": "string", "description": "ce_id of the command to take back"}},
+    "required": ["id"],
 }
 _FAILURE = {
     "type": "object",
@@ -43,6 +48,7 @@ def asyncapi(openapi: dict[str, Any]) -> dict[str, Any]:
         messages[stem + REQUESTED] = _message(stem + REQUESTED, _COMMAND, asked)
         messages[stem + COMPLETED] = _message(stem + COMPLETED, _REPLY, said)
         messages[stem + FAILED] = _message(stem + FAILED, _REPLY, _FAILURE)
+    messages[CANCEL] = _message(CANCEL, {}, _CANCEL)
     requested = [name for name in messages if name.endswith(REQUESTED)]
     replies = [name for name in messages if not name.endswith(REQUESTED)]
     return {

@@ -96,6 +96,8 @@ async def test_embeddings_come_in_batches_too(client: AsyncOpenAI) -> None:
         (jsonl(chat("a"), chat("b", url="/v1/embeddings")), 2, "mismatched_url"),
         (jsonl(chat("")), 1, "missing_required_parameter"),
         (jsonl(chat("a", stream=True)), 1, "invalid_request"),
+        (jsonl(chat("a", background=True)), 1, "invalid_request"),
+        (b'{"custom_id": "\\ud800"}\n', 1, "missing_required_parameter"),
         (jsonl(chat("a") | {"method": "GET"}), 1, "invalid_method"),
         (jsonl(chat("a") | {"body": 3}), 1, "missing_required_parameter"),
         (b"\n \n", None, "empty_file"),

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from canteen.bootstrap import Services
 
 METRICS = "/metrics"
-# In the scope of a request that does not come from outside: who has asked for it before.
+# In the scope of a request that does not come from outside: who has asked for it before, or why
+# they may no more.
 CALLER = "canteen.caller"
 
 
@@ -45,7 +46,9 @@ class Auth:
             await self._app(scope, receive, send)
             return
         try:
-            known: Caller | None = scope.get(CALLER)
+            known: Caller | CanteenError | None = scope.get(CALLER)
+            if isinstance(known, CanteenError):
+                raise known
             caller = known or await self._caller(shown(Headers(scope=scope)))
         except CanteenError as error:
             await self._draw(scope, error.with_traceback(None))(scope, receive, send)

@@ -5,23 +5,20 @@ counted once, for Prometheus, is told in its words.
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from canteen.api.exposition import refresh
-from canteen.api.tracing import SERVICE
+from canteen.api.tracing import SERVICE, resource
 from canteen.core.version import VERSION
+from canteen.runtime.deferred.turns import Turns, guarded
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricExporter, MetricsData
     from prometheus_client import Metric as Family
 
     from canteen.bootstrap import Services
-
-logger = logging.getLogger(__name__)
 
 EVERY_S = 60.0
 # Names that OpenTelemetry has for what Prometheus cannot write so, with the unit.
@@ -52,32 +49,23 @@ class Pusher:
     ) -> None:
         self._exporter = exporter
         self._collect = collect
-        self._every_s = every_s
         self._began_ns = time.time_ns()
-        self._going: asyncio.Task[None] | None = None
+        self._turns = Turns(self.push, every_s, troubled_s=every_s)
 
     def start(self) -> None:
         """Begin to send."""
-        self._going = asyncio.ensure_future(self._go())
+        self._turns.start()
 
     async def close(self) -> None:
         """Send what there is, and no more."""
-        if self._going is not None:
-            self._going.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._going
-            await self.push()
+        await self._turns.close()
+        await guarded(self.push(), None)
         await asyncio.to_thread(self._exporter.shutdown)
 
     async def push(self) -> None:
         """Send once; what does not arrive is in what is sent next, since all of it is sums."""
         told = data(await self._collect(), self._began_ns, time.time_ns())
         await asyncio.to_thread(self._exporter.export, told)
-
-    async def _go(self) -> None:
-        while True:
-            await asyncio.sleep(self._every_s)
-            await self.push()
 
 
 def pusher(services: "Services") -> Pusher | None:
@@ -98,13 +86,11 @@ def pusher(services: "Services") -> Pusher | None:
 def data(families: Iterable["Family"], began_ns: int, now_ns: int) -> "MetricsData":
     """What Prometheus would be told, as OpenTelemetry has it; times are nanoseconds since 1970."""
     from opentelemetry.sdk.metrics.export import MetricsData, ResourceMetrics, ScopeMetrics
-    from opentelemetry.sdk.resources import SERVICE_NAME, Resource
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
     metrics = [_metric(family, began_ns, now_ns) for family in families if family.samples]
-    named = Resource({SERVICE_NAME: SERVICE, "service.version": VERSION})
     scope = ScopeMetrics(InstrumentationScope(SERVICE, VERSION), metrics, "")
-    return MetricsData([ResourceMetrics(named.merge(Resource.create()), [scope], "")])
+    return MetricsData([ResourceMetrics(resource(), [scope], "")])
 
 
 def _metric(family: "Family", began_ns: int, now_ns: int) -> Any:
@@ -164,9 +150,9 @@ def _histogram_point(labels: _Labels, samples: Sequence[Any], began_ns: int, now
         sum=total,
         bucket_counts=between,
         explicit_bounds=bounds[:-1],
-        # Nobody has kept them.
-        min=float("nan"),
-        max=float("nan"),
+        # Nobody has kept them, and what is None is left out.
+        min=None,  # type: ignore[arg-type]
+        max=None,  # type: ignore[arg-type]
     )
 
 

@@ -18,6 +18,7 @@ from canteen.core.trace import Trace
 from canteen.core.version import VERSION
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import SpanProcessor
     from opentelemetry.trace import Span
 
@@ -36,12 +37,9 @@ class Traced:
 
     def __init__(self, app: ASGIApp, processor: "SpanProcessor") -> None:
         # Now, and not with the first request.
-        from opentelemetry.sdk.resources import SERVICE_NAME, Resource
         from opentelemetry.sdk.trace import TracerProvider
 
-        # The environment's name for the service, OTEL_SERVICE_NAME, goes before ours.
-        named = Resource({SERVICE_NAME: SERVICE, "service.version": VERSION})
-        self._provider = TracerProvider(resource=named.merge(Resource.create()))
+        self._provider = TracerProvider(resource=resource())
         self._provider.add_span_processor(processor)
         self._tracer = self._provider.get_tracer("canteen", VERSION)
         self._app = app
@@ -126,6 +124,17 @@ class Traced:
             part = begin(phase.name, phase.start_s, model, {})
             part.end(at_ns(phase.end_s))
         model.end(now_ns)
+
+
+def resource() -> "Resource":
+    """This service as OpenTelemetry names it: as its environment does, else as ours."""
+    from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+
+    told = Resource.create()
+    ours = {"service.version": VERSION}
+    if str(told.attributes[SERVICE_NAME]).startswith("unknown_service"):
+        ours[SERVICE_NAME] = SERVICE
+    return told.merge(Resource(ours))
 
 
 def traced(app: ASGIApp, endpoint: str) -> "Traced | None":

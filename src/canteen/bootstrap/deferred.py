@@ -37,7 +37,15 @@ class DeferredRooms:
     batches: Batches
     webhooks: Webhooks
     broker: Broker | None
+    outbox: Outbox
     post: Post
+
+    def tidy(self) -> None:
+        """Forget what is old, and end what is too late. Blocks."""
+        self.batches.tidy()
+        self.book.tidy()
+        self.outbox.tidy()
+        self.files.tidy()
 
 
 def deferred(services: Wired) -> DeferredRooms:
@@ -48,6 +56,7 @@ def deferred(services: Wired) -> DeferredRooms:
     broker = _broker(settings.broker)
     if broker is not None:
         senders[reply.MESSAGE] = partial(_publish, broker)
+    outbox = Outbox(tables)
     book = DeferredBook(tables, [reply.write, line_ended])
     return DeferredRooms(
         book=book,
@@ -55,7 +64,8 @@ def deferred(services: Wired) -> DeferredRooms:
         batches=Batches(tables, book),
         webhooks=webhooks,
         broker=broker,
-        post=Post(Outbox(tables), senders, services.metrics.tell_outbox_lag),
+        outbox=outbox,
+        post=Post(outbox, senders, services.metrics.tell_outbox_lag),
     )
 
 

@@ -8,7 +8,10 @@ Row = dict[str, Any]
 
 
 class Connection(Protocol):
-    """A transaction: SQL with `:name` for each value."""
+    """A transaction: SQL with `:name` for each value. `skip_locked` ends a subquery that is to
+    leave out what another transaction is at; empty where there is only ever one."""
+
+    skip_locked: str
 
     def execute(self, sql: str, values: Mapping[str, Any] = ...) -> list[Row]:
         """Run a statement; the rows that it gives."""

@@ -203,6 +203,8 @@ def upsert(
 class _Sqlite:
     """A transaction on SQLite."""
 
+    skip_locked = ""
+
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
@@ -217,6 +219,8 @@ class _Sqlite:
 
 class _Postgresql:
     """A transaction on PostgreSQL."""
+
+    skip_locked = "FOR UPDATE SKIP LOCKED"
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection

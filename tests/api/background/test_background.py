@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -14,6 +14,7 @@ from standardwebhooks import Webhook
 
 from canteen.api.app import create_app
 from canteen.bootstrap import build
+from canteen.core.errors import EngineError
 from canteen.metering.keys.book import KeyBook
 from canteen.metering.store import connect
 from canteen.settings import Settings
@@ -124,6 +125,11 @@ async def test_it_is_left_with_a_place_and_a_time_to_look(client: httpx.AsyncCli
         ("/v1/jobs", {}, "no model is asked at '/v1/jobs'"),
         (CHAT, {"model": "echo"}, "messages"),
         (CHAT, chat(stream=True), "leave out stream"),
+        (
+            "/v1/responses",
+            {"model": "echo", "input": "x", "background": True},
+            "in the background already",
+        ),
         (CHAT, chat(top_p=7), "top_p"),
     ],
 )
@@ -335,3 +341,93 @@ async def test_its_trace_and_its_end_user_go_along(echo_home: Path) -> None:
     assert answered["trace_id"] == trace_id
     assert answered["receipt_id"] == told["receipt_ids"][0]
     assert answered["operation"] == "chat"
+
+
+async def test_how_the_json_of_a_message_is_written_does_not_matter(
+    client: httpx.AsyncClient,
+) -> None:
+    body = chat()
+    first = await leave(client, CHAT, body, message_id="m")
+    again = await leave(client, CHAT, dict(reversed(body.items())), message_id="m")
+
+    assert again.json()["id"] == first.json()["id"]
+
+
+async def test_what_ends_without_an_answer_is_no_answer_to_who_preferred_not_to_wait(
+    echo_home: Path,
+) -> None:
+    set_pace(echo_home, tokens_per_s=20.0)
+    async with asking(echo_home) as client:
+        waiting = asyncio.ensure_future(
+            client.post(
+                CHAT,
+                json=chat(max_tokens=4000),
+                headers={"prefer": "respond-async, wait=30"},
+                timeout=60,
+            )
+        )
+        jobs: list[Any] = []
+        while not jobs or jobs[0]["state"] != "running":
+            jobs = (await client.get("/v1/jobs")).json()["jobs"]
+        await client.post(f"/v1/jobs/{jobs[0]['id']}/cancel")
+        answer = await waiting
+
+    assert answer.status_code == 500
+    assert answer.json()["error"]["code"] == "job_cancelled"
+
+
+async def test_who_may_have_one_at_once_holds_up_nobody_and_is_answered_in_the_end(
+    echo_home: Path,
+) -> None:
+    set_pace(echo_home, tokens_per_s=50.0)
+    _, lone = keyed(echo_home, "lone", limits={"concurrency": 1})
+    _, other = keyed(echo_home, "other")
+    log: list[bytes] = []
+    async with asking(echo_home, log, keys="on") as client:
+        client.headers = lone
+        many = [await leave(client, CHAT, chat(max_tokens=10)) for _ in range(10)]
+        client.headers = other
+        told = await over(client, await leave(client, CHAT, chat(max_tokens=1)))
+        client.headers = lone
+        last = [await over(client, left) for left in many]
+
+    assert told["state"] == "done"
+    assert {one["state"] for one in last} == {"done"}
+    refusals = [line for line in log if json.loads(line)["status"] == 429]
+    assert told["ended_s"] < max(one["ended_s"] for one in last)
+    assert len(refusals) < 5 * len(many)
+
+
+async def test_a_database_that_is_away_for_a_moment_fails_nothing(echo_home: Path) -> None:
+    services = build(Settings(home=echo_home, keys="on"))
+    _, mine = keyed(echo_home, "mine")
+    app = create_app(services, lambda line: None)
+    transport = httpx.ASGITransport(app)
+    base = {"transport": transport, "base_url": "http://localhost"}
+    async with httpx.AsyncClient(**base, headers=mine) as client:  # type: ignore[arg-type]
+        left = await leave(client, CHAT, chat())
+        services.keys.book = cast("KeyBook", Away(services.keys.book, num_times=1))
+        app.background.start()
+        told = await over(client, left)
+    await app.background.close()
+    await services.close()
+
+    assert (told["state"], told["attempts"]) == ("done", 2)
+
+
+class Away:
+    """A book of keys that cannot be read a few times."""
+
+    def __init__(self, book: KeyBook, num_times: int) -> None:
+        self.clock = book.clock
+        self._book = book
+        self._num_times = num_times
+
+    def get(self, key_id: str) -> Any:
+        self._num_times -= 1
+        if self._num_times >= 0:
+            raise EngineError("the ledger cannot be read now")
+        return self._book.get(key_id)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._book, name)

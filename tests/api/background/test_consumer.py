@@ -15,7 +15,7 @@ from canteen.runtime.deferred.broker import Message, TableBroker
 from canteen.settings import Settings
 from tests.e2e.chats import until
 from tests.runtime.deferred.test_command import ENVELOPE
-from tests.serving import key_of
+from tests.serving import key_of, set_pace
 
 CHAT = {"model": "echo", "messages": [{"role": "user", "content": "one two"}]}
 
@@ -105,6 +105,7 @@ async def test_what_is_no_command_is_put_aside_with_the_reason(
     echo_home: Path, channels: Channels
 ) -> None:
     channels.send("{", "bad")
+    channels.send(CHAT, "nul", ce_id="a\0")
     channels.send(CHAT, "good")
     with channels.tables.writing() as connection:
         connection.execute(
@@ -112,10 +113,13 @@ async def test_what_is_no_command_is_put_aside_with_the_reason(
             "VALUES ('canteen.commands', 'worse', 'no headers', '{}')"
         )
     async with consuming(echo_home, channels):
-        await channels.replies(1)
+        replies = await channels.replies(3)
 
+    told = {headers["ce_type"]: body for headers, body in replies}
+    assert told["llm.chat.completed.v1"]["choices"]
+    assert told["llm.chat.failed.v1"]["status"] == 400
     aside = {row["id"]: row["rejected"] for row in channels.rows("canteen.commands")}
-    assert aside.keys() == {"bad", "worse"}
+    assert aside.keys() == {"bad", "worse", "nul"}
     assert "not valid JSON" in aside["bad"]
     assert "no header ce_id" in aside["worse"]
 
@@ -129,7 +133,8 @@ async def test_messages_are_counted_on_the_key_that_is_set_for_them(
         await channels.replies(1)
         (job,) = services.deferred.book.newest()
 
-    assert job.caller_id == key_id
+    assert job.caller is not None
+    assert job.caller["id"] == key_id
 
 
 async def test_without_a_good_key_commands_wait(
@@ -142,3 +147,29 @@ async def test_without_a_good_key_commands_wait(
 
     assert len(channels.rows("canteen.commands")) == 1
     assert channels.rows("orders.replies") == []
+
+
+async def test_a_command_that_is_taken_back_ends_and_its_sender_is_told(
+    echo_home: Path, channels: Channels
+) -> None:
+    set_pace(echo_home, tokens_per_s=20.0)
+    channels.send(CHAT | {"max_tokens": 4000})
+    async with consuming(echo_home, channels):
+        await until(lambda: not channels.rows("canteen.commands"))
+        channels.send({"id": "1"}, "2", ce_type="llm.cancel.requested.v1")
+        ((headers, body),) = await channels.replies(1)
+
+    assert headers["ce_type"] == "llm.chat.failed.v1"
+    assert headers["correlation-id"] == "1"
+    assert "cancelled" in body["detail"]
+
+
+async def test_a_text_that_is_none_in_utf_8_holds_up_no_other(
+    echo_home: Path, channels: Channels
+) -> None:
+    channels.send('{"model": "echo", "messages": [{"role": "user", "content": "\\ud800"}]}', "odd")
+    channels.send(CHAT, "good")
+    async with consuming(echo_home, channels):
+        replies = await channels.replies(2)
+
+    assert {headers["correlation-id"] for headers, _ in replies} == {"odd", "good"}

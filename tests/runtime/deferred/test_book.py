@@ -9,7 +9,15 @@ from canteen.core.database import Connection, Tables
 from canteen.core.errors import InvalidRequest, JobNotFound, Overloaded
 from canteen.core.processes import GONE_AFTER_S
 from canteen.metering.store import connect
-from canteen.runtime.deferred.book import KEPT_S, MOST_ATTEMPTS, DeferredBook, Ended
+from canteen.runtime.deferred.book import (
+    KEPT_S,
+    LINES_TURN,
+    MOST_ATTEMPTS,
+    DeferredBook,
+    Ended,
+    Which,
+    insert,
+)
 from canteen.runtime.deferred.request import Deferred, new_id
 from tests.databases import emptied
 
@@ -79,9 +87,11 @@ def test_a_message_is_kept_once_for_each_caller(book: DeferredBook, clock: Clock
 
 
 def test_the_oldest_are_claimed_first_and_lines_of_batches_after_all(
-    book: DeferredBook, clock: Clock
+    tables: Tables, book: DeferredBook, clock: Clock
 ) -> None:
-    line = book.add(request(clock, batch_id="b", number=1))
+    line = request(clock, number=1, turn=LINES_TURN)
+    with tables.writing() as connection:
+        insert(connection, line)
     clock.now_s += 1
     first = book.add(request(clock))
     clock.now_s += 1
@@ -117,6 +127,7 @@ def test_another_gateway_does_not_take_what_a_living_one_is_at(
     (claimed,) = book.claim(1)
     clock.now_s += 100 * GONE_AFTER_S
 
+    other.tidy()
     assert other.claim(1) == []
     assert not other.finish(claimed, DONE)
     assert book.beat() == {one.id: ""}
@@ -133,6 +144,7 @@ def test_what_a_dead_gateway_was_at_is_done_by_another(
     heir = DeferredBook(tables, [lambda _, one: ends.append(one)], clock)
 
     assert not heir.is_idle()
+    heir.tidy()
     (claimed,) = heir.claim(1)
 
     assert claimed.id == one.id
@@ -147,12 +159,15 @@ def test_what_ends_every_gateway_is_given_up(
 ) -> None:
     one = DeferredBook(tables, (), clock).add(request(clock, deadline_s=2 * clock.now_s))
     for number in range(MOST_ATTEMPTS):
-        DeferredBook(tables, (), clock, host=f"gone-{number}").claim(1)
+        gone = DeferredBook(tables, (), clock, host=f"gone-{number}")
+        gone.tidy()
+        gone.claim(1)
         clock.now_s += GONE_AFTER_S + 1
     heir = DeferredBook(tables, [lambda _, one: ends.append(one)], clock)
 
-    assert heir.claim(1) == []
+    heir.tidy()
 
+    assert heir.claim(1) == []
     assert heir.get(one.id).state == "failed"
     assert "4 times" in ends[0].error
 
@@ -162,12 +177,12 @@ def test_what_is_postponed_comes_again_and_counts_only_where_it_is_a_fault(
 ) -> None:
     book.add(request(clock))
     (claimed,) = book.claim(1)
-    book.postpone(claimed, 10.0, is_counted=False)
+    book.postpone(claimed.id, 10.0, is_counted=False)
     assert book.claim(1) == []
 
     clock.now_s += 10
     (again,) = book.claim(1)
-    book.postpone(again, 0.0)
+    book.postpone(again.id, 0.0)
     (third,) = book.claim(1)
 
     assert (again.attempts, third.attempts) == (1, 2)
@@ -178,7 +193,7 @@ def test_what_waits_is_cancelled_at_once_and_what_runs_is_wanted_to(
 ) -> None:
     waits, runs = book.add(request(clock)), book.add(request(clock, id="job_a", number=0))
     claimed = [one for one in book.claim(2) if one.id == runs.id]
-    book.postpone(next(one for one in (book.get(waits.id),)), 0.0)
+    book.postpone(waits.id, 0.0)
 
     assert book.cancel(waits.id).state == "cancelled"
     assert book.cancel(runs.id).wanted == "cancel"
@@ -195,9 +210,9 @@ def test_what_is_too_late_fails_before_it_begins(
 ) -> None:
     one = book.add(request(clock, deadline_s=clock.now_s + 5))
     clock.now_s += 6
+    book.tidy()
 
     assert book.claim(1) == []
-
     assert book.get(one.id).state == "failed"
     assert "time" in ends[0].error
 
@@ -215,7 +230,7 @@ def test_what_is_over_is_kept_a_week_or_until_it_is_removed(
 
     assert {kept.id for kept in book.newest()} == {two.id, waiting.id}
     clock.now_s += KEPT_S + 1
-    book.claim(1)
+    book.tidy()
 
     assert [kept.id for kept in book.newest()] == [waiting.id]
 
@@ -227,3 +242,62 @@ def test_no_more_wait_than_may(tables: Tables, clock: Clock) -> None:
 
     with pytest.raises(Overloaded, match="2 are the most"):
         book.add(request(clock))
+
+
+def test_who_has_left_many_takes_turns_with_who_has_left_few(
+    book: DeferredBook, clock: Clock
+) -> None:
+    for _ in range(5):
+        book.add(request(clock, caller_id="many"))
+        clock.now_s += 1
+    few = book.add(request(clock, caller_id="few"))
+
+    assert few.id in [one.id for one in book.claim(2)]
+
+
+def test_those_of_callers_and_models_that_are_refused_now_are_left_alone(
+    book: DeferredBook, clock: Clock
+) -> None:
+    mine = book.add(request(clock, caller_id="me", model="a"))
+    yours = book.add(request(clock, caller_id="you", model="b"))
+    theirs = book.add(request(clock, caller_id="them", model="a"))
+
+    left = book.claim(5, Which(None, ["me"], ["b"]))
+    alone = book.claim(5, Which("me"))
+
+    assert [one.id for one in left] == [theirs.id]
+    assert [one.id for one in alone] == [mine.id]
+    assert [one.id for one in book.claim(5)] == [yours.id]
+
+
+def test_what_is_cancelled_on_its_way_back_to_the_queue_ends(
+    book: DeferredBook, clock: Clock, ends: list[Deferred]
+) -> None:
+    one = book.add(request(clock))
+    book.claim(1)
+    book.cancel(one.id)
+
+    book.postpone(one.id, 10.0)
+
+    assert [(end.id, end.state) for end in ends] == [(one.id, "cancelled")]
+    assert book.claim(1) == []
+
+
+def test_a_gateway_that_ends_gives_back_what_it_is_at(
+    tables: Tables, book: DeferredBook, clock: Clock
+) -> None:
+    one = book.add(request(clock))
+    book.claim(1)
+    book.give_back()
+
+    (claimed,) = DeferredBook(tables, (), clock).claim(1)
+    assert (claimed.id, claimed.attempts) == (one.id, 1)
+
+
+def test_what_no_database_takes_is_kept_without_it(book: DeferredBook, clock: Clock) -> None:
+    one = book.add(request(clock))
+    (claimed,) = book.claim(1)
+
+    assert book.finish(claimed, Ended("failed", 400, error="a\0b \ud800"))
+
+    assert book.get(one.id).error == "a\ufffdb ?"

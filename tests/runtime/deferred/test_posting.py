@@ -12,6 +12,7 @@ from canteen.metering.store import connect
 from canteen.runtime.deferred.outbox import KEPT_S, PAUSES_S, TAKEN_S, Letter, Outbox, put
 from canteen.runtime.deferred.posting import Post, Undelivered
 from tests.databases import emptied
+from tests.e2e.chats import until
 from tests.runtime.deferred.test_book import Clock
 
 
@@ -44,13 +45,13 @@ def test_a_letter_is_taken_by_one_and_given_to_another_where_nothing_comes_of_it
 ) -> None:
     letter = write(tables, clock)
 
-    (taken,) = outbox.take(5)
+    (taken,) = outbox.take(5, ["webhook"])
     assert taken.attempts == 1
     assert (taken.id, taken.headers, taken.body) == (letter.id, letter.headers, letter.body)
-    assert outbox.take(5) == []
+    assert outbox.take(5, ["webhook"]) == []
 
     clock.now_s += TAKEN_S + 1
-    (again,) = outbox.take(5)
+    (again,) = outbox.take(5, ["webhook"])
     assert (again.id, again.attempts) == (letter.id, 2)
 
 
@@ -63,19 +64,19 @@ def test_a_letter_of_a_transaction_that_fails_is_never_sent(
         put(connection, lost)
         put(connection, lost)
 
-    assert [one.id for one in outbox.take(5)] == ["msg_1"]
+    assert [one.id for one in outbox.take(5, ["webhook"])] == ["msg_1"]
 
 
 def test_what_arrived_is_not_sent_again(tables: Tables, clock: Clock, outbox: Outbox) -> None:
     write(tables, clock)
     clock.now_s += 3
     assert outbox.lag_s() == 3
-    (taken,) = outbox.take(5)
+    (taken,) = outbox.take(5, ["webhook"])
     outbox.sent(taken)
     clock.now_s += 1000
 
     assert outbox.is_empty()
-    assert outbox.take(5) == []
+    assert outbox.take(5, ["webhook"]) == []
     assert outbox.lag_s() == 0
 
 
@@ -84,24 +85,24 @@ def test_what_fails_is_sent_later_and_later_and_given_up_at_last(
 ) -> None:
     write(tables, clock)
     for pause_s in PAUSES_S:
-        (taken,) = outbox.take(5)
+        (taken,) = outbox.take(5, ["webhook"])
         outbox.failed(taken, "nobody there")
         clock.now_s += pause_s - 0.5
-        assert outbox.take(5) == []
+        assert outbox.take(5, ["webhook"]) == []
         clock.now_s += 0.5
-    (last,) = outbox.take(5)
+    (last,) = outbox.take(5, ["webhook"])
     outbox.failed(last, "nobody there")
     clock.now_s += 1e6
 
-    assert outbox.take(5) == []
+    assert outbox.take(5, ["webhook"]) == []
     assert outbox.lag_s() == 0
 
 
 def test_what_is_old_is_forgotten(tables: Tables, clock: Clock, outbox: Outbox) -> None:
     write(tables, clock)
     clock.now_s += KEPT_S + 1
+    outbox.tidy()
 
-    assert outbox.take(5) == []
     with tables.reading() as connection:
         assert connection.execute("SELECT id FROM outbox") == []
 
@@ -136,10 +137,44 @@ async def test_what_nobody_is_set_to_send_waits(
 ) -> None:
     write(tables, clock)
     looked = asyncio.Event()
-    post = Post(outbox, {}, lambda lag_s: looked.set())
+    post = Post(outbox, {"message": unsent}, lambda lag_s: looked.set())
     post.start()
     await looked.wait()
     await post.close()
 
-    clock.now_s += PAUSES_S[0]
-    assert [one.attempts for one in outbox.take(5)] == [2]
+    assert [one.attempts for one in outbox.take(5, ["webhook"])] == [1]
+
+
+async def unsent(letter: Letter) -> None:
+    raise AssertionError(letter)
+
+
+async def test_one_that_is_taken_slowly_and_one_that_is_a_fault_hold_up_no_other(
+    tables: Tables, clock: Clock, outbox: Outbox
+) -> None:
+    for name in ("slow", "faulty", "good"):
+        write(tables, clock, name)
+    has_come = asyncio.Event()
+
+    async def send(letter: Letter) -> None:
+        if letter.id == "slow":
+            await asyncio.Event().wait()
+        if letter.id == "faulty":
+            raise KeyError("ours")
+        has_come.set()
+
+    post = Post(outbox, {"webhook": send}, lambda lag_s: None, patience_s=0.5)
+    post.start()
+    await has_come.wait()
+    await until(lambda: errors(tables).keys() == {"slow", "faulty"})
+    await post.close()
+
+    assert "within 0.5 s" in errors(tables)["slow"]
+    assert "something went wrong" in errors(tables)["faulty"]
+
+
+def errors(tables: Tables) -> dict[str, str]:
+    """Why letters have not arrived, so far."""
+    with tables.reading() as connection:
+        rows = connection.execute("SELECT id, error FROM outbox WHERE error <> ''")
+    return {row["id"]: row["error"] for row in rows}

@@ -37,7 +37,7 @@ async def test_a_database_that_is_away_and_a_fault_of_ours_end_nothing(
     await after(3, [EngineError("the ledger cannot be read now"), KeyError("ours")])
 
     assert "waits: the ledger cannot be read now" in caplog.text
-    assert "a turn of work in the background failed" in caplog.text
+    assert "some work in the background failed" in caplog.text
 
 
 async def test_who_is_woken_does_not_wait() -> None:

@@ -49,7 +49,19 @@ async def test_nobody_there_is_undelivered() -> None:
         await Webhooks(SIGNING_KEY, ["127.0.0.1"]).send(letter(url))
 
 
-@pytest.mark.parametrize("url", ["ftp://host/", "host", "http://", "https://me:pw@host/", "[::"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://host/",
+        "host",
+        "http://",
+        "https://me:pw@host/",
+        "http://:pw@host/",
+        "[::",
+        "http://host:99999/",
+        "http://host/\x01",
+    ],
+)
 def test_what_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(InvalidRequest, match="https://HOST/PATH"):
         Webhooks(SIGNING_KEY, ["host"]).check(url)

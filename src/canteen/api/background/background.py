@@ -1,7 +1,9 @@
 """The desk at which requests are left to be answered later, and asked for."""
 
 import asyncio
+import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,7 @@ from canteen.core import trace
 from canteen.core.access import Caller
 from canteen.core.errors import InvalidRequest, JobNotFound
 from canteen.runtime.deferred.command import Command
-from canteen.runtime.deferred.request import Deferred, kept, new_id
+from canteen.runtime.deferred.request import UNDER_WAY, Deferred, State, kept, new_id
 
 if TYPE_CHECKING:
     from canteen.bootstrap import Services
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 # Who asks by messages, where nobody has to show a key.
 BROKER = "broker"
 USUAL_TIMEOUT_S = 24 * 3600.0
+LONGEST_TIMEOUT_S = 7 * 24 * 3600.0
 LONGEST_WAIT_S = 60.0
 _LOOK_EVERY_S = 0.5
 
@@ -95,7 +98,7 @@ class Background:
         text = await _checked(wanted.body, route)
         one = self._drafted(wanted, text, observe)
         there = await asyncio.to_thread(self._deferred.book.add, one)
-        if (there.path, there.body) != (one.path, one.body):
+        if there.path != one.path or json.loads(there.body) != json.loads(one.body):
             raise HttpError(
                 422,
                 "this message id came with another request before; use a new one for a new request",
@@ -115,15 +118,29 @@ class Background:
             command.path,
             command.body,
             created_s=now_s,
-            deadline_s=command.deadline_s or now_s + USUAL_TIMEOUT_S,
-            caller_id=caller.id if caller else BROKER,
+            deadline_s=min(
+                now_s + USUAL_TIMEOUT_S if command.deadline_s is None else command.deadline_s,
+                now_s + LONGEST_TIMEOUT_S,
+            ),
+            # Whatever key is set for them by then, a message is the same.
+            caller_id=BROKER,
             caller=kept(caller),
             message_id=command.message_id,
             headers=command.headers,
             reply=command.reply,
+            model=str(json.loads(command.body).get("model", "")),
         )
         await asyncio.to_thread(self._deferred.book.add, one)
         self._runner.wake()
+
+    async def take_back(self, message_id: str) -> None:
+        """Cancel the command of a message, if it is there and not over."""
+        book = self._deferred.book
+        one = await asyncio.to_thread(book.find, BROKER, message_id)
+        if one is not None and not one.is_over:
+            with suppress(InvalidRequest):
+                await asyncio.to_thread(book.cancel, one.id)
+            self._runner.wake()
 
     def _drafted(self, wanted: Wanted, text: str, observe: Observation) -> Deferred:
         now_s = self._deferred.book.clock()
@@ -138,6 +155,7 @@ class Background:
             message_id=wanted.message_id,
             headers={**trace.outgoing(), **(wanted.headers or {})},
             reply={"webhook": wanted.webhook} if wanted.webhook else {},
+            model=str(wanted.body.get("model", "")),
         )
 
     async def get(self, job_id: str, observe: Observation, wait_s: float = 0.0) -> Deferred:
@@ -145,23 +163,24 @@ class Background:
         JobNotFound."""
         loop = asyncio.get_running_loop()
         until_s = loop.time() + min(wait_s, LONGEST_WAIT_S)
-        while True:
-            news = self._news
-            one = await asyncio.to_thread(self._deferred.book.get, job_id)
-            if not is_seen_by(one.caller_id, observe):
-                raise JobNotFound(job_id)
-            left_s = until_s - loop.time()
-            if one.is_over or left_s <= 0:
-                return one
-            await _either(news, min(left_s, _LOOK_EVERY_S))
+        book = self._deferred.book
+        one = await asyncio.to_thread(book.get, job_id)
+        if not is_seen_by(one.caller_id, observe):
+            raise JobNotFound(job_id)
+        before: State | None = one.state
+        state = before
+        while state in UNDER_WAY and (left_s := until_s - loop.time()) > 0:
+            await _either(self._news, min(left_s, _LOOK_EVERY_S))
+            state, _ = await asyncio.to_thread(book.standing, job_id)
+        return one if state == before else await asyncio.to_thread(book.get, job_id)
 
     async def until_changed(self, one: Deferred, observe: Observation) -> Deferred:
         """The same request, once it stands otherwise."""
-        there = one
-        while (there.state, there.attempts) == (one.state, one.attempts):
+        stands: tuple[State | None, int] = one.state, one.attempts
+        while stands == (one.state, one.attempts):
             await _either(self._news, _LOOK_EVERY_S)
-            there = await self.get(one.id, observe)
-        return there
+            stands = await asyncio.to_thread(self._deferred.book.standing, one.id)
+        return await self.get(one.id, observe)
 
     async def newest(self, observe: Observation) -> list[Deferred]:
         """The newest requests that a caller may see."""
@@ -205,6 +224,8 @@ async def _checked(given: Mapping[str, Any], route: Route) -> str:
                 "an answer that comes later comes whole; leave out stream", param="stream"
             )
         given = {**given, "stream": False}
+    if given.get("background"):
+        raise InvalidRequest("it is answered in the background already", param="background")
     raw = json_bytes(given)
     assert route.request is not None
     await body.parse(raw, route.request)

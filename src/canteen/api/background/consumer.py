@@ -8,12 +8,13 @@ from typing import Protocol
 from canteen.core.access import Caller
 from canteen.core.errors import InvalidRequest, Overloaded, Unauthorized
 from canteen.runtime.deferred.broker import Broker, Message
-from canteen.runtime.deferred.command import Command, command_of
+from canteen.runtime.deferred.command import Cancel, Command, command_of, refusal_of
 from canteen.runtime.deferred.turns import Turns
 
 logger = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 32
+MOST_ATTEMPTS = 10
 
 
 class Desk(Protocol):
@@ -21,6 +22,10 @@ class Desk(Protocol):
 
     async def keep(self, command: Command, caller: Caller | None) -> None:
         """Keep a command, once; raises Overloaded where too many wait."""
+        ...
+
+    async def take_back(self, message_id: str) -> None:
+        """Cancel a command, if it is there and not over."""
         ...
 
 
@@ -71,11 +76,27 @@ class Consumer:
         return bool(messages)
 
     async def _take(self, message: Message, caller: Caller | None) -> None:
+        if message.attempts > MOST_ATTEMPTS:
+            await self._refuse(message, f"it could not be kept in {MOST_ATTEMPTS} tries")
+            return
         try:
             command = command_of(message.headers, message.body)
         except InvalidRequest as error:
-            logger.warning("a message is put aside: %s", error.message)
-            await asyncio.to_thread(self._broker.reject, message, error.message)
+            await self._refuse(message, error.message)
             return
-        await self._desk.keep(command, caller)
+        if isinstance(command, Cancel):
+            await self._desk.take_back(command.message_id)
+        else:
+            await self._desk.keep(command, caller)
         await asyncio.to_thread(self._broker.settle, message)
+
+    async def _refuse(self, message: Message, why: str) -> None:
+        """Put a message aside, and tell its sender, if it says where."""
+        logger.warning("a message is put aside: %s", why)
+        reply_id = f"{message.id}/refused"
+        reply = refusal_of(message.headers, why, reply_id)
+        if reply is not None:
+            channel, headers, body = reply
+            told = Message(channel, reply_id, headers, body)
+            await asyncio.to_thread(self._broker.publish, told)
+        await asyncio.to_thread(self._broker.reject, message, why)

@@ -12,6 +12,7 @@ from starlette.types import Message, Scope
 from canteen.api.auth import CALLER
 from canteen.api.errors import CLIENT_GONE, SHUTTING_DOWN
 from canteen.core.access import Caller
+from canteen.core.errors import Unauthorized
 from canteen.runtime.deferred.book import MOST_ATTEMPTS, Ended
 from canteen.runtime.deferred.request import RECEIPT, Deferred
 
@@ -22,6 +23,9 @@ _PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 300.0
 _LATER = (429, 503)
 _OURS = (500, 502, 503, 504)
+# The service's own limit for a request; until its caller's is over, it is tried again.
+_TIMED_OUT = 408
+LARGEST_ANSWER_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class Later:
 
     pause_s: float
     is_counted: bool
+    status: int = 0
 
 
 class Exchange:
@@ -66,6 +71,9 @@ class Exchange:
         """What came of it."""
         if self._left.is_set() or self._status in (0, CLIENT_GONE):
             return Ended("cancelled", error="somebody cancelled it")
+        if sum(map(len, self._parts)) > LARGEST_ANSWER_BYTES:
+            said = f"the answer is larger than {LARGEST_ANSWER_BYTES} bytes; ask for less at once"
+            return Ended("failed", error=said)
         text = b"".join(self._parts).decode(errors="replace")
         later = None if self._status < 300 else self._later(one, text)
         if later is not None:
@@ -83,14 +91,20 @@ class Exchange:
             return None
         wait_s = self._headers.get("retry-after", "")
         if self._status in _LATER and wait_s.isdecimal():
-            return Later(min(float(wait_s), _LONGEST_PAUSE_S), is_counted=False)
-        if self._status in _OURS and one.attempts < MOST_ATTEMPTS:
-            return Later(_PAUSE_S * 2**one.attempts, is_counted=True)
+            pause_s = min(float(wait_s), _LONGEST_PAUSE_S)
+            return Later(pause_s, is_counted=False, status=self._status)
+        return fault(one) if self._status in (*_OURS, _TIMED_OUT) else None
+
+
+def fault(one: Deferred) -> Later | None:
+    """It met a fault of ours: whether and when to ask again."""
+    if one.attempts >= MOST_ATTEMPTS:
         return None
+    return Later(_PAUSE_S * 2**one.attempts, is_counted=True)
 
 
-def scope_of(one: Deferred, caller: Caller | None, left_s: float) -> Scope:
-    """A request as it would come from outside, of a caller who is known."""
+def scope_of(one: Deferred, caller: Caller | Unauthorized | None, left_s: float) -> Scope:
+    """A request as it would come from outside, of a caller who is known, or is no more."""
     told = {
         "host": "localhost",
         "content-type": "application/json",

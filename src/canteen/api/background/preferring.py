@@ -16,7 +16,7 @@ from canteen.api.guard import Draw
 from canteen.api.idempotency import HEADER, SANE_KEY
 from canteen.api.observation import Observation
 from canteen.api.whole import whole
-from canteen.core.errors import CanteenError, InvalidRequest
+from canteen.core.errors import CanteenError, EngineError, InvalidRequest
 from canteen.runtime.deferred.request import Deferred, told
 
 if TYPE_CHECKING:
@@ -92,9 +92,9 @@ def passed(request: Request) -> dict[str, str]:
 
 
 def _answer(one: Deferred) -> Response:
-    """What was answered, as it would have been at once."""
+    """What was answered, as it would have been at once; raises EngineError where nothing was."""
     if one.status is None:
-        return whole(told(one), headers=APPLIED)
+        raise EngineError(one.error, code=f"job_{one.state}")
     headers = {name: text for name, text in one.answer_headers.items() if name != "x-request-id"}
     return Response(one.answer, one.status, headers | APPLIED)
 

@@ -1,7 +1,7 @@
 """Answers deferred requests by the application itself, a few at once, each to its end."""
 
 import asyncio
-import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
-from canteen.api.background.exchange import Exchange, Later, scope_of
-from canteen.api.errors import problem, status_of
-from canteen.api.streaming import json_bytes
-from canteen.core.errors import CanteenError, EngineError, Unauthorized
-from canteen.runtime.deferred.book import Ended
+from canteen.api.background.exchange import Exchange, Later, fault, scope_of
+from canteen.api.background.held import Held
+from canteen.core.access import Caller
+from canteen.core.errors import EngineError, Unauthorized
+from canteen.runtime.deferred.book import Ended, Which
 from canteen.runtime.deferred.request import Deferred, caller_of
-from canteen.runtime.deferred.turns import TROUBLED_S, Turns
+from canteen.runtime.deferred.turns import TROUBLED_S, Turns, guarded
 
 if TYPE_CHECKING:
     from canteen.bootstrap import Services
 
-logger = logging.getLogger(__name__)
+TIDY_EVERY_S = 10.0
+# Whose limit it is that a request met, by the status of its refusal.
+_OF_THE_CALLER, _OF_THE_MODEL = 429, 503
 
 
 class Runner:
@@ -34,7 +36,10 @@ class Runner:
         self._most = services.settings.max_num_seqs
         self._services = services
         self._on_end = on_end
-        self._running: dict[str, tuple[Exchange, asyncio.Task[None]]] = {}
+        self._is_closing = False
+        self._tidied_s = float("-inf")
+        self._running: dict[str, tuple[Deferred, Exchange, asyncio.Task[None]]] = {}
+        self._held = Held()
         self._turns = Turns(self._turn)
 
     def start(self) -> None:
@@ -47,79 +52,111 @@ class Runner:
 
     async def close(self) -> None:
         """Claim no more, and let others have what is under way."""
+        self._is_closing = True
         await self._turns.close()
-        working = [task for _, task in self._running.values()]
+        working = [task for _, _, task in self._running.values()]
         for task in working:
             task.cancel()
         await asyncio.gather(*working, return_exceptions=True)
+        with suppress(EngineError):
+            # Else whoever comes next sees that this gateway is no more.
+            await asyncio.to_thread(self._book.give_back)
 
     async def _turn(self) -> None:
-        if self._running:
-            self._heed(await asyncio.to_thread(self._book.beat))
+        if time.monotonic() - self._tidied_s > TIDY_EVERY_S:
+            await asyncio.to_thread(self._services.deferred.tidy)
+            self._tidied_s = time.monotonic()
         if await asyncio.to_thread(self._book.is_idle):
             self._services.metrics.tell_deferred(0)
             return
+        await self._heed()
         free = self._most - len(self._running)
-        if free and not self._services.is_draining:
+        if free and not self._services.is_draining and not self._is_closing:
             await self._claim(free)
         self._services.metrics.tell_deferred(await asyncio.to_thread(self._book.num_waiting))
 
-    async def _claim(self, most: int) -> None:
-        for one in await asyncio.to_thread(self._book.claim, most):
-            exchange = Exchange(one)
-            working = asyncio.ensure_future(self._work(one, exchange))
-            self._running[one.id] = exchange, working
-            working.add_done_callback(partial(self._ended, one.id))
-
-    def _heed(self, wanted: dict[str, str]) -> None:
-        """Leave what somebody cancelled, or another has by now."""
-        for job_id, (exchange, _) in self._running.items():
+    async def _heed(self) -> None:
+        """Leave what somebody cancelled, or another has by now, and give back what nobody here
+        knows of."""
+        wanted = await asyncio.to_thread(self._book.beat)
+        for job_id, (_, exchange, _) in self._running.items():
             if wanted.get(job_id) != "":
                 exchange.leave()
+        for job_id in wanted.keys() - self._running.keys():
+            await asyncio.to_thread(self._book.postpone, job_id, 0.0, is_counted=False)
 
-    def _ended(self, job_id: str, done: "asyncio.Task[None]") -> None:
-        del self._running[job_id]
-        if not done.cancelled() and (error := done.exception()) is not None:
-            logger.error("a request in the background failed", exc_info=error)
+    async def _claim(self, most: int) -> None:
+        """Begin with what is next; of those who may have few at once, with as many."""
+        models = self._held.models()
+        limited = self._held.callers()
+        which = Which(None, limited.keys(), models)
+        for one in await asyncio.to_thread(self._book.claim, most, which):
+            self._begin(one)
+        for caller_id, most_of in limited.items():
+            num = sum(one.caller_id == caller_id for one, _, _ in self._running.values())
+            free = min(most_of - num, self._most - len(self._running))
+            if free > 0:
+                which = Which(caller_id, (), models)
+                for one in await asyncio.to_thread(self._book.claim, free, which):
+                    self._begin(one)
+
+    def _begin(self, one: Deferred) -> None:
+        exchange = Exchange(one)
+        working = asyncio.ensure_future(self._work(one, exchange))
+        self._running[one.id] = one, exchange, working
+        working.add_done_callback(partial(self._ended, one.id))
+
+    def _ended(self, job_id: str, _: "asyncio.Task[None]") -> None:
+        self._running.pop(job_id, None)
         self.wake()
         self._on_end()
 
     async def _work(self, one: Deferred, exchange: Exchange) -> None:
-        verdict: Ended | Later = Ended("failed", error="something went wrong here; see the log")
+        verdict: Ended | Later = Later(0.0, is_counted=False)
         try:
-            verdict = await self._answered(one, exchange)
-        except asyncio.CancelledError:
-            verdict = Later(0.0, is_counted=False)
-            raise
+            verdict = await guarded(self._answered(one, exchange), _faulty(one))
         finally:
-            await asyncio.shield(self._keep(one, verdict))
+            # Whoever is cancelled gives it back.
+            await asyncio.shield(guarded(self._keep(one, verdict), None))
 
     async def _answered(self, one: Deferred, exchange: Exchange) -> Ended | Later:
-        caller = caller_of(one)
+        caller: Caller | Unauthorized | None = caller_of(one)
         try:
-            caller = None if caller is None else await self._keys.renewed(caller)
+            if isinstance(caller, Caller):
+                caller = await self._keys.renewed(caller)
         except Unauthorized as error:
-            return _refused(error)
+            # It is refused as everybody is, in the shape of its route.
+            caller = error
         left_s = max(one.deadline_s - self._book.clock(), 0.0)
         await self._app(scope_of(one, caller, left_s), exchange.receive, exchange.send)
         return exchange.verdict(one)
 
     async def _keep(self, one: Deferred, verdict: Ended | Later) -> None:
-        """Have the book know; nobody else has it before."""
+        """Have the book know; nobody else has it before. A gateway that ends tries once."""
         while True:
             with suppress(EngineError):
-                if isinstance(verdict, Later):
-                    await asyncio.to_thread(
-                        self._book.postpone, one, verdict.pause_s, is_counted=verdict.is_counted
-                    )
-                else:
+                if isinstance(verdict, Ended):
                     await asyncio.to_thread(self._book.finish, one, verdict)
+                else:
+                    self._refused(one, verdict)
+                    await asyncio.to_thread(
+                        self._book.postpone, one.id, verdict.pause_s, is_counted=verdict.is_counted
+                    )
+                return
+            if self._is_closing:
                 return
             await asyncio.sleep(TROUBLED_S)
 
+    def _refused(self, one: Deferred, later: Later) -> None:
+        """What this met, all others of the caller, or of the model, would meet too."""
+        if later.status == _OF_THE_MODEL:
+            self._held.hold_model(one.model, later.pause_s)
+        elif later.status == _OF_THE_CALLER:
+            others = [other for other, _, _ in self._running.values() if other.id != one.id]
+            num = sum(other.caller_id == one.caller_id for other in others)
+            self._held.limit_caller(one.caller_id, num, later.pause_s)
 
-def _refused(error: CanteenError) -> Ended:
-    status = status_of(error)
-    said = json_bytes(problem(error, status)).decode()
-    headers = {"content-type": "application/problem+json"}
-    return Ended("failed", status, headers, said, error.message)
+
+def _faulty(one: Deferred) -> Ended | Later:
+    said = "something went wrong here; the log has it"
+    return fault(one) or Ended("failed", error=said)

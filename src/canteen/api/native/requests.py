@@ -7,14 +7,17 @@ from pydantic import Field
 
 from canteen.api import body
 from canteen.api.background import Background
-from canteen.api.background.background import LONGEST_WAIT_S, USUAL_TIMEOUT_S, Wanted
+from canteen.api.background.background import (
+    LONGEST_TIMEOUT_S,
+    LONGEST_WAIT_S,
+    USUAL_TIMEOUT_S,
+    Wanted,
+)
 from canteen.api.background.preferring import message_id_of, passed
 from canteen.api.routing import Served
 from canteen.api.wire import JsonObject, Wire
 from canteen.core.errors import InvalidRequest, JobNotFound
 from canteen.runtime.deferred.request import Deferred, told
-
-LONGEST_TIMEOUT_S = 7 * 24 * 3600.0
 
 
 class RequestSpec(Wire):

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-MOST_LINES = 50_000
+from canteen.runtime.deferred.book import storable
+
+MOST_LINES = 10_000
 # Of a file that is all wrong, the first are enough to see why.
 MOST_ERRORS = 100
 
@@ -50,7 +52,7 @@ def lines_of(text: str, endpoint: str) -> tuple[list[Line], list[dict[str, Any]]
         errors.append(_told(_Wrong("empty_file", "the file has no requests"), None))
     if len(lines) > MOST_LINES:
         said = f"the file has {len(lines)} requests, and {MOST_LINES} are the most"
-        errors.append(_told(_Wrong("too_many_tasks", said), None))
+        errors.insert(0, _told(_Wrong("too_many_tasks", said), None))
     return lines, errors[:MOST_ERRORS]
 
 
@@ -62,7 +64,7 @@ def _line(number: int, written: str, endpoint: str) -> Line:
     if not isinstance(told, dict):
         raise _Wrong("invalid_json_line", "a line is a JSON object")
     custom_id, body = told.get("custom_id"), told.get("body")
-    if not isinstance(custom_id, str) or not custom_id:
+    if not isinstance(custom_id, str) or not custom_id or storable(custom_id) != custom_id:
         raise _Wrong("missing_required_parameter", "custom_id must be a text", "custom_id")
     if told.get("method", "POST") != "POST":
         raise _Wrong("invalid_method", "method must be POST", "method")
@@ -70,8 +72,12 @@ def _line(number: int, written: str, endpoint: str) -> Line:
         raise _Wrong("mismatched_url", f"url must be that of the batch, {endpoint}", "url")
     if not isinstance(body, dict):
         raise _Wrong("missing_required_parameter", "body must be a JSON object", "body")
-    if body.get("stream"):
-        raise _Wrong("invalid_request", "an answer of a batch comes whole", "body.stream")
+    if body.get("stream") or body.get("background"):
+        raise _Wrong(
+            "invalid_request",
+            "an answer of a batch comes whole, and later: leave out stream and background",
+            "body.stream" if body.get("stream") else "body.background",
+        )
     return Line(number, custom_id, body)
 
 

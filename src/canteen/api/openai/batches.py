@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -21,6 +22,7 @@ from canteen.api.wire import Name, Wire
 from canteen.core import trace
 from canteen.core.errors import InvalidRequest
 from canteen.runtime.deferred.batches import Batch, new_batch_id
+from canteen.runtime.deferred.book import LINES_TURN
 from canteen.runtime.deferred.request import Deferred, kept, new_id
 
 _WINDOW = re.compile(r"([1-9]\d{0,2})([hd])")
@@ -108,7 +110,8 @@ async def create(body: BatchRequest, served: Served) -> Response:
         num_lines=len(lines),
         num_left=0 if errors else len(lines),
     )
-    left = [] if errors else [_deferred(batch, line, served) for line in lines]
+    trace_headers = trace.outgoing()
+    left = (_deferred(batch, line, served, trace_headers) for line in lines if not errors)
     await asyncio.to_thread(rooms.batches.add, batch, left)
     background.wake()
     return whole(_told(batch))
@@ -144,16 +147,19 @@ async def _found(served: Served) -> Batch:
     return batch
 
 
-def _deferred(batch: Batch, line: Line, served: Served) -> Deferred:
+def _deferred(batch: Batch, line: Line, served: Served, headers: Mapping[str, str]) -> Deferred:
     return Deferred(
         new_id(),
         batch.endpoint,
-        json.dumps({**line.body, "stream": False}, ensure_ascii=False),
+        # Escapes of what is no text in UTF-8 stay escapes.
+        json.dumps({**line.body, "stream": False}),
         created_s=batch.created_s,
         deadline_s=batch.expires_s,
         caller_id=batch.caller_id,
         caller=kept(served.observe.caller),
-        headers=trace.outgoing(),
+        headers=headers,
+        model=str(line.body.get("model", "")),
+        turn=LINES_TURN + line.number,
         batch_id=batch.id,
         custom_id=line.custom_id,
         number=line.number,

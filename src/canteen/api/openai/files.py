@@ -16,9 +16,11 @@ from canteen.api.openai.pages import page
 from canteen.api.routing import Route, Served
 from canteen.api.whole import whole
 from canteen.core.errors import InvalidRequest
+from canteen.runtime.deferred.book import storable
 from canteen.runtime.deferred.files import File
 
 PURPOSE = "batch"
+MOST_FILES = 10_000
 JSONL = "application/jsonl"
 
 
@@ -62,7 +64,7 @@ async def every(served: Served) -> Response:
     """The files that the caller may see, a page of them."""
     files = await asyncio.to_thread(served.services.deferred.files.all)
     mine = [_told(one) for one in files if is_seen_by(one.caller_id, served.observe)]
-    return whole(page(mine, served.request.query_params))
+    return whole(page(mine, served.request.query_params, MOST_FILES))
 
 
 async def show(served: Served) -> Response:
@@ -108,11 +110,19 @@ async def _sent(served: Served) -> tuple[str, str]:
             if not isinstance(file, UploadFile):
                 raise InvalidRequest("send the file as a part named file", param="file")
             raw = await file.read()
-            return raw.decode("utf-8-sig"), file.filename or "upload.jsonl"
+            return _text(raw), storable(file.filename or "upload.jsonl")
     except HTTPException as exc:
         raise InvalidRequest(f"this is no form that can be read: {exc.detail}") from exc
+
+
+def _text(raw: bytes) -> str:
+    try:
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         raise InvalidRequest("the file is not UTF-8", param="file") from exc
+    if "\0" in text:
+        raise InvalidRequest("the file has a NUL character, so it is no text", param="file")
+    return text
 
 
 def _bounded(request: Request, most: int) -> Any:

@@ -8,11 +8,13 @@ from canteen.core.errors import InvalidRequest
 USUAL, MOST = 20, 100
 
 
-def page(items: Sequence[Mapping[str, Any]], asked: Mapping[str, str]) -> dict[str, Any]:
+def page(
+    items: Sequence[Mapping[str, Any]], asked: Mapping[str, str], most: int = MOST
+) -> dict[str, Any]:
     """The `limit` of a list that come after the one with the id `after`; raises InvalidRequest."""
     text = asked.get("limit", str(USUAL))
-    if not text.isdecimal() or not 1 <= int(text) <= MOST:
-        raise InvalidRequest(f"limit is a whole number from 1 to {MOST}", param="limit")
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise InvalidRequest(f"limit is a whole number from 1 to {most}", param="limit")
     ids = [item["id"] for item in items]
     after = asked.get("after")
     if after is not None and after not in ids:

@@ -1,5 +1,6 @@
 -- Requests that are answered later. JSON where it is a list or a mapping; times are seconds since
--- 1970. Who answers one is in `owner` and what follows it. `number` is a line of a batch, 0 for none.
+-- 1970. Who answers one is in `owner` and what follows it. `number` is a line of a batch, 0 for none;
+-- those of a lower `turn` go first.
 CREATE TABLE deferred (
     id TEXT PRIMARY KEY,
     path TEXT NOT NULL,
@@ -14,6 +15,8 @@ CREATE TABLE deferred (
     batch_id TEXT NOT NULL,
     custom_id TEXT NOT NULL,
     number INTEGER NOT NULL,
+    model TEXT NOT NULL,
+    turn INTEGER NOT NULL,
     state TEXT NOT NULL,
     not_before_s DOUBLE PRECISION NOT NULL,
     started_s DOUBLE PRECISION,
@@ -32,7 +35,8 @@ CREATE TABLE deferred (
 );
 -- A message is one request, however often it comes.
 CREATE UNIQUE INDEX deferred_messages ON deferred (caller_id, message_id) WHERE message_id <> '';
-CREATE INDEX deferred_waiting ON deferred (number, created_s) WHERE state = 'queued';
+CREATE INDEX deferred_waiting ON deferred (turn, created_s) WHERE state = 'queued';
+CREATE INDEX deferred_waiting_of ON deferred (caller_id) WHERE state = 'queued';
 CREATE INDEX deferred_running ON deferred (owner) WHERE state = 'running';
 CREATE INDEX deferred_by_time ON deferred (created_s);
 CREATE INDEX deferred_by_batch ON deferred (batch_id) WHERE batch_id <> '';

@@ -2,15 +2,15 @@
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from canteen.core.database import Connection, Row, Tables
 from canteen.core.errors import InvalidRequest
-from canteen.runtime.deferred.book import DeferredBook, insert
-from canteen.runtime.deferred.files import File, new_file_id, put
-from canteen.runtime.deferred.request import Deferred
+from canteen.runtime.deferred.book import CANCELLED, LATE, DeferredBook, insert
+from canteen.runtime.deferred.files import KEPT_S, File, new_file_id, put
+from canteen.runtime.deferred.request import Deferred, body_of
 
 Status = Literal["failed", "in_progress", "completed", "expired", "cancelling", "cancelled"]
 OUTPUT = "batch_output"
@@ -63,12 +63,12 @@ class Batches:
         self._tables = tables
         self._book = book
 
-    def add(self, batch: Batch, lines: Sequence[Deferred]) -> None:
+    def add(self, batch: Batch, lines: Iterable[Deferred]) -> None:
         """Keep a batch and its requests, all or none; raises Overloaded where too many wait."""
         row = {name: getattr(batch, name) for name in _COLUMNS}
         row |= {name: json.dumps(row[name]) for name in _JSON}
         with self._tables.writing() as connection:
-            self._book.check_room(connection, len(lines))
+            self._book.check_room(connection, batch.caller_id, batch.num_left)
             connection.execute(
                 f"INSERT INTO batches ({', '.join(_COLUMNS)}) "  # noqa: S608 - own names
                 f"VALUES ({', '.join(':' + name for name in _COLUMNS)})",
@@ -80,7 +80,9 @@ class Batches:
     def get(self, batch_id: str) -> Batch | None:
         """A batch, or None where there is none."""
         with self._tables.writing() as connection:
-            rows = connection.execute("SELECT * FROM batches WHERE id = :id", {"id": batch_id})
+            rows = []
+            if batch_id.isprintable():
+                rows = connection.execute("SELECT * FROM batches WHERE id = :id", {"id": batch_id})
         return _batch(rows[0]) if rows else None
 
     def all(self) -> list[Batch]:
@@ -100,21 +102,60 @@ class Batches:
             )
             if not rows:
                 raise InvalidRequest(f"batch {batch_id} is over already", param="batch_id")
-            self._book.cancel_batch(connection, batch_id)
+            _end_waiting(connection, batch_id, "cancelled", CANCELLED, self._book.clock())
+            connection.execute(
+                "UPDATE deferred SET wanted = 'cancel' WHERE batch_id = :id AND state = 'running'",
+                {"id": batch_id},
+            )
+
+    def tidy(self) -> None:
+        """End what waits of batches whose time is over, and forget those of long ago."""
+        now_s = self._book.clock()
+        with self._tables.writing() as connection:
+            rows = connection.execute(
+                "SELECT id FROM batches WHERE expires_s <= :now "
+                "AND status IN ('in_progress', 'cancelling') ORDER BY id",
+                {"now": now_s},
+            )
+            old = {"then": now_s - KEPT_S}
+            connection.execute("DELETE FROM batches WHERE ended_s < :then", old)
+        for row in rows:
+            with self._tables.writing() as connection:
+                connection.execute("UPDATE batches SET id = id WHERE id = :id", row)
+                _end_waiting(connection, row["id"], "failed", LATE, now_s)
+
+
+def _end_waiting(
+    connection: Connection, batch_id: str, state: str, error: str, now_s: float
+) -> None:
+    """End all at once what nobody is at, of a batch whose row is locked."""
+    ended = connection.execute(
+        "UPDATE deferred SET state = :state, error = :error, ended_s = :now "
+        "WHERE batch_id = :id AND state = 'queued' RETURNING id",
+        {"id": batch_id, "state": state, "error": error, "now": now_s},
+    )
+    if ended:
+        _count_off(connection, batch_id, len(ended), 0, now_s)
 
 
 def line_ended(connection: Connection, one: Deferred) -> None:
     """A request has ended: if it is the last of a batch, that has too, and its files are there."""
     if not one.batch_id:
         return
+    assert one.ended_s is not None
+    _count_off(connection, one.batch_id, 1, int(one.state == "done"), one.ended_s)
+
+
+def _count_off(
+    connection: Connection, batch_id: str, num: int, num_good: int, now_s: float
+) -> None:
     rows = connection.execute(
-        "UPDATE batches SET num_left = num_left - 1, num_completed = num_completed + :good "
+        "UPDATE batches SET num_left = num_left - :num, num_completed = num_completed + :good "
         "WHERE id = :id RETURNING *",
-        {"id": one.batch_id, "good": int(one.state == "done")},
+        {"id": batch_id, "num": num, "good": num_good},
     )
     if rows and rows[0]["num_left"] == 0:
-        assert one.ended_s is not None
-        _complete(connection, _batch(rows[0]), one.ended_s)
+        _complete(connection, _batch(rows[0]), now_s)
 
 
 def _complete(connection: Connection, batch: Batch, now_s: float) -> None:
@@ -165,11 +206,11 @@ def _line(row: Row) -> str:
         response = {
             "status_code": row["status"],
             "request_id": headers.get("x-request-id", row["id"]),
-            "body": json.loads(row["answer"]),
+            "body": body_of(row["answer"]),
         }
     else:
-        code = "batch_cancelled" if row["state"] == "cancelled" else "batch_expired"
-        error = {"code": code, "message": row["error"]}
+        codes = {CANCELLED: "batch_cancelled", LATE: "batch_expired"}
+        error = {"code": codes.get(row["error"], "internal_error"), "message": row["error"]}
     told = {"id": row["id"], "custom_id": row["custom_id"], "response": response, "error": error}
     return json.dumps(told, ensure_ascii=False)
 

@@ -90,10 +90,12 @@ class TableBroker:
         told = {"channel": channel, "now": now_s, "until": now_s + TAKEN_S, "most": most}
         with self._tables.writing() as connection:
             rows = connection.execute(
+                "WITH picked AS MATERIALIZED (SELECT id FROM canteen_messages "  # noqa: S608 - own words
+                "WHERE channel = :channel AND rejected = '' AND due_s <= :now "
+                f"ORDER BY created_s, id LIMIT :most {connection.skip_locked}) "
                 "UPDATE canteen_messages SET due_s = :until, attempts = attempts + 1 "
-                "WHERE channel = :channel AND rejected = '' AND due_s <= :now AND id IN "
-                "(SELECT id FROM canteen_messages WHERE channel = :channel AND rejected = '' "
-                "AND due_s <= :now ORDER BY created_s, id LIMIT :most) RETURNING *",
+                "WHERE channel = :channel AND due_s <= :now "
+                "AND id IN (SELECT id FROM picked) RETURNING *",
                 told,
             )
         return [_message(row) for row in rows]

@@ -5,6 +5,8 @@ that a request to a model is a step of a saga.
 """
 
 import json
+import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,7 +33,12 @@ PATHS = {
 REQUESTED, COMPLETED, FAILED = ".requested.v1", ".completed.v1", ".failed.v1"
 # Of Eventuate Tram: what a reply has of its command's headers, under such names.
 _TRAM, _TRAM_REPLY = "command_", "commandreply_"
-_PASSED = ("traceparent", "tracestate", "baggage")
+TRACE = ("traceparent", "tracestate")
+_PASSED = (*TRACE, "baggage")
+# What takes a command back, by the ce_id of it.
+CANCEL = "llm.cancel.requested.v1"
+_SANE = re.compile(r"[\x20-\x7e]+")
+_LATIN = re.compile(r"[\x20-\x7e\xa0-\xff]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +54,52 @@ class Command:
     deadline_s: float | None
 
 
-def command_of(headers: Mapping[str, str], body: str) -> Command:
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Takes a command back: the one of this name."""
+
+    message_id: str
+
+
+def command_of(headers: Mapping[str, str], body: str) -> Command | Cancel:
     """The command in a message; raises InvalidRequest where it is none, saying why."""
     told = {name.lower(): text for name, text in headers.items()}
-    missing = [name for name in ("ce_id", "ce_source", "ce_type") if not told.get(name)]
-    if missing:
-        raise InvalidRequest(f"the message has no header {missing[0]}", param=missing[0])
+    for name in ("ce_id", "ce_source", "ce_type"):
+        if not told.get(name):
+            raise InvalidRequest(f"the message has no header {name}", param=name)
+        if not _SANE.fullmatch(told[name]):
+            raise InvalidRequest(f"{name} must be printable ASCII", param=name)
     if told.get("ce_specversion", SPEC_VERSION) != SPEC_VERSION:
         raise InvalidRequest("ce_specversion must be 1.0", param="ce_specversion")
+    if told["ce_type"] == CANCEL:
+        return Cancel(_name(told["ce_source"], _taken_back(body)))
     stem = told["ce_type"].removesuffix(REQUESTED)
     if stem not in PATHS or stem == told["ce_type"]:
         known = ", ".join(PATHS)
-        raise InvalidRequest(f"ce_type is one of {known} and {REQUESTED}", param="ce_type")
+        said = f"ce_type is one of {known} and {REQUESTED}, or {CANCEL}"
+        raise InvalidRequest(said, param="ce_type")
     return Command(
-        message_id=f"{told['ce_source']}#{told['ce_id']}",
+        message_id=_name(told["ce_source"], told["ce_id"]),
         path=PATHS[stem],
         body=_checked(body),
-        headers={name: told[name] for name in _PASSED if name in told},
+        headers={name: told[name] for name in _PASSED if _LATIN.fullmatch(told.get(name, "\0"))},
         reply={"message": _reply(told, stem)} if _channel(told) else {},
         deadline_s=_deadline_s(told.get("deadline", "")),
     )
+
+
+def refusal_of(
+    headers: Mapping[str, str], why: str, reply_id: str
+) -> tuple[str, dict[str, str], str] | None:
+    """The channel, the headers and the body of the reply to what is no command, if it says where
+    to reply at all."""
+    told = {name.lower(): text for name, text in headers.items()}
+    if not _channel(told) or not told.get("ce_id"):
+        return None
+    stem = told.get("ce_type", "").removesuffix(REQUESTED)
+    reply = _reply(told, stem if stem in PATHS else "llm.command")
+    one = Deferred("", "", "", 0.0, 0.0, state="failed", ended_s=time.time(), error=why, status=400)
+    return _channel(told), *reply_of(one, reply, reply_id)
 
 
 def reply_of(one: Deferred, reply: Mapping[str, Any], reply_id: str) -> tuple[dict[str, str], str]:
@@ -101,9 +134,22 @@ def _tram(reply: Mapping[str, Any], reply_id: str, *, is_done: bool) -> dict[str
         "DESTINATION": reply["channel"],
         "reply_type": f"io.eventuate.tram.commands.common.{outcome.capitalize()}",
         "reply_outcome-type": outcome,
-        "reply_to_message_id": reply["id"],
+        "reply_to_message_id": reply["tram_id"],
         **echoed,
     }
+
+
+def _name(source: str, message_id: str) -> str:
+    """What no other message is called."""
+    return json.dumps([source, message_id])
+
+
+def _taken_back(body: str) -> str:
+    """The ce_id in the body of what takes a command back."""
+    said = json.loads(_checked(body)).get("id")
+    if not isinstance(said, str):
+        raise InvalidRequest("the body must have the ce_id of the command as id", param="id")
+    return said
 
 
 def _channel(told: Mapping[str, str]) -> str:
@@ -114,7 +160,7 @@ def _reply(told: Mapping[str, str], stem: str) -> dict[str, Any]:
     return {
         "channel": _channel(told),
         "type": stem,
-        "id": told["ce_id"],
+        "tram_id": told.get("id") or told["ce_id"],
         "correlation_id": told.get("correlation-id") or told["ce_id"],
         "echoed": {name: text for name, text in told.items() if name.startswith(_TRAM)},
     }
@@ -127,7 +173,8 @@ def _checked(body: str) -> str:
         raise InvalidRequest(f"the body is not valid JSON: {exc}", param="body") from exc
     if not isinstance(said, dict):
         raise InvalidRequest("the body must be a JSON object", param="body")
-    return json.dumps({**said, "stream": False}, ensure_ascii=False)
+    # Escapes of what is no text in UTF-8 stay escapes.
+    return json.dumps({**said, "stream": False, "background": False})
 
 
 def _deadline_s(text: str) -> float | None:

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from canteen.core.database import Connection, Row, Tables
+from canteen.core.errors import InvalidRequest
 
 KEPT_S = 30 * 24 * 3600.0
+# What the files of a caller may have together; those that batches write count, and are written.
+MOST_BYTES_EACH = 1 << 30
 _COLUMNS = "id, caller_id, purpose, filename, num_bytes, created_s"
 
 
@@ -48,19 +51,31 @@ class Files:
         self._clock = clock
 
     def add(self, caller_id: str, purpose: str, filename: str, content: str) -> File:
-        """Keep a text; what is old is forgotten."""
+        """Keep a text; raises InvalidRequest where its caller has too many."""
         now_s = self._clock()
         num_bytes = len(content.encode())
         file = File(new_file_id(), caller_id, purpose, filename, num_bytes, now_s)
         with self._tables.writing() as connection:
-            connection.execute(
-                "DELETE FROM files WHERE created_s < :then", {"then": now_s - KEPT_S}
+            rows = connection.execute(
+                "SELECT SUM(num_bytes) AS num FROM files WHERE caller_id = :id", {"id": caller_id}
             )
+            if (rows[0]["num"] or 0) + num_bytes > MOST_BYTES_EACH:
+                raise InvalidRequest(
+                    f"your files have more than {MOST_BYTES_EACH} bytes; delete some", param="file"
+                )
             put(connection, file, content)
         return file
 
+    def tidy(self) -> None:
+        """Forget what is old."""
+        then_s = self._clock() - KEPT_S
+        with self._tables.writing() as connection:
+            connection.execute("DELETE FROM files WHERE created_s < :then", {"then": then_s})
+
     def get(self, file_id: str) -> File | None:
         """A file, or None where there is none."""
+        if not file_id.isprintable():
+            return None
         rows = self._rows(f"SELECT {_COLUMNS} FROM files WHERE id = :id", {"id": file_id})  # noqa: S608 - own names
         return File(**rows[0]) if rows else None
 

@@ -3,7 +3,7 @@
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,22 +54,28 @@ class Outbox:
         self._clock = clock
         self._has_looked = False
 
-    def take(self, most: int) -> list[Letter]:
-        """Letters to send now, which nobody else sends meanwhile."""
+    def take(self, most: int, kinds: Collection[str]) -> list[Letter]:
+        """Letters of these kinds to send now, which nobody else sends meanwhile."""
         now_s = self._clock()
+        told = {f"kind_{number}": kind for number, kind in enumerate(kinds)}
+        marks = ", ".join(f":{mark}" for mark in told)
         with self._tables.writing() as connection:
-            connection.execute(
-                "DELETE FROM outbox WHERE created_s < :then", {"then": now_s - KEPT_S}
-            )
             rows = connection.execute(
-                "UPDATE outbox SET due_s = :until, attempts = attempts + 1 WHERE id IN "
-                "(SELECT id FROM outbox WHERE sent_s IS NULL AND given_up_s IS NULL "
-                "AND due_s <= :now ORDER BY due_s LIMIT :most) "
-                "AND sent_s IS NULL AND due_s <= :now RETURNING *",
-                {"now": now_s, "until": now_s + TAKEN_S, "most": most},
+                "WITH picked AS MATERIALIZED (SELECT id FROM outbox WHERE sent_s IS NULL "  # noqa: S608 - names of marks
+                f"AND given_up_s IS NULL AND due_s <= :now AND kind IN ({marks}) "
+                f"ORDER BY due_s LIMIT :most {connection.skip_locked}) "
+                "UPDATE outbox SET due_s = :until, attempts = attempts + 1 "
+                "WHERE sent_s IS NULL AND id IN (SELECT id FROM picked) RETURNING *",
+                told | {"now": now_s, "until": now_s + TAKEN_S, "most": most},
             )
         self._has_looked = True
         return [_letter(row) for row in rows]
+
+    def tidy(self) -> None:
+        """Forget what is old."""
+        then_s = self._clock() - KEPT_S
+        with self._tables.writing() as connection:
+            connection.execute("DELETE FROM outbox WHERE created_s < :then", {"then": then_s})
 
     def is_empty(self) -> bool:
         """Whether nothing is due; for those who ask often."""

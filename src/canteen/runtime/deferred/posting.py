@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from canteen.runtime.deferred.outbox import Letter, Outbox
-from canteen.runtime.deferred.turns import Turns
+from canteen.runtime.deferred.turns import Turns, guarded
 
 MOST_AT_ONCE = 16
+# Less than after which another gateway takes a letter.
+PATIENCE_S = 15.0
+_FAULT = "something went wrong here; the log has it"
 
 
 class Undelivered(Exception):
@@ -26,11 +29,17 @@ class Post:
     seconds the oldest waits."""
 
     def __init__(
-        self, outbox: Outbox, senders: Mapping[str, Send], tell_lag: Callable[[float], object]
+        self,
+        outbox: Outbox,
+        senders: Mapping[str, Send],
+        tell_lag: Callable[[float], object],
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._outbox = outbox
         self._senders = senders
         self._tell_lag = tell_lag
+        self._patience_s = patience_s
+        self._under_way: set[asyncio.Task[None]] = set()
         self._turns = Turns(self._turn)
 
     def start(self) -> None:
@@ -44,21 +53,39 @@ class Post:
     async def close(self) -> None:
         """Send no more; what was not sent is sent by whoever comes next."""
         await self._turns.close()
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
 
     async def _turn(self) -> None:
-        while not await asyncio.to_thread(self._outbox.is_empty):
-            letters = await asyncio.to_thread(self._outbox.take, MOST_AT_ONCE)
-            await asyncio.gather(*(self._post(letter) for letter in letters))
+        free = MOST_AT_ONCE - len(self._under_way)
+        if free and not await asyncio.to_thread(self._outbox.is_empty):
+            for letter in await asyncio.to_thread(self._outbox.take, free, tuple(self._senders)):
+                # Each by itself: somebody who is slow to take one holds up no other.
+                task = asyncio.ensure_future(guarded(self._post(letter), None))
+                self._under_way.add(task)
+                task.add_done_callback(self._posted)
         self._tell_lag(await asyncio.to_thread(self._outbox.lag_s))
 
+    def _posted(self, done: "asyncio.Task[None]") -> None:
+        self._under_way.discard(done)
+        self.wake()
+
     async def _post(self, letter: Letter) -> None:
-        send = self._senders.get(letter.kind)
-        try:
-            if send is None:
-                raise Undelivered(f"this gateway is not set to send any {letter.kind}")
-            await send(letter)
-        except Undelivered as why:
+        why = await guarded(self._sent(letter), Undelivered(_FAULT))
+        if why is None:
+            await asyncio.to_thread(self._outbox.sent, letter)
+        else:
             failed = self._outbox.failed
             await asyncio.to_thread(failed, letter, str(why), is_final=why.is_final)
-        else:
-            await asyncio.to_thread(self._outbox.sent, letter)
+
+    async def _sent(self, letter: Letter) -> Undelivered | None:
+        """Why it has not arrived, if it has not."""
+        try:
+            async with asyncio.timeout(self._patience_s):
+                await self._senders[letter.kind](letter)
+        except Undelivered as why:
+            return why
+        except TimeoutError:
+            return Undelivered(f"it was not answered within {self._patience_s:g} s")
+        return None

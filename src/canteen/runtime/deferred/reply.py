@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from canteen.core.database import Connection
 from canteen.runtime.deferred import webhook
-from canteen.runtime.deferred.command import reply_of
+from canteen.runtime.deferred.command import TRACE, reply_of
 from canteen.runtime.deferred.outbox import Letter, new_letter_id, put
 from canteen.runtime.deferred.request import Deferred, told
 
@@ -25,7 +25,9 @@ def _webhook(one: Deferred) -> Letter:
     at = datetime.fromtimestamp(one.ended_s, UTC).isoformat(timespec="milliseconds")
     body = json.dumps({"type": f"job.{one.state}", "timestamp": at, "data": told(one)})
     url = one.reply["webhook"]
-    return Letter(new_letter_id(), webhook.KIND, url, one.headers, body, one.ended_s)
+    # What callers tell their own services is nothing for others.
+    headers = {name: text for name, text in one.headers.items() if name in TRACE}
+    return Letter(new_letter_id(), webhook.KIND, url, headers, body, one.ended_s)
 
 
 def _message(one: Deferred) -> Letter:

@@ -21,9 +21,9 @@ _JSON = ("caller", "headers", "reply", "answer_headers")
 class Deferred:
     """Times are seconds since 1970. `caller` is who asked, None where nobody had to show a key;
     `message_id` is the caller's own, empty if none; `headers` go along with the body, and `reply`
-    says where the end is told. `number` and `custom_id` are of a line of a batch. `wanted` is
-    "cancel" where somebody wants it to end. What failed has the reason in `error`, and a `status`
-    where it was answered at all."""
+    says where the end is told. `number` and `custom_id` are of a line of a batch, `model` is what
+    is asked, and those of a lower `turn` go first. `wanted` is "cancel" where somebody wants it to
+    end. What failed has the reason in `error`, and a `status` where it was answered at all."""
 
     id: str
     path: str
@@ -38,6 +38,8 @@ class Deferred:
     batch_id: str = ""
     custom_id: str = ""
     number: int = 0
+    model: str = ""
+    turn: int = 0
     state: State = "queued"
     not_before_s: float = 0.0
     started_s: float | None = None
@@ -56,11 +58,16 @@ class Deferred:
 
     @property
     def said(self) -> Any:
-        """The body of its answer: JSON, or else its text."""
-        try:
-            return json.loads(self.answer)
-        except ValueError:
-            return self.answer
+        """The body of its answer."""
+        return body_of(self.answer)
+
+
+def body_of(answer: str) -> Any:
+    """What an answer says: JSON, or else its text."""
+    try:
+        return json.loads(answer)
+    except ValueError:
+        return answer
 
 
 COLUMNS = tuple(Deferred.__dataclass_fields__)

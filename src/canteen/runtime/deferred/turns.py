@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import TypeVar
 
 from canteen.core.errors import EngineError
 
@@ -12,6 +13,19 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY_S = 1.0
 # A database that cannot be used is not asked every second.
 TROUBLED_S = 5.0
+# A turn under way may come to its end, but not for ever.
+_LAST_TURN_S = 5.0
+T = TypeVar("T")
+
+
+async def guarded(work: Awaitable[T], instead: T) -> T:
+    """What comes of some work; `instead` where it meets a fault of ours, which is logged. Whoever
+    left something must not wait for ever because of what another left."""
+    try:
+        return await work
+    except Exception:
+        logger.exception("some work in the background failed")
+        return instead
 
 
 class Turns:
@@ -27,6 +41,7 @@ class Turns:
         self._every_s = every_s
         self._troubled_s = troubled_s
         self._news = asyncio.Event()
+        self._is_closing = False
         self._going: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -38,25 +53,29 @@ class Turns:
         self._news.set()
 
     async def close(self) -> None:
-        """End, and wait for the turn under way."""
+        """End after the turn under way, if that is soon done."""
+        self._is_closing = True
+        self._news.set()
         if self._going is not None:
+            await asyncio.wait([self._going], timeout=_LAST_TURN_S)
             self._going.cancel()
             with suppress(asyncio.CancelledError):
                 await self._going
 
     async def _go(self) -> None:
-        while True:
+        while not self._is_closing:
             self._news.clear()
-            pause_s = self._every_s
-            try:
-                await self._turn()
-            except EngineError as error:
-                logger.warning("work in the background waits: %s", error.message)
-                pause_s = self._troubled_s
-            except Exception:
-                # Whoever left something must not wait for ever because of one bad turn.
-                logger.exception("a turn of work in the background failed")
-                pause_s = self._troubled_s
+            is_good = await guarded(self._turned(), instead=False)
+            pause_s = self._every_s if is_good else self._troubled_s
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._news.wait()
+
+    async def _turned(self) -> bool:
+        """Whether a turn was done without trouble."""
+        try:
+            await self._turn()
+        except EngineError as error:
+            logger.warning("work in the background waits: %s", error.message)
+            return False
+        return True

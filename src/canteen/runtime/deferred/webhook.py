@@ -6,6 +6,7 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 import binascii
 import hashlib
 import hmac
+import re
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Collection
@@ -16,7 +17,7 @@ import httpx
 from canteen.core.errors import Forbidden, InvalidRequest
 from canteen.core.version import VERSION
 from canteen.runtime.deferred.outbox import Letter
-from canteen.runtime.deferred.posting import Undelivered
+from canteen.runtime.deferred.posting import PATIENCE_S, Undelivered
 
 KIND = "webhook"
 SIGNING = "CANTEEN_WEBHOOK_SECRET"
@@ -24,9 +25,9 @@ HOSTS = "CANTEEN_WEBHOOK_HOSTS"
 _PREFIX = "whsec_"
 # The specification's bounds of a secret.
 _SECRET_BYTES = range(24, 65)
-_PATIENCE_S = 15.0
 # Says that nobody wants any more of them.
 _GONE = 410
+_SANE_URL = re.compile(r"[\x21-\x7e]+")
 
 
 class Webhooks:
@@ -44,7 +45,9 @@ class Webhooks:
         try:
             parts = urlsplit(url)
             host = (parts.hostname or "").lower()
-            is_sane = parts.scheme in ("http", "https") and bool(host) and not parts.username
+            # Asking for the port is what checks it.
+            is_whole = parts.scheme in ("http", "https") and bool(host) and parts.port != 0
+            is_sane = is_whole and "@" not in parts.netloc and _SANE_URL.fullmatch(url) is not None
         except ValueError:
             is_sane = False
         if not is_sane:
@@ -78,13 +81,18 @@ class Webhooks:
         }
         try:
             # A proxy of the environment is for what goes to the world; redirects lead anywhere.
-            async with httpx.AsyncClient(timeout=_PATIENCE_S, trust_env=False) as client:
-                answer = await client.post(letter.target, content=letter.body, headers=headers)
+            async with (
+                httpx.AsyncClient(timeout=PATIENCE_S, trust_env=False) as client,
+                client.stream(
+                    "POST", letter.target, content=letter.body.encode(), headers=headers
+                ) as answer,
+            ):
+                # Nobody reads what is said besides.
+                status = answer.status_code
         except httpx.HTTPError as exc:
             raise Undelivered(f"{type(exc).__name__}: {exc}"[:200]) from exc
-        if not answer.is_success:
-            said = f"it was answered {answer.status_code}"
-            raise Undelivered(said, is_final=answer.status_code == _GONE)
+        if not 200 <= status < 300:
+            raise Undelivered(f"it was answered {status}", is_final=status == _GONE)
 
 
 def key_of(secret: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import cast
 
 import openai
 import pytest
@@ -76,3 +77,12 @@ async def test_one_is_cancelled_and_stays_so(serve: Serve, echo_home: Path) -> N
 async def test_an_unknown_one_is_404(client: AsyncOpenAI) -> None:
     with pytest.raises(openai.NotFoundError, match="resp_0"):
         await client.responses.retrieve("resp_0")
+
+
+async def test_jobs_of_other_routes_are_no_responses(client: AsyncOpenAI) -> None:
+    chat = {"model": "echo", "messages": [{"role": "user", "content": "hi"}]}
+    spec = {"path": "/v1/chat/completions", "body": chat}
+    job = await client.post("/jobs", cast_to=object, body={"kind": "request", "spec": spec})
+
+    with pytest.raises(openai.NotFoundError):
+        await client.responses.retrieve(cast("dict[str, str]", job)["id"])

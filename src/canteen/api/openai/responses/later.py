@@ -13,10 +13,11 @@ from canteen.api.background.preferring import message_id_of, passed
 from canteen.api.openai.responses import render, schema
 from canteen.api.routing import Served
 from canteen.api.whole import whole
-from canteen.core.errors import InvalidRequest
+from canteen.core.errors import InvalidRequest, JobNotFound
 from canteen.runtime.deferred.request import Deferred
 
 PATH = "/v1/responses"
+PATHS = (PATH, "/responses")
 _STATUSES = {"running": "in_progress", "queued": "queued", "cancelled": "cancelled"}
 
 
@@ -39,15 +40,23 @@ async def left(body: schema.ResponseRequest, served: Served) -> Response:
 
 async def show(served: Served) -> Response:
     """How a response in the background stands."""
-    return whole(_told(await _background(served).get(served.path["id"], served.observe)))
+    return whole(_told(await _found(served)))
 
 
 async def cancel(served: Served) -> Response:
     """End a response in the background; one that is over stays as it is."""
-    one = await _background(served).get(served.path["id"], served.observe)
+    one = await _found(served)
     if not one.is_over:
         one = await _background(served).cancel(one.id, served.observe)
     return whole(_told(one))
+
+
+async def _found(served: Served) -> Deferred:
+    """The response of the id; raises JobNotFound, also for jobs of other routes."""
+    one = await _background(served).get(served.path["id"], served.observe)
+    if one.path not in PATHS:
+        raise JobNotFound(one.id)
+    return one
 
 
 def _background(served: Served) -> Background:
