@@ -99,6 +99,8 @@ def test_what_cannot_fit_is_refused_with_the_arithmetic(call: Call, texts: Path)
         (("train",), "--name"),
         (("train", "--name", "a", "--corpus", "nothing"), "no text 'nothing'"),
         (("train", "--name", "a:b:c"), "a model's name is like"),
+        (("finetune", "--name", "a", "--data", "x.jsonl"), "say which model to start from"),
+        (("finetune", "echo", "--name", "a"), "say what to learn from"),
         (("finetune", "echo", "--name", "a", "--data", "three-sentiments"), "GGUF"),
         (("finetune", "nobody", "--name", "a", "--data", "x.jsonl"), "not found"),
         (("jobs", "show", "job_0"), "no job 'job_0'"),

@@ -14,7 +14,7 @@ from canteen.core.units import Quantity
 from canteen.lifecycle.jobs.book import JobBook
 from canteen.lifecycle.jobs.job import Job
 from canteen.lifecycle.jobs.runner import Jobs, Kind
-from canteen.lifecycle.jobs.training import Chat, Finetuning, FromScratch, Ports, Tab
+from canteen.lifecycle.jobs.training import Chat, Finetuning, FromScratch, Parent, Ports, Tab
 from canteen.lifecycle.training.specs import Finetune, Train
 from canteen.metering.accounting import Accounting
 from canteen.metering.receipt import as_json
@@ -73,7 +73,7 @@ class _Rooms:
     def __init__(self, services: Wired) -> None:
         self._services = services
 
-    def source(self, model: str) -> tuple[Path, str]:
+    def source(self, model: str) -> Parent:
         """The GGUF file of a model; raises InvalidRequest where it has none."""
         card = self._services.catalog.get(model)
         path = self._services.catalog.blob_path(card.digest)
@@ -83,7 +83,7 @@ class _Rooms:
                 f"and this is {card.format or card.engine} of a {card.kind}",
                 param="model",
             )
-        return path, card.digest
+        return Parent(path, card.digest, card.context_length)
 
     def estimate(self, spec: Finetune | Train, num_tokens: int) -> Mapping[str, Any]:
         """What the planner foresees; raises InvalidRequest for what cannot fit."""

@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from canteen.core.errors import EngineError
+import pytest
+
+from canteen.core.errors import EngineError, InvalidRequest
 from canteen.core.footprint import Footprint
 from canteen.core.model import Progress
 from canteen.core.units import exact
 from canteen.lifecycle.jobs.events import EventLog
 from canteen.lifecycle.jobs.job import Job
 from canteen.lifecycle.jobs.runner import Desk
-from canteen.lifecycle.jobs.training import Finetuning, FromScratch, Ports, Tab
+from canteen.lifecycle.jobs.training import Finetuning, FromScratch, Parent, Ports, Tab
 from canteen.lifecycle.training import corpus
 from canteen.lifecycle.training.specs import Finetune, Train
 
@@ -49,6 +51,8 @@ class Rooms:
     digests: list[str] = field(default_factory=list)
     lineages: list[Mapping[str, Any]] = field(default_factory=list)
     foreseen: int = 0
+    specs: list[Any] = field(default_factory=list)
+    holds: int = 1024
 
     @property
     def blob(self) -> Path:
@@ -58,7 +62,7 @@ class Rooms:
         self.blob.write_bytes(WEIGHTS)
         return Ports(
             home=self.home,
-            source=lambda model: (self.blob, "sha256:parent"),
+            source=lambda model: Parent(self.blob, "sha256:parent", self.holds),
             estimate=self.estimate,
             program=self.program,
             tab=self.tab,
@@ -69,6 +73,7 @@ class Rooms:
 
     def estimate(self, spec: Any, num_tokens: int) -> Mapping[str, Any]:
         self.foreseen = num_tokens
+        self.specs.append(spec)
         return {}
 
     def asked(self, text: str, label: str, number: int) -> Mapping[str, Any]:
@@ -151,6 +156,48 @@ def test_the_estimate_is_of_the_chats_that_are_learned(tmp_path: Path) -> None:
     characters = sum(len(one["messages"][0]["content"]) for one in learned)
     assert whole > characters / 3.5
     assert rooms.foreseen == round(whole * 6 / len(learned))
+
+
+@pytest.mark.parametrize(
+    ("asked", "holds", "taken"), [(None, 1024, 512), (None, 64, 64), (64, 0, 64)]
+)
+def test_examples_have_as_many_tokens_as_the_model_holds(
+    tmp_path: Path, asked: int | None, holds: int, taken: int
+) -> None:
+    rooms, there = Rooms(tmp_path, holds=holds), folder(tmp_path)
+    kind = Finetuning(rooms.ports())
+
+    kind.check(given(kind, there, context_length=asked), there)
+
+    assert rooms.specs[0].context_length == taken
+    assert json.loads((there / "spec.json").read_text())["spec"]["context_length"] == taken
+
+
+def test_more_tokens_than_the_model_holds_are_refused(tmp_path: Path) -> None:
+    rooms, there = Rooms(tmp_path, holds=8192), folder(tmp_path)
+    kind = Finetuning(rooms.ports())
+
+    with pytest.raises(InvalidRequest, match="context_length is 16,384, and m holds 8,192 tokens"):
+        kind.check(given(kind, there, context_length=16384), there)
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"data": "moods.jsonl"}, "say which model to start from"),
+        ({"model": "m"}, "say what to learn from"),
+        ({"model": "m", "data": "moods.jsonl"}, "no such file: moods.jsonl"),
+        ({"model": "m", "data": "sets/moods"}, "no such file: sets/moods"),
+        ({"model": "m", "data": "moods"}, "no data set 'moods' for classify"),
+    ],
+)
+def test_what_was_left_out_or_is_not_there_is_named(
+    tmp_path: Path, told: dict[str, str], said: str
+) -> None:
+    kind = Finetuning(Rooms(tmp_path).ports())
+
+    with pytest.raises(InvalidRequest, match=said):
+        kind.check(Finetune(name="n:latest", **told), folder(tmp_path))
 
 
 def test_a_training_keeps_the_texts_that_were_checked(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def _examples(
     made = [
         {**reader.example(line), "part": line["part"], "place": line["place"]} for line in lines
     ]
-    kept = chats.within(made, min(most, spec.context_length), spec.too_long)
+    kept = chats.within(made, min(most, spec.context_length or most), spec.too_long)
     train, validation = (
         [one for one in kept if one["part"] == part] for part in ("train", "validation")
     )
