@@ -143,14 +143,13 @@ class _Program:
         if self.running.met_full_disk():
             return StorageFull(
                 "the disk has no room for the checkpoints; make room (canteen jobs rm, "
-                "canteen rm), then go on with canteen jobs resume"
+                "canteen rm), and go on with it"
             )
         why = "failed"
         if self.running.was_killed:
             why = "was killed, as the system does where memory runs out"
         return EngineError(
-            f"the program that trained {why}; canteen jobs logs shows what it said, "
-            "canteen jobs resume goes on",
+            f"the program that trained {why}; its log has what it said, and it can be gone on with",
             code="job_died",
         )
 
