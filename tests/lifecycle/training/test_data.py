@@ -96,7 +96,11 @@ def test_tokens_are_foreseen_of_the_whole_chat_and_of_no_more_steps_than_asked()
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        ([*MOODS, {"prompt": "a", "completion": "b"}], "2 kinds"),
+        (
+            [*MOODS, {"prompt": "a", "completion": "b"}, {"text": "a"}],
+            "line 81 is of the kind instruction, and most lines are of classification; "
+            "line 82 has no label",
+        ),
         (MOODS[::2], "one class"),
         ([*MOODS, {"text": "a", "label": "ugly"}], "'ugly' has 1 of the 81"),
         (MOODS[:3][:0], "0 examples"),
