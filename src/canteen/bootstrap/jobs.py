@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from canteen.core.errors import EngineError, InvalidRequest, StorageFull
 from canteen.core.footprint import new_receipt_id
 from canteen.core.model import ModelCard, Progress
+from canteen.core.training_run import TrainingRun
 from canteen.core.units import Quantity
 from canteen.lifecycle.jobs.book import JobBook
 from canteen.lifecycle.jobs.job import Job
@@ -19,8 +20,10 @@ from canteen.lifecycle.training.specs import Finetune, Train
 from canteen.metering.accounting import Accounting
 from canteen.metering.receipt import as_json
 from canteen.metering.till import Order
+from canteen.planning.job import job_time
 from canteen.planning.request import PlanRequest
 from canteen.planning.result import Plan
+from canteen.planning.training import energy
 from canteen.runtime import locks
 from canteen.runtime.catalog import Catalog
 from canteen.runtime.child import Child, child
@@ -85,27 +88,21 @@ class _Rooms:
             )
         return Parent(path, card.digest, card.context_length)
 
-    def estimate(self, spec: Finetune | Train, num_tokens: int) -> Mapping[str, Any]:
-        """What the planner foresees; raises InvalidRequest for what cannot fit."""
-        request, config = _planned(spec, num_tokens)
+    def estimate(self, spec: Finetune | Train, run: TrainingRun) -> Mapping[str, Any]:
+        """What the planner foresees of the whole job; raises InvalidRequest for what cannot fit."""
+        request, config = _planned(spec, run.tokens)
         made = self._services.plan(request, config)
         learning = made.learning
         assert learning is not None
         if learning.fits == "no":
             raise InvalidRequest(_does_not_fit(made), param="batch_size")
         told: dict[str, Any] = {
-            "tokens": num_tokens,
+            "tokens": run.tokens,
             "memory_bytes": learning.memory.total_bytes,
             "memory": _arithmetic(made),
             "device": made.place.name,
         }
-        if learning.training is not None:
-            told["time_s"] = _bounds(learning.training.device_time, "s")
-            if made.place.price is not None:
-                told["cost_usd"] = _bounds(learning.training.cost, "USD")
-        if learning.footprint is not None:
-            told["energy_wh"] = _bounds(learning.footprint.energy, "Wh")
-        return told
+        return told | _of_the_whole(made, run)
 
     def tab(self, job: Job, receipt_id: str, digest: str) -> AbstractContextManager[Tab]:
         """The account of a training that starts from a model of this digest, if from any."""
@@ -216,6 +213,18 @@ def _planned(spec: Finetune | Train, num_tokens: int) -> tuple[PlanRequest, dict
         "tie_word_embeddings": True,
     }
     return request, config
+
+
+def _of_the_whole(made: Plan, run: TrainingRun) -> dict[str, Any]:
+    """Time, energy and money of all that a job does on this machine."""
+    assert made.learning is not None
+    assert made.learning.devices is not None
+    time = job_time(made, run)
+    drawn = made.footprint(energy(time, made.learning.devices), time).energy
+    told = {"time_s": _bounds(time, "s"), "energy_wh": _bounds(drawn, "Wh")}
+    if made.place.price is not None:
+        told["cost_usd"] = _bounds(time * made.place.price, "USD")
+    return told
 
 
 def _does_not_fit(made: Plan) -> str:

@@ -12,6 +12,7 @@ import pytest
 from canteen.core.errors import EngineError, InvalidRequest
 from canteen.core.footprint import Footprint
 from canteen.core.model import Progress
+from canteen.core.training_run import TrainingRun
 from canteen.core.units import exact
 from canteen.lifecycle.jobs.events import EventLog
 from canteen.lifecycle.jobs.job import Job
@@ -50,7 +51,7 @@ class Rooms:
     accounts: list[Account] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
     lineages: list[Mapping[str, Any]] = field(default_factory=list)
-    foreseen: int = 0
+    foreseen: TrainingRun = field(default_factory=lambda: TrainingRun(0, 0))
     specs: list[Any] = field(default_factory=list)
     holds: int = 1024
 
@@ -71,8 +72,8 @@ class Rooms:
             chat=lambda labels, descriptions: self.asked,
         )
 
-    def estimate(self, spec: Any, num_tokens: int) -> Mapping[str, Any]:
-        self.foreseen = num_tokens
+    def estimate(self, spec: Any, run: TrainingRun) -> Mapping[str, Any]:
+        self.foreseen = run
         self.specs.append(spec)
         return {}
 
@@ -147,7 +148,7 @@ def test_the_estimate_is_of_the_chats_that_are_learned(tmp_path: Path) -> None:
     kind = Finetuning(rooms.ports())
 
     kind.check(given(kind, there, epochs=1), there)
-    whole = rooms.foreseen
+    whole = rooms.foreseen.tokens
     kind.check(given(kind, tmp_path, max_steps=2, batch_size=3), tmp_path)
 
     lines = [json.loads(line) for line in (there / "examples.jsonl").read_text().splitlines()]
@@ -155,7 +156,10 @@ def test_the_estimate_is_of_the_chats_that_are_learned(tmp_path: Path) -> None:
     learned = [line for line in lines if line["part"] == "train"]
     characters = sum(len(one["messages"][0]["content"]) for one in learned)
     assert whole > characters / 3.5
-    assert rooms.foreseen == round(whole * 6 / len(learned))
+    assert rooms.foreseen.tokens == pytest.approx(whole * 6 / len(learned), abs=1)
+    assert (rooms.foreseen.batches, rooms.foreseen.validations) == (2, 2)
+    assert 0 < rooms.foreseen.validation_tokens < whole / 2
+    assert rooms.foreseen.validation_batches == -(-(40 - len(learned)) // 3)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +196,7 @@ def test_more_tokens_than_the_model_holds_are_refused(tmp_path: Path) -> None:
     ],
 )
 def test_what_was_left_out_or_is_not_there_is_named(
-    tmp_path: Path, told: dict[str, str], said: str
+    tmp_path: Path, told: dict[str, Any], said: str
 ) -> None:
     kind = Finetuning(Rooms(tmp_path).ports())
 
@@ -206,15 +210,17 @@ def test_a_training_keeps_the_texts_that_were_checked(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (texts / f"{name}.txt").write_text(f"{name}\u2028 " + "It rained. " * 600)
     spec = Train(name="t:latest", corpus=(str(texts),), held_out=("two",), vocab_size=300)
-    checked = corpus.checked(spec, tmp_path)
+    checked, rooms = corpus.checked(spec, tmp_path), Rooms(tmp_path)
 
-    FromScratch(Rooms(tmp_path).ports()).check(spec, there)
+    FromScratch(rooms.ports()).check(spec, there)
     (texts / "one.txt").write_text("Another text.")
 
     kept = corpus.kept(there / "works.jsonl")
     assert kept == checked
     lineage = json.loads((there / "spec.json").read_text())["lineage"]
     assert lineage["data_digest"] == kept.digest
+    # Two passes over 6,605 characters; 4,096 tokens a step, and a validation after it.
+    assert rooms.foreseen == TrainingRun(3774, 1, 1, 1887, 1, 48)
 
 
 async def test_tokens_and_energy_are_booked_once_over_all_runs(tmp_path: Path) -> None:

@@ -13,12 +13,13 @@ from typing import Any, Protocol
 from canteen.core.errors import EngineError, Forbidden, InvalidRequest, ModelUnsuitable
 from canteen.core.footprint import Footprint
 from canteen.core.model import Progress
+from canteen.core.training_run import TrainingRun
 from canteen.lifecycle import files
 from canteen.lifecycle.jobs import report
 from canteen.lifecycle.jobs.events import EVENTS, EventLog
 from canteen.lifecycle.jobs.job import Job
 from canteen.lifecycle.jobs.runner import Desk
-from canteen.lifecycle.training import data, packages
+from canteen.lifecycle.training import data, finetune, packages, scratch
 from canteen.lifecycle.training.specs import Finetune, Train
 
 PROGRAM = "canteen.lifecycle.training"
@@ -77,14 +78,14 @@ class Ports:
     """What the jobs are given by the rooms that they do not know.
 
     `source`: what of a model can be trained on; raises InvalidRequest. `estimate`: of a
-    specification and so many tokens, refusing what does not fit. `program`: runs a module on a
-    folder. `tab`: opens the account of a training, by its receipt's id and the digest of what it
-    starts from. `adopt`: takes a GGUF into the store. `chat`: how a label is asked for.
+    specification and how often it runs the model, refusing what does not fit. `program`: runs a
+    module on a folder. `tab`: opens the account of a training, by its receipt's id and the digest
+    of what it starts from. `adopt`: takes a GGUF into the store. `chat`: how a label is asked for.
     """
 
     home: Path
     source: Callable[[str], Parent]
-    estimate: Callable[[Any, int], Mapping[str, Any]]
+    estimate: Callable[[Any, TrainingRun], Mapping[str, Any]]
     program: Callable[[Sequence[str], Path, Tab], AbstractAsyncContextManager[Running]]
     tab: Callable[[Job, str, str], AbstractContextManager[Tab]]
     adopt: Callable[[Path, str, Mapping[str, Any]], AsyncGenerator[Progress]]
@@ -187,8 +188,7 @@ class Finetuning(Training):
             "data_digest": data.digest(examples),
         }
         _write(folder, "finetune", spec, {"gguf": PARENT, "lineage": lineage})
-        learned = [one for one in chats if one["part"] == "train"]
-        estimate = self._ports.estimate(spec, data.num_tokens(learned, spec))
+        estimate = self._ports.estimate(spec, finetune.foreseen(spec, chats))
         _hold(parent.gguf, folder / PARENT)
         return {"examples": {name: len(members) for name, members in parts.items()}, **estimate}
 
@@ -249,7 +249,7 @@ class FromScratch(Training):
         corpus.keep(works, folder / WORKS)
         lineage = {"data_digest": works.digest}
         _write(folder, "train", spec, {"home": str(self._ports.home), "lineage": lineage})
-        return self._ports.estimate(spec, works.num_tokens(spec))
+        return self._ports.estimate(spec, scratch.foreseen(spec, works))
 
 
 def _check_told(spec: Finetune) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 
 from canteen.core.errors import InvalidRequest
 from canteen.lifecycle import lines
-from canteen.lifecycle.training.specs import Finetune
 
 ROLES = ("system", "user", "assistant", "tool")
 # Under these names an instruction has its question, what it is about, and its answer.
@@ -129,18 +128,14 @@ def digest(examples: Sequence[Example]) -> str:
     return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def num_tokens(chats: Sequence[Mapping[str, Any]], spec: Finetune) -> int:
-    """About how many tokens are learned from, for an estimate before anything is tokenized.
+def num_tokens(chats: Sequence[Mapping[str, Any]]) -> int:
+    """About how many tokens chats have, for an estimate before anything is tokenized.
 
-    `chats` are those to learn from, as `Example.chat` gives them.
+    `chats` are as `Example.chat` gives them.
     """
     texts = [one["content"] for chat in chats for one in chat["messages"]]
     texts += [chat["completion"] for chat in chats]
-    whole = sum(map(len, texts)) / CHARS_PER_TOKEN + len(texts) * TOKENS_PER_MESSAGE
-    passes = spec.epochs
-    if spec.max_steps:
-        passes = spec.max_steps * spec.batch_size * spec.accumulate / len(chats)
-    return max(1, round(passes * whole))
+    return round(sum(map(len, texts)) / CHARS_PER_TOKEN + len(texts) * TOKENS_PER_MESSAGE)
 
 
 def _parsed(line: str) -> Any:
