@@ -21,9 +21,8 @@ def test_a_few_steps_take_as_long_as_starting_and_preparing() -> None:
     time = job_time(on_two_threads(SMALL.tokens), SMALL)
 
     assert time.unit == "s"
-    # benchmarks/LOG.md; somebody else's loaded machine took 160 s.
-    assert time.central == pytest.approx(145, rel=0.1)
-    assert time.low < 160 < time.high
+    # benchmarks/LOG.md: nearly idle, and loaded.
+    assert time.low < 117 < time.central < 160 < time.high
 
 
 def test_many_tokens_take_their_arithmetic() -> None:
