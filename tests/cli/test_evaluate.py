@@ -217,6 +217,20 @@ def test_items_that_fail_are_told_and_counted(call: Call, tmp_path: Path) -> Non
     assert "1 failed: the text is empty" in told.stdout
 
 
+def test_a_run_in_which_nothing_was_answered_is_no_success(call: Call, tmp_path: Path) -> None:
+    path = tmp_path / "empty.jsonl"
+    path.write_text("\n".join(json.dumps({"text": " ", "label": one}) for one in "ab"))
+
+    told = call("classify", "--data", str(path))
+    (kept,) = json.loads(call("--list", "--json").stdout)["runs"]
+
+    assert told.exit_code == 1
+    assert "2 failed: the text is empty" in told.stdout
+    (line,) = told.stderr.splitlines()
+    assert line.startswith("canteen: none of the 2 examples got an answer")
+    assert call(kept).exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -251,14 +265,16 @@ def test_a_failure_is_one_plain_line(
     assert says in line
 
 
-def test_a_wrong_line_of_the_data_is_named(call: Call, tmp_path: Path) -> None:
+def test_wrong_lines_of_the_data_is_named(call: Call, tmp_path: Path) -> None:
     path = tmp_path / "wrong.jsonl"
-    path.write_text('{"text": "a", "label": "b"}\n{"text": "a"}\n')
+    path.write_text('{"text": "a", "label": "b"}\n{"text": "a"}\n\n[\n')
 
     answer = call("classify", "--data", str(path))
 
     assert answer.exit_code == 1
-    assert "line 2 of the data" in answer.stderr
+    (line,) = answer.stderr.splitlines()
+    assert line.startswith("canteen: wrong.jsonl: line 2 is wrong: Object missing")
+    assert "; line 4 is wrong: " in line
 
 
 def test_options_are_read_in_their_types() -> None:

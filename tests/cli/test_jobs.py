@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from canteen.cli.main import main
+from canteen.core.errors import EngineError
 from canteen.lifecycle.jobs.job import Job
 from canteen.lifecycle.jobs.runner import Jobs
 from tests.lifecycle.jobs.counting import jobs, run
@@ -65,8 +66,39 @@ def test_a_job_that_waits_is_cancelled(call: Call, there: Jobs) -> None:
     told = call("jobs", "cancel", job.id)
     again = call("jobs", "cancel", job.id)
 
-    assert (told.exit_code, told.stdout) == (0, f"{job.id} is cancelled\n")
+    assert told.exit_code == 0
+    assert told.stdout.startswith(f"{job.id} is cancelled: somebody cancelled it\n")
     assert (again.exit_code, again.stderr) == (1, f"canteen: job {job.id} is cancelled already\n")
+
+
+def test_a_job_that_did_not_reach_its_end_says_why_and_what_to_do(call: Call, there: Jobs) -> None:
+    async def failed() -> Job:
+        job = await there.submit("count", {"name": "a", "fails_at": 2})
+        with pytest.raises(EngineError):
+            await run(there, job.id)
+        return job
+
+    job = asyncio.run(failed())
+
+    told = call("jobs", "show", job.id).stdout
+
+    assert f"{job.id} is failed: 2 cannot be counted\n" in told
+    assert f"canteen jobs resume {job.id} goes on" in told
+    assert f"canteen jobs logs {job.id}" in told
+
+
+def test_a_job_under_way_shows_its_step_and_is_asked_to_end(call: Call, there: Jobs) -> None:
+    async def begun() -> Job:
+        job = await there.submit("count", {"name": "a"})
+        return await there.begin(job.id)
+
+    job = asyncio.run(begun())
+    there.events(job.id).add({"event": "step", "step": 7, "steps": 1200})
+
+    listed, cancelled = call("jobs", "list"), call("jobs", "cancel", job.id)
+
+    assert "running  7 of 1,200" in listed.stdout
+    assert cancelled.stdout.startswith(f"{job.id} was asked to end; canteen jobs show {job.id} ")
 
 
 def test_a_job_that_is_over_is_removed(call: Call, there: Jobs) -> None:

@@ -35,6 +35,15 @@ def call(tmp_path: Path) -> Call:
     return run
 
 
+def test_a_small_training_is_told_in_small_units(call: Call) -> None:
+    told = call("7B", "--finetune", "lora", "--train", "1M", "--device", "H100").stdout
+
+    figures = dict(re.findall(r"^  (\S[\w ]*?)  +\S.*\] ([\w ]+)", told, re.MULTILINE))
+    assert (figures["device time"], figures["calendar"]) == ("s", "s")
+    assert (figures["energy"], figures["carbon of power"]) == ("Wh", "g CO2e")
+    assert "years" not in told
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -108,6 +108,18 @@ def test_a_gate_that_fails_moves_nothing(call: Call, home: Path, data: str) -> N
     assert after == manifests
 
 
+def test_the_weights_told_are_those_that_answer(call: Call, home: Path) -> None:
+    card = Catalog(home).get("next:1")
+    made = {**card.quality, "weights_after": "int8, symmetric per channel"}
+    Catalog(home).put(replace(card, quantization="Q4_1", quality=made))
+
+    done = promote(call, "perplexity<=30")
+
+    assert "prod:1 is next:1 now, sha256:000000000000, INT8" in done.stdout
+    (told,) = json.loads(call("promote", "--list", "--json").stdout)
+    assert told["quantization"] == "INT8"
+
+
 def test_what_was_done_is_told_as_data(call: Call, home: Path, data: str) -> None:
     promote(call, "perplexity<=1x")
     told = json.loads(promote(call, f"accuracy>=1x on {data}", "--json").stdout)
@@ -191,8 +203,10 @@ def test_what_is_wrong_is_one_plain_line_before_anything_is_asked(
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("promote",), "name the candidate"),
-        (("promote", "next:1", "--to", "prod:1"), "what must hold with --gate"),
+        (("promote",), "say the candidate, and the name it is to get with --to, and what must"),
+        (("promote", "next:1", "--to", "prod:1"), "say what must hold with --gate;"),
+        (("promote", "next:1", "--to", "prod:1", "--gate", " "), "say what must hold with --gate;"),
+        (("promote", "next:1", "--gate", "bytes<1"), "say the name it is to get with --to;"),
         (("promote", "no:1", "--to", "prod:1", "--gate", "bytes<1"), "model 'no:1' not found"),
         (("rollback", "no:1"), "no promotion of 'no:1' is left"),
         (("rollback", "prod:1"), "no promotion of 'prod:1' is left"),

@@ -9,7 +9,6 @@ from threading import Thread
 import pytest
 from click.testing import CliRunner, Result
 
-from canteen.cli import working
 from canteen.cli.main import main
 from canteen.lifecycle.jobs.book import JobBook
 from canteen.metering.store import connect
@@ -39,8 +38,10 @@ def test_a_dry_run_foresees_and_begins_nothing(call: Call, texts: Path) -> None:
     told = call("train", "--name", "a", "--corpus", str(texts), "--vocab-size", "300", "--dry-run")
 
     assert told.exit_code == 0, told.stderr
-    assert "memory: weights" in told.stderr
-    assert "time, s:" in told.stderr
+    assert f"corpus: {texts}" in told.stdout
+    assert "memory: weights" in told.stdout
+    assert "time, s:" in told.stdout
+    assert told.stderr == ""
     assert json.loads(call("jobs", "list", "--json").stdout) == []
 
 
@@ -63,7 +64,16 @@ def test_a_job_that_somebody_cancels_is_no_success(
 
     assert told.exit_code == 1
     assert "cancelled: somebody cancelled it" in told.stderr
-    assert "is cancelled" in told.stdout
+    (job,) = book.list()
+    assert f"{job.id}: Ctrl-C interrupts it, canteen jobs resume {job.id} goes on" in told.stderr
+    assert f"{job.id} is cancelled: somebody cancelled it" in told.stdout
+    assert f"canteen jobs resume {job.id}" in told.stdout
+
+
+def test_what_is_taken_by_default_is_in_the_help(call: Call) -> None:
+    told = " ".join(call("train", "--help").stdout.split())
+
+    assert "built-in texts by name. [default: shakespeare]" in told
 
 
 def test_a_recipe_is_read_and_options_go_over_it(call: Call, texts: Path, tmp_path: Path) -> None:
@@ -99,6 +109,8 @@ def test_what_cannot_fit_is_refused_with_the_arithmetic(call: Call, texts: Path)
         (("train",), "--name"),
         (("train", "--name", "a", "--corpus", "nothing"), "no text 'nothing'"),
         (("train", "--name", "a:b:c"), "a model's name is like"),
+        (("finetune", "--name", "a", "--data", "x.jsonl"), "say which model to start from"),
+        (("finetune", "echo", "--name", "a"), "say what to learn from"),
         (("finetune", "echo", "--name", "a", "--data", "three-sentiments"), "GGUF"),
         (("finetune", "nobody", "--name", "a", "--data", "x.jsonl"), "not found"),
         (("jobs", "show", "job_0"), "no job 'job_0'"),
@@ -121,14 +133,3 @@ def test_a_recipe_that_is_no_toml_is_told(call: Call, tmp_path: Path) -> None:
 
     assert told.exit_code == 1
     assert "broken.toml is not valid TOML" in told.stderr
-
-
-def test_events_are_told_in_a_line_each() -> None:
-    step = {"event": "step", "step": 3, "steps": 9, "loss": 1.5, "tokens_per_s": 1234.5}
-
-    assert working.told(step) == "step 3/9, loss 1.5000, 1,234 tokens/s"
-    foretold = {**step, "eta_s": 3723.4}
-    assert working.told(foretold) == "step 3/9, loss 1.5000, 1,234 tokens/s, 1:02:03 to go"
-    assert working.told({"event": "resumed", "step": 3}) == "resumed at step 3"
-    assert working.told({"status": "merging", "completed": 0}) == "merging"
-    assert working.told({"event": "checkpoint", "step": 3}) == ""

@@ -20,6 +20,7 @@ from canteen.api.connections import LARGEST_HEAD_BYTES, Connection, most_connect
 from canteen.api.ollama.routes import GREETING
 from canteen.core.addresses import is_loopback
 from canteen.core.errors import InvalidRequest
+from canteen.runtime.deferred.turns import guarded
 
 if TYPE_CHECKING:
     from canteen.bootstrap import Services
@@ -116,10 +117,7 @@ async def _serve(
 
 async def _warm_up(services: "Services") -> None:
     """A model that will not load must not keep the server from answering about it."""
-    try:
-        await services.warm_up()
-    except Exception:
-        logger.exception("the default model did not warm up")
+    await guarded(services.warm_up(), None, "the default model did not warm up")
 
 
 def _configured(app: App) -> uvicorn.Config:

@@ -10,17 +10,20 @@ from typing import Any, Protocol
 from canteen.core.errors import EngineError, InvalidRequest, StorageFull
 from canteen.core.footprint import new_receipt_id
 from canteen.core.model import MADE_HERE, ModelCard, Progress
+from canteen.core.training_run import TrainingRun
 from canteen.core.units import Quantity
 from canteen.lifecycle.jobs.book import JobBook
 from canteen.lifecycle.jobs.job import Job
 from canteen.lifecycle.jobs.runner import Jobs, Kind
-from canteen.lifecycle.jobs.training import Chat, Finetuning, FromScratch, Ports, Tab
+from canteen.lifecycle.jobs.training import Chat, Finetuning, FromScratch, Parent, Ports, Tab
 from canteen.lifecycle.training.specs import Finetune, Train
 from canteen.metering.accounting import Accounting
 from canteen.metering.receipt import as_json
 from canteen.metering.till import Order
+from canteen.planning.job import job_time
 from canteen.planning.request import PlanRequest
 from canteen.planning.result import Plan
+from canteen.planning.training import energy
 from canteen.runtime import locks
 from canteen.runtime.catalog import Catalog
 from canteen.runtime.child import Child, child
@@ -73,7 +76,7 @@ class _Rooms:
     def __init__(self, services: Wired) -> None:
         self._services = services
 
-    def source(self, model: str) -> tuple[Path, str]:
+    def source(self, model: str) -> Parent:
         """The GGUF file of a model; raises InvalidRequest where it has none."""
         card = self._services.catalog.get(model)
         path = self._services.catalog.blob_path(card.digest)
@@ -83,29 +86,23 @@ class _Rooms:
                 f"and this is {_what(card)}",
                 param="model",
             )
-        return path, card.digest
+        return Parent(path, card.digest, card.context_length)
 
-    def estimate(self, spec: Finetune | Train, num_tokens: int) -> Mapping[str, Any]:
-        """What the planner foresees; raises InvalidRequest for what cannot fit."""
-        request, config = _planned(spec, num_tokens)
+    def estimate(self, spec: Finetune | Train, run: TrainingRun) -> Mapping[str, Any]:
+        """What the planner foresees of the whole job; raises InvalidRequest for what cannot fit."""
+        request, config = _planned(spec, run.tokens)
         made = self._services.plan(request, config)
         learning = made.learning
         assert learning is not None
         if learning.fits == "no":
             raise InvalidRequest(_does_not_fit(made), param="batch_size")
         told: dict[str, Any] = {
-            "tokens": num_tokens,
+            "tokens": run.tokens,
             "memory_bytes": learning.memory.total_bytes,
             "memory": _arithmetic(made),
             "device": made.place.name,
         }
-        if learning.training is not None:
-            told["time_s"] = _bounds(learning.training.device_time, "s")
-            if made.place.price is not None:
-                told["cost_usd"] = _bounds(learning.training.cost, "USD")
-        if learning.footprint is not None:
-            told["energy_wh"] = _bounds(learning.footprint.energy, "Wh")
-        return told
+        return told | _of_the_whole(made, run)
 
     def tab(self, job: Job, receipt_id: str, digest: str) -> AbstractContextManager[Tab]:
         """The account of a training that starts from a model of this digest, if from any."""
@@ -143,14 +140,13 @@ class _Program:
         if self.running.met_full_disk():
             return StorageFull(
                 "the disk has no room for the checkpoints; make room (canteen jobs rm, "
-                "canteen rm), then go on with canteen jobs resume"
+                "canteen rm), and go on with it"
             )
         why = "failed"
         if self.running.was_killed:
             why = "was killed, as the system does where memory runs out"
         return EngineError(
-            f"the program that trained {why}; canteen jobs logs shows what it said, "
-            "canteen jobs resume goes on",
+            f"the program that trained {why}; its log has what it said, and it can be gone on with",
             code="job_died",
         )
 
@@ -222,6 +218,18 @@ def _planned(spec: Finetune | Train, num_tokens: int) -> tuple[PlanRequest, dict
         "tie_word_embeddings": True,
     }
     return request, config
+
+
+def _of_the_whole(made: Plan, run: TrainingRun) -> dict[str, Any]:
+    """Time, energy and money of all that a job does on this machine."""
+    assert made.learning is not None
+    assert made.learning.devices is not None
+    time = job_time(made, run)
+    drawn = made.footprint(energy(time, made.learning.devices), time).energy
+    told = {"time_s": _bounds(time, "s"), "energy_wh": _bounds(drawn, "Wh")}
+    if made.place.price is not None:
+        told["cost_usd"] = _bounds(time * made.place.price, "USD")
+    return told
 
 
 def _does_not_fit(made: Plan) -> str:

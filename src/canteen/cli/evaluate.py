@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from canteen.cli import store
-from canteen.core.errors import InvalidRequest
+from canteen.core.errors import EngineError, InvalidRequest
 
 if TYPE_CHECKING:
     from canteen.lifecycle.evaluate.runs import Run
@@ -45,7 +45,7 @@ def command(
 ) -> None:
     """Put a data set to TASK (classify, extract, summarize, rewrite, search or embed), judge the
     answers, and keep the run. Or tell of a RUN that was kept, by what its id begins with;
-    `canteen evaluate NEW --compare OLD` compares two.
+    `canteen evaluate NEW --compare OLD` compares two. Exit status 1 if nothing was answered.
     """
     from canteen.cli import evaluate_text as text
     from canteen.lifecycle.evaluate import runs
@@ -56,11 +56,18 @@ def command(
         return
     text.check_report(report)
     other = None if compare is None else runs.load(compare, home)
-    run = _kept(what, asked) or _evaluated(what, asked)
+    kept = _kept(what, asked)
+    run = kept or _evaluated(what, asked)
     comparisons = () if other is None else runs.compare(run, other)
     if report is not None:
         text.write_report(report, run, comparisons)
     text.tell(run, comparisons, is_json=is_json)
+    if kept is None and len(run.failed) == run.num_items:
+        raise EngineError(
+            f"none of the {run.num_items:,} examples got an answer, so the figures say nothing of "
+            f"{run.subject.model}; the first failed because {run.failed[0].message}",
+            code="nothing_answered",
+        )
 
 
 def _kept(what: str | None, asked: dict[str, Any]) -> "Run | None":

@@ -11,6 +11,7 @@ from canteen.cli import store, working
 
 if TYPE_CHECKING:
     from canteen.lifecycle.jobs.job import Job
+    from canteen.lifecycle.jobs.runner import Jobs
 
 
 @click.group
@@ -25,12 +26,16 @@ def command() -> None:
 @store.as_json
 def list_(is_json: bool) -> None:
     """Every job, the newest first."""
-    found = store.services().jobs.list()
+    jobs = store.services().jobs
+    found = jobs.list()
     if is_json:
         store.echo_json([asdict(job) for job in found])
         return
-    rows = [(job.id, job.kind, job.name, job.state, _when(job), job.error[:60]) for job in found]
-    store.echo_table(("ID", "KIND", "NAME", "STATE", "BEGUN", "WHY"), rows)
+    rows = [
+        (job.id, job.kind, job.name, job.state, _progress(jobs, job), _when(job), job.error[:60])
+        for job in found
+    ]
+    store.echo_table(("ID", "KIND", "NAME", "STATE", "STEP", "BEGUN", "WHY"), rows)
 
 
 @command.command
@@ -74,7 +79,11 @@ def logs(job_id: str, is_json: bool) -> None:
 @store.as_json
 def cancel(job_id: str, is_json: bool) -> None:
     """Have whoever works at a job end it; what it has learned so far is kept."""
-    working.tell(store.services().jobs.cancel(job_id), is_json=is_json)
+    job = store.services().jobs.cancel(job_id)
+    if job.is_over or is_json:
+        working.tell(job, is_json=is_json)
+    else:
+        click.echo(f"{job.id} was asked to end; canteen jobs show {job.id} tells whether it has")
 
 
 @command.command
@@ -95,6 +104,12 @@ def rm(job_id: str, is_json: bool) -> None:
         store.echo_json({"removed": job.id})
     else:
         click.echo(f"removed {job.id}")
+
+
+def _progress(jobs: "Jobs", job: "Job") -> str:
+    """How far one is that is worked at."""
+    step = jobs.events(job.id).latest("step") if job.state == "running" else None
+    return "" if step is None else f"{step['step']:,} of {step['steps']:,}"
 
 
 def _when(job: "Job") -> str:

@@ -65,10 +65,10 @@ def _option(one: "dataclasses.Field[Any]", hint: Any) -> Callable[[Command], Com
     if hint is bool:
         either = f"{flag}/--no-{flag.removeprefix('--')}" if one.default else flag
         return click.option(either, one.name, is_flag=True, **settings)
+    settings["show_default"] = one.default not in (None, "", ())
     if get_origin(hint) is tuple or list[str] in get_args(hint):
         return click.option(flag, one.name, multiple=True, **settings)
-    is_shown = one.default not in (None, "")
-    return click.option(flag, one.name, type=_kind(one, hint), show_default=is_shown, **settings)
+    return click.option(flag, one.name, type=_kind(one, hint), **settings)
 
 
 def _kind(one: "dataclasses.Field[Any]", hint: Any) -> click.ParamType[Any]:

@@ -17,6 +17,8 @@ GB = 1e9
 # The cheapest of the machines that carry a load, and no more.
 _SHOWN = 5
 _BAR = 36
+# A device time that is told in years too.
+_LEAST_YEARS = 0.01
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _IN_SHORT = {"yes": "yes", "within margin": "perhaps", "no": "no", None: ""}
 _VERDICTS = {"yes": "it fits", "within margin": "it may fit", "no": "it does not fit"}
@@ -222,7 +224,8 @@ def _learning(plan: Plan, learning: Learning) -> Iterator[str]:
         yield f"The run, in {plan.site.name}"
         yield row("compute", f"{done.flops.central:.3g} FLOP")
         yield row("device time", told(done.device_time))
-        yield row("", told(done.gpu_years))
+        if done.gpu_years.central >= _LEAST_YEARS:
+            yield row("", told(done.gpu_years))
         yield row("calendar", told(done.calendar_time))
         if plan.place.price is not None:
             yield row("money", told(done.cost))

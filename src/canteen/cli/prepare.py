@@ -70,7 +70,7 @@ def told(card: "ModelCard") -> str:
     line = f"{card.name} is in the store: {store.human_bytes(card.size_bytes)}"
     if "perplexity_before" in quality and "perplexity_after" in quality:
         before, after = quality["perplexity_before"], quality["perplexity_after"]
-        line += f", perplexity {after:.2f} ({after / before - 1:+.1%} to the floats it came from)"
+        line += f", perplexity {after:.2f} ({after / before - 1:+z.1%} to the floats it came from)"
     return line
 
 

@@ -50,10 +50,7 @@ def command(
     if is_list:
         _tell_list(is_json=is_json)
         return
-    if not candidate or not name or not gate:
-        raise InvalidRequest(
-            "name the candidate, the name it is to get with --to, and what must hold with --gate"
-        )
+    candidate, name, gate = _told(candidate, name, gate)
     wish = Wish(
         candidate,
         name,
@@ -66,6 +63,21 @@ def command(
     _tell(done, is_json=is_json)
     if not all(one.holds for one in done.verdicts):
         click.get_current_context().exit(1)
+
+
+def _told(candidate: str | None, name: str | None, gate: str | None) -> tuple[str, str, str]:
+    """What a promotion needs; raises InvalidRequest that names what is missing."""
+    if candidate and name and gate and gate.strip():
+        return candidate, name, gate
+    missing = {
+        "the candidate": candidate,
+        "the name it is to get with --to": name,
+        "what must hold with --gate": (gate or "").strip(),
+    }
+    said = [what for what, value in missing.items() if not value]
+    raise InvalidRequest(
+        f"say {', and '.join(said)}; canteen promote --help has an example of a gate"
+    )
 
 
 async def _promoted(wish: "Wish", pairs: "Sequence[str]", limit: int | None) -> "Promotion":

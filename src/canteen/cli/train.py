@@ -18,7 +18,8 @@ from canteen.lifecycle.training.specs import Train
 def command(ctx: click.Context, /, recipe: str | None, is_json: bool, **asked: Any) -> None:
     """Train a model from scratch, by a RECIPE (a TOML file) and the options, which go over it.
 
-    Recipes are in the folder recipes/; recipes/cpu.toml takes minutes on two cores.
+    Recipes are in the folder recipes/; recipes/cpu.toml takes minutes on two cores. Without a
+    recipe all is by default as told below, the corpus too.
     """
     asked["spec"] = asked["spec"] or recipe
     working.do("train", working.fields(ctx, Train, asked), is_json=is_json)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from canteen.cli import store
+from canteen.cli import job_text, store
 from canteen.core.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -65,6 +65,9 @@ def do(kind: str, values: dict[str, Any], *, needs: str = "", is_json: bool) -> 
         job = asyncio.run(_foreseen(kind, values, needs, is_quiet=is_json))
         if is_json:
             store.echo_json({"spec": job.spec, "estimate": job.estimate})
+            return
+        for line in job_text.foreseen(job):
+            click.echo(line)
         return
     _ended(asyncio.run(_do(kind, values, needs, is_quiet=is_json)), is_json=is_json)
 
@@ -86,32 +89,29 @@ def tell(job: "Job", *, is_json: bool) -> None:
     if is_json:
         store.echo_json(asdict(job))
         return
-    click.echo(f"{job.id} is {job.state}")
-    for name, value in job.result.items():
-        click.echo(f"  {name}: {_figure(value)}")
-    if job.state == "done" and "model" in job.result:
-        click.echo(f'Ask it: canteen run {job.result["model"]} "…"')
+    for line in job_text.came_of(job):
+        click.echo(line)
 
 
 async def _foreseen(kind: str, values: Mapping[str, Any], needs: str, *, is_quiet: bool) -> "Job":
     async with _with(needs, is_quiet=is_quiet) as services:
-        job = await services.jobs.foresee(kind, values)
-    if not is_quiet:
-        _foresee(job.estimate)
-    return job
+        return await services.jobs.foresee(kind, values)
 
 
 async def _do(kind: str, values: Mapping[str, Any], needs: str, *, is_quiet: bool) -> "Job":
     async with _with(needs, is_quiet=is_quiet) as services:
         job = await services.jobs.submit(kind, values)
         if not is_quiet:
-            _foresee(job.estimate)
-        return await _to_its_end(services, job.id, is_quiet=is_quiet)
+            for line in job_text.foreseen(job):
+                click.echo(line, err=True)
+        return await _to_its_end(services, job.id, 0, is_quiet=is_quiet)
 
 
 async def _resumed(job_id: str, *, is_quiet: bool) -> "Job":
     async with _with("", is_quiet=is_quiet) as services:
-        return await _to_its_end(services, services.jobs.queue(job_id).id, is_quiet=is_quiet)
+        job = services.jobs.queue(job_id)
+        known = len(services.jobs.events(job.id).read())
+        return await _to_its_end(services, job.id, known, is_quiet=is_quiet)
 
 
 @contextlib.asynccontextmanager
@@ -126,19 +126,27 @@ async def _with(model: str, *, is_quiet: bool) -> AsyncIterator["Services"]:
         await services.close()
 
 
-async def _to_its_end(services: "Services", job_id: str, *, is_quiet: bool) -> "Job":
+async def _to_its_end(
+    services: "Services", job_id: str, num_known: int, *, is_quiet: bool
+) -> "Job":
+    """Work at a job, and tell its events but the first so many."""
     jobs = services.jobs
     job = await jobs.begin(job_id)
     if not is_quiet:
-        click.echo(f"{job.id}: Ctrl-C interrupts it, canteen jobs resume goes on", err=True)
-    telling = asyncio.ensure_future(_show(jobs.follow(job.id), is_quiet=is_quiet))
+        said = f"{job.id}: Ctrl-C interrupts it, canteen jobs resume {job.id} goes on"
+        click.echo(said, err=True)
+    telling = asyncio.ensure_future(_show(jobs.follow(job.id, num_known), is_quiet=is_quiet))
+    ended: Job | None = None
     try:
-        return await jobs.work(job)
+        ended = await jobs.work(job)
+        return ended
     finally:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(telling, _TOLD_WITHIN_S)
         if not is_quiet:
             click.echo(f"report: {jobs.folder(job.id) / 'report.html'}", err=True)
+        if ended is None and not is_quiet:
+            click.echo(job_text.onward(job.id), err=True)
 
 
 async def follow(events: AsyncIterator[Mapping[str, Any]]) -> None:
@@ -162,7 +170,7 @@ async def _lines(events: AsyncIterator[Mapping[str, Any]]) -> None:
         every = max(1, event.get("steps", 0) // _TOLD_STEPS)
         if event.get("event") == "step" and event["step"] % every and event["step"] != 1:
             continue
-        line = told(event)
+        line = job_text.told(event)
         if line and line != said:
             said = line
             print(line, file=sys.stderr, flush=True)
@@ -178,65 +186,13 @@ async def _bar(events: AsyncIterator[Mapping[str, Any]]) -> None:
         async for event in events:
             if event.get("event") == "step":
                 bars.update(
-                    bar, total=event["steps"], completed=event["step"], description=told(event)
+                    bar,
+                    total=event["steps"],
+                    completed=event["step"],
+                    description=job_text.told(event),
                 )
-            elif line := told(event):
+            elif line := job_text.told(event):
                 bars.console.print(line, markup=False, highlight=False)
-
-
-def told(event: Mapping[str, Any]) -> str:
-    """An event in a line, empty for one that says nothing to people."""
-    kind = event.get("event")
-    if kind == "step":
-        return _step(event)
-    if kind == "validation":
-        return (
-            f"step {event['step']}: validation loss {event['loss']:.4f}, "
-            f"perplexity {event['perplexity']:.2f}"
-        )
-    if kind == "sample":
-        return f"step {event['step']} writes: {event['text']}"
-    if kind in ("resumed", "stopped"):
-        why = f": {event['why']}" if "why" in event else ""
-        return f"{kind} at step {event['step']}{why}"
-    if kind in ("failed", "interrupted", "cancelled"):
-        return f"{kind}: {event['error']}"
-    return str(event.get("status", ""))
-
-
-def _step(event: Mapping[str, Any]) -> str:
-    parts = [f"step {event['step']}/{event['steps']}", f"loss {event['loss']:.4f}"]
-    if event.get("tokens_per_s"):
-        parts.append(f"{event['tokens_per_s']:,.0f} tokens/s")
-    if event.get("eta_s") is not None:
-        parts.append(f"{_duration(event['eta_s'])} to go")
-    if event.get("energy_wh") is not None:
-        parts.append(f"{event['energy_wh']:.3g} Wh")
-    if event.get("cost_usd") is not None:
-        parts.append(f"${event['cost_usd']:.4f}")
-    return ", ".join(parts)
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
-
-
-def _foresee(estimate: Mapping[str, Any]) -> None:
-    """What is foreseen, before anything begins."""
-    if "examples" in estimate:
-        told_parts = ", ".join(f"{count:,} {part}" for part, count in estimate["examples"].items())
-        click.echo(f"examples: {told_parts}", err=True)
-    if "memory" in estimate:
-        click.echo(f"memory: {estimate['memory']}", err=True)
-    for name, title in (("time_s", "time, s"), ("energy_wh", "energy, Wh"), ("cost_usd", "USD")):
-        if one := estimate.get(name):
-            bounds = f"{one['low']:.3g} to {one['high']:.3g}"
-            click.echo(f"{title}: {one['central']:.3g} ({bounds}), foreseen", err=True)
-
-
-def _figure(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _file(name: str | None) -> dict[str, Any]:

@@ -95,11 +95,16 @@ def train(flops: Quantity, on: Devices) -> Training:
     if on.num < 1:
         raise InvalidRequest("training needs a device at least", param="num_devices")
     device_time = (flops / (on.peak * on.flops_share)).to("h")
-    energy = (device_time * (on.power_max * on.power_share * on.plug_factor)).to("MWh")
     return Training(
         flops=flops,
         device_time=device_time,
         calendar_time=(device_time * on.restarts / on.num).to("day"),
         cost=(device_time * on.price).to("USD"),
-        energy=energy.bounded(Boundary(energy="it", time="active")),
+        energy=energy(device_time, on),
     )
+
+
+def energy(device_time: Quantity, on: Devices) -> Quantity:
+    """What the whole servers draw in so much time of their devices."""
+    drawn = device_time * (on.power_max * on.power_share * on.plug_factor)
+    return drawn.to("MWh").bounded(Boundary(energy="it", time="active"))

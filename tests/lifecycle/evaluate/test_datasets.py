@@ -178,6 +178,20 @@ def test_a_wrong_line_is_named(tmp_path: Path, task: str, line: object, says: st
         datasets.load(str(path), task, tmp_path)  # type: ignore[arg-type]
 
 
+def test_all_wrong_lines_are_told_in_order(tmp_path: Path) -> None:
+    outside = {"text": "t", "entities": [{"start": 0, "end": 9, "type": "x"}]}
+    path = written(tmp_path, outside, LINES["extract"][0], {"text": "t"}, *[[]] * 30)
+
+    with pytest.raises(InvalidRequest) as refused:
+        datasets.load(str(path), "extract", tmp_path)
+
+    told = str(refused.value)
+    assert told.startswith(
+        "mine.jsonl: line 1 has a span that is outside its text; line 5 is wrong"
+    )
+    assert told.endswith("and the lines 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63, 65")
+
+
 def test_an_empty_file_has_no_examples(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="no examples"):
         datasets.load(str(written(tmp_path)), "classify", tmp_path)

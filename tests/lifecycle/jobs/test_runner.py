@@ -43,6 +43,33 @@ async def test_whoever_follows_hears_everything_until_the_end(tmp_path: Path) ->
     assert told[-1]["event"] == "done"
 
 
+async def test_whoever_knows_the_beginning_hears_only_what_is_new(tmp_path: Path) -> None:
+    there = jobs(tmp_path)
+    job = await there.submit("count", {"name": "a:latest", "fails_at": 2})
+    with pytest.raises(EngineError):
+        await run(there, job.id)
+    known = len(there.events(job.id).read())
+    await run(there, job.id)
+
+    told = [event.get("event") async for event in there.follow(job.id, known)]
+
+    assert told == ["begun", "step", "done"]
+
+
+async def test_the_latest_step_of_a_job_is_found_among_its_last_events(tmp_path: Path) -> None:
+    there = jobs(tmp_path)
+    job = await there.submit("count", {"name": "a:latest", "upto": 2000})
+    before = there.events(job.id).latest("step")
+    await run(there, job.id)
+
+    found = there.events(job.id).latest("step")
+
+    assert before is None
+    assert found is not None
+    assert found["step"] == 2000
+    assert there.events("job_0").latest("step") is None
+
+
 async def test_a_job_that_fails_says_why_and_can_be_gone_on_with(tmp_path: Path) -> None:
     there = jobs(tmp_path)
     job = await there.submit("count", {"name": "a:latest", "fails_at": 2})
@@ -85,7 +112,7 @@ async def test_a_job_is_interrupted_with_its_service_and_gone_on_with_by_another
     done = await run(jobs(tmp_path), job.id)
 
     assert interrupted.state == "interrupted"
-    assert "resume" in interrupted.error
+    assert "Ctrl-C" in interrupted.error
     assert done.state == "done"
 
 

@@ -12,11 +12,12 @@ import pytest
 from canteen.core.errors import EngineError, InvalidRequest
 from canteen.core.footprint import Footprint
 from canteen.core.model import Progress
+from canteen.core.training_run import TrainingRun
 from canteen.core.units import exact
 from canteen.lifecycle.jobs.events import EventLog
 from canteen.lifecycle.jobs.job import Job
 from canteen.lifecycle.jobs.runner import Desk
-from canteen.lifecycle.jobs.training import Finetuning, FromScratch, Ports, Tab
+from canteen.lifecycle.jobs.training import Finetuning, FromScratch, Parent, Ports, Tab
 from canteen.lifecycle.training import corpus
 from canteen.lifecycle.training.specs import Finetune, Train
 
@@ -50,7 +51,9 @@ class Rooms:
     accounts: list[Account] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
     lineages: list[Mapping[str, Any]] = field(default_factory=list)
-    foreseen: int = 0
+    foreseen: TrainingRun = field(default_factory=lambda: TrainingRun(0, 0))
+    specs: list[Any] = field(default_factory=list)
+    holds: int = 1024
 
     @property
     def blob(self) -> Path:
@@ -60,7 +63,7 @@ class Rooms:
         self.blob.write_bytes(WEIGHTS)
         return Ports(
             home=self.home,
-            source=lambda model: (self.blob, "sha256:parent"),
+            source=lambda model: Parent(self.blob, "sha256:parent", self.holds),
             estimate=self.estimate,
             program=self.program,
             tab=self.tab,
@@ -69,8 +72,9 @@ class Rooms:
             chat=lambda labels, descriptions: self.asked,
         )
 
-    def estimate(self, spec: Any, num_tokens: int) -> Mapping[str, Any]:
-        self.foreseen = num_tokens
+    def estimate(self, spec: Any, run: TrainingRun) -> Mapping[str, Any]:
+        self.foreseen = run
+        self.specs.append(spec)
         return {}
 
     def asked(self, text: str, label: str, number: int) -> Mapping[str, Any]:
@@ -144,7 +148,7 @@ def test_the_estimate_is_of_the_chats_that_are_learned(tmp_path: Path) -> None:
     kind = Finetuning(rooms.ports())
 
     kind.check(given(kind, there, epochs=1), there)
-    whole = rooms.foreseen
+    whole = rooms.foreseen.tokens
     kind.check(given(kind, tmp_path, max_steps=2, batch_size=3), tmp_path)
 
     lines = [json.loads(line) for line in (there / "examples.jsonl").read_text().splitlines()]
@@ -152,7 +156,52 @@ def test_the_estimate_is_of_the_chats_that_are_learned(tmp_path: Path) -> None:
     learned = [line for line in lines if line["part"] == "train"]
     characters = sum(len(one["messages"][0]["content"]) for one in learned)
     assert whole > characters / 3.5
-    assert rooms.foreseen == round(whole * 6 / len(learned))
+    assert rooms.foreseen.tokens == pytest.approx(whole * 6 / len(learned), abs=1)
+    assert (rooms.foreseen.batches, rooms.foreseen.validations) == (2, 2)
+    assert 0 < rooms.foreseen.validation_tokens < whole / 2
+    assert rooms.foreseen.validation_batches == -(-(40 - len(learned)) // 3)
+
+
+@pytest.mark.parametrize(
+    ("asked", "holds", "taken"), [(None, 1024, 512), (None, 64, 64), (64, 0, 64)]
+)
+def test_examples_have_as_many_tokens_as_the_model_holds(
+    tmp_path: Path, asked: int | None, holds: int, taken: int
+) -> None:
+    rooms, there = Rooms(tmp_path, holds=holds), folder(tmp_path)
+    kind = Finetuning(rooms.ports())
+
+    kind.check(given(kind, there, context_length=asked), there)
+
+    assert rooms.specs[0].context_length == taken
+    assert json.loads((there / "spec.json").read_text())["spec"]["context_length"] == taken
+
+
+def test_more_tokens_than_the_model_holds_are_refused(tmp_path: Path) -> None:
+    rooms, there = Rooms(tmp_path, holds=8192), folder(tmp_path)
+    kind = Finetuning(rooms.ports())
+
+    with pytest.raises(InvalidRequest, match="context_length is 16,384, and m holds 8,192 tokens"):
+        kind.check(given(kind, there, context_length=16384), there)
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"data": "moods.jsonl"}, "say which model to start from"),
+        ({"model": "m"}, "say what to learn from"),
+        ({"model": "m", "data": "moods.jsonl"}, "no such file: moods.jsonl"),
+        ({"model": "m", "data": "sets/moods"}, "no such file: sets/moods"),
+        ({"model": "m", "data": "moods"}, "no data set 'moods' for classify"),
+    ],
+)
+def test_what_was_left_out_or_is_not_there_is_named(
+    tmp_path: Path, told: dict[str, Any], said: str
+) -> None:
+    kind = Finetuning(Rooms(tmp_path).ports())
+
+    with pytest.raises(InvalidRequest, match=said):
+        kind.check(Finetune(name="n:latest", **told), folder(tmp_path))
 
 
 def test_a_fine_tune_does_not_take_the_name_of_its_parent(tmp_path: Path) -> None:
@@ -169,15 +218,17 @@ def test_a_training_keeps_the_texts_that_were_checked(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (texts / f"{name}.txt").write_text(f"{name}\u2028 " + "It rained. " * 600)
     spec = Train(name="t:latest", corpus=(str(texts),), held_out=("two",), vocab_size=300)
-    checked = corpus.checked(spec, tmp_path)
+    checked, rooms = corpus.checked(spec, tmp_path), Rooms(tmp_path)
 
-    FromScratch(Rooms(tmp_path).ports()).check(spec, there)
+    FromScratch(rooms.ports()).check(spec, there)
     (texts / "one.txt").write_text("Another text.")
 
     kept = corpus.kept(there / "works.jsonl")
     assert kept == checked
     lineage = json.loads((there / "spec.json").read_text())["lineage"]
     assert lineage["data_digest"] == kept.digest
+    # Two passes over 6,605 characters; 4,096 tokens a step, and a validation after it.
+    assert rooms.foreseen == TrainingRun(3774, 1, 1, 1887, 1, 48)
 
 
 async def test_tokens_and_energy_are_booked_once_over_all_runs(tmp_path: Path) -> None:

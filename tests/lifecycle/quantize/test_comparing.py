@@ -45,6 +45,12 @@ def test_nothing_is_recommended_where_every_format_loses_too_much() -> None:
     assert "--max-loss" in told.verdict
 
 
+def test_a_loss_too_small_to_be_told_has_no_sign_of_a_gain() -> None:
+    (cells,) = telling.rows(tradeoff(replace(INT8, loss=-0.0001)))
+
+    assert "+0.0%" in cells
+
+
 def test_a_page_tells_the_table_the_verdict_and_the_drawing() -> None:
     page = telling.html(tradeoff(INT8, INT4))
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from canteen.core.errors import InvalidRequest
 from canteen.lifecycle.training import data
-from canteen.lifecycle.training.specs import Finetune
 
 MOODS = [
     {"text": f"number {number} is {label}", "label": label}
@@ -85,18 +84,20 @@ def test_built_in_classes_are_checked_too() -> None:
         data.labelled([("one", "a"), ("two", "a"), ("three", "b")])
 
 
-def test_tokens_are_foreseen_of_the_whole_chat_and_of_no_more_steps_than_asked() -> None:
+def test_tokens_are_foreseen_of_the_whole_chat() -> None:
     chat = {"messages": [{"role": "user", "content": "a" * 35}] * 2, "completion": "b" * 35}
 
-    assert data.num_tokens([chat] * 4, Finetune(epochs=2)) == 2 * 4 * (30 + 15)
-    few = Finetune(epochs=2, max_steps=3, batch_size=2, accumulate=4)
-    assert data.num_tokens([chat] * 4, few) == 24 * 45
+    assert data.num_tokens([chat] * 4) == 4 * (30 + 15)
 
 
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        ([*MOODS, {"prompt": "a", "completion": "b"}], "2 kinds"),
+        (
+            [*MOODS, {"prompt": "a", "completion": "b"}, {"text": "a"}],
+            "line 81 is of the kind instruction, and most lines are of classification; "
+            "line 82 has no label",
+        ),
         (MOODS[::2], "one class"),
         ([*MOODS, {"text": "a", "label": "ugly"}], "'ugly' has 1 of the 81"),
         (MOODS[:3][:0], "0 examples"),

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from canteen.core.errors import InvalidRequest
+from canteen.lifecycle import lines
 from canteen.lifecycle.evaluate.examples import (
     Classified,
     Corrected,
@@ -67,16 +68,16 @@ _LINES: dict[Task, type[msgspec.Struct]] = {
 
 
 def from_file(path: Path, task: Task) -> Dataset:
-    """Read it; raises InvalidRequest that names the line and the field that is wrong.
+    """Read it; raises InvalidRequest that tells every broken line and what is wrong with it.
 
     The fields are `text` and `label`; `text` and `entities` (each `start`, `end`, `type`);
     `text` and `summary`; `source` and `target`; `query` and `relevant`, or `id` and `document`;
     `first`, `second` and `rating`. A line is an example's id.
     """
-    lines = _decoded(path, task)
+    found = _decoded(path, task)
     if task == "search":
-        return _searched(path, lines)
-    examples = tuple(_example(number, line) for number, line in lines)
+        return _searched(path, found)
+    examples = tuple(_example(number, line) for number, line in found)
     if not examples:
         raise InvalidRequest("the data file has no examples", param="data")
     return Dataset(path.stem, task, examples, labels=_labels(examples), source={"kind": "file"})
@@ -112,15 +113,27 @@ def file_task(path: Path) -> Task:
 
 
 def _decoded(path: Path, task: Task) -> list[tuple[int, Any]]:
-    found = []
+    """The lines by their numbers; raises InvalidRequest that tells every broken one."""
+    found: list[tuple[int, Any]] = []
+    broken: list[tuple[int, str]] = []
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
         if not line.strip():
             continue
         try:
-            found.append((number, msgspec.json.decode(line, type=_LINES[task])))
+            one = msgspec.json.decode(line, type=_LINES[task])
         except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-            raise InvalidRequest(f"line {number} of the data: {exc}", param="data") from exc
+            broken.append((number, f"is wrong: {exc}"))
+            continue
+        found.append((number, one))
+        if isinstance(one, _Entities) and _is_outside(one):
+            broken.append((number, "has a span that is outside its text"))
+    if broken:
+        raise InvalidRequest(f"{path.name}: {lines.told(broken)}", param="data")
     return found
+
+
+def _is_outside(line: _Entities) -> bool:
+    return any(not 0 <= one.start < one.end <= len(line.text) for one in line.entities)
 
 
 def _example(number: int, line: Any) -> Any:
@@ -129,7 +142,6 @@ def _example(number: int, line: Any) -> Any:
         case _Label():
             return Classified(key, line.text, line.label)
         case _Entities():
-            _check_spans(number, line)
             return Marked(key, line.text, line.entities)
         case _Summary():
             return Summarized(key, line.text, line.summary)
@@ -139,16 +151,11 @@ def _example(number: int, line: Any) -> Any:
             return Pair(key, line.first, line.second, line.rating)
 
 
-def _check_spans(number: int, line: _Entities) -> None:
-    if any(not 0 <= one.start < one.end <= len(line.text) for one in line.entities):
-        raise InvalidRequest(f"line {number} of the data: a span is outside its text", param="data")
-
-
-def _searched(path: Path, lines: Sequence[tuple[int, _Search]]) -> Dataset:
-    documents = tuple(Document(line.id, line.document) for _, line in lines if line.document)
+def _searched(path: Path, found: Sequence[tuple[int, _Search]]) -> Dataset:
+    documents = tuple(Document(line.id, line.document) for _, line in found if line.document)
     queries = tuple(
         Query(str(number), line.query, dict.fromkeys(line.relevant, 1.0))
-        for number, line in lines
+        for number, line in found
         if line.query
     )
     known = {one.id for one in documents}

@@ -10,7 +10,7 @@ from typing import Any
 from canteen.core.database import Row, Tables
 from canteen.core.errors import InvalidRequest, JobNotFound
 from canteen.core.processes import here, is_gone
-from canteen.lifecycle.jobs.job import RESUMABLE, Job, State
+from canteen.lifecycle.jobs.job import Job, State
 
 _JSON = ("spec", "estimate", "result", "receipt_ids")
 _COLUMNS = tuple(one.name for one in fields(Job))
@@ -84,7 +84,7 @@ class JobBook:
             )
             if not rows:
                 job = _one(connection, job_id)
-                raise _taken(job.name) if job.state in RESUMABLE else _is(job)
+                raise _taken(job.name) if job.is_resumable else _is(job)
         return _job(rows[0])
 
     def begin(self, job_id: str, receipt_id: str) -> Job:

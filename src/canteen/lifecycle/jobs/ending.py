@@ -10,7 +10,7 @@ from canteen.lifecycle.jobs.job import State
 
 # What is foreseen to end it; anything else is a mistake of the program.
 FORESEEN = (CanteenError, OSError, asyncio.CancelledError)
-_INTERRUPTED = "it was interrupted; canteen jobs resume goes on with it"
+_INTERRUPTED = "its program was ended, by Ctrl-C or with its service"
 _UNFORESEEN = "it ended by an error that nobody foresaw; the log of its service tells more"
 
 

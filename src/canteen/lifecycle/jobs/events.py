@@ -15,6 +15,8 @@ EVENTS = "events.jsonl"
 LOOK_EVERY_S = 0.2
 # So many steps foretell how long those to come take.
 _STEPS = 100
+# More than an event takes, and soon read.
+_LAST_BYTES = 1 << 16
 Event = dict[str, Any]
 
 
@@ -44,14 +46,27 @@ class EventLog:
         """All events so far; a line that is being written is left out."""
         return list(_events(self._path, 0)[0])
 
-    async def follow(self, is_over: Callable[[], bool]) -> AsyncGenerator[Event]:
-        """All events, and those to come until the job is over."""
+    def latest(self, kind: str) -> Event | None:
+        """The last event of a kind, if there is one among the last ones."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_BYTES))
+                last = list(_parsed(file.read().splitlines()))
+        except FileNotFoundError:
+            return None
+        return next((one for one in reversed(last) if one.get("event") == kind), None)
+
+    async def follow(
+        self, is_over: Callable[[], bool], num_known: int = 0
+    ) -> AsyncGenerator[Event]:
+        """All events but the first so many, and those to come until the job is over."""
         place = 0
         while True:
             was_over = await asyncio.to_thread(is_over)
             events, place = await asyncio.to_thread(_events, self._path, place)
-            for event in events:
+            for event in events[num_known:]:
                 yield event
+            num_known = max(0, num_known - len(events))
             if was_over:
                 return
             await asyncio.sleep(LOOK_EVERY_S)

@@ -45,6 +45,11 @@ class Job:
         """Whether nothing works at it."""
         return self.state not in UNDER_WAY
 
+    @property
+    def is_resumable(self) -> bool:
+        """Whether it can be gone on with."""
+        return self.state in RESUMABLE
+
 
 def abroad(job: Job) -> dict[str, Any]:
     """A job as those elsewhere may see it: without its machine, and files by their last names."""

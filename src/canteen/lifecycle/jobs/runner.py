@@ -295,10 +295,10 @@ class Jobs:
         """What a job tells."""
         return EventLog(self.folder(job_id) / EVENTS)
 
-    async def follow(self, job_id: str) -> AsyncGenerator[Event]:
-        """All events of a job, until it is over."""
-        log = self.events(job_id)
-        async with contextlib.aclosing(log.follow(lambda: self._is_over(job_id))) as events:
+    async def follow(self, job_id: str, num_known: int = 0) -> AsyncGenerator[Event]:
+        """All events of a job but the first so many, until it is over."""
+        coming = self.events(job_id).follow(lambda: self._is_over(job_id), num_known)
+        async with contextlib.aclosing(coming) as events:
             async for event in events:
                 yield event
 

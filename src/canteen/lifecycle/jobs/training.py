@@ -13,12 +13,13 @@ from typing import Any, Protocol
 from canteen.core.errors import EngineError, Forbidden, InvalidRequest, ModelUnsuitable
 from canteen.core.footprint import Footprint
 from canteen.core.model import Progress, full_name
+from canteen.core.training_run import TrainingRun
 from canteen.lifecycle import files
 from canteen.lifecycle.jobs import report
 from canteen.lifecycle.jobs.events import EVENTS, EventLog
 from canteen.lifecycle.jobs.job import Job
 from canteen.lifecycle.jobs.runner import Desk
-from canteen.lifecycle.training import data, packages
+from canteen.lifecycle.training import data, finetune, packages, scratch
 from canteen.lifecycle.training.specs import Finetune, Train
 
 PROGRAM = "canteen.lifecycle.training"
@@ -32,6 +33,8 @@ MADE = "made.json"
 GIVEN = "given.jsonl"
 # The code of a loss that is no number any more.
 DIVERGED = "training_diverged"
+# Tokens of an example at most, where nobody says.
+USUAL_TOKENS = 512
 # OpenVINO's fused feed-forward refuses other widths on processors with AMX.
 KERNEL_WIDTH = 64
 # What a program's last line names that was not to be done.
@@ -61,18 +64,28 @@ Chat = Callable[[str, str, int], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
+class Parent:
+    """What a fine-tune starts from: a GGUF file, its digest, and how many tokens it holds, 0 where
+    that is not known."""
+
+    gguf: Path
+    digest: str
+    context_length: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Ports:
     """What the jobs are given by the rooms that they do not know.
 
-    `source`: the GGUF file of a model, and its digest; raises InvalidRequest. `estimate`: of a
-    specification and so many tokens, refusing what does not fit. `program`: runs a module on a
-    folder. `tab`: opens the account of a training, by its receipt's id and the digest of what it
-    starts from. `adopt`: takes a GGUF into the store. `chat`: how a label is asked for.
+    `source`: what of a model can be trained on; raises InvalidRequest. `estimate`: of a
+    specification and how often it runs the model, refusing what does not fit. `program`: runs a
+    module on a folder. `tab`: opens the account of a training, by its receipt's id and the digest
+    of what it starts from. `adopt`: takes a GGUF into the store. `chat`: how a label is asked for.
     """
 
     home: Path
-    source: Callable[[str], tuple[Path, str]]
-    estimate: Callable[[Any, int], Mapping[str, Any]]
+    source: Callable[[str], Parent]
+    estimate: Callable[[Any, TrainingRun], Mapping[str, Any]]
     program: Callable[[Sequence[str], Path, Tab], AbstractAsyncContextManager[Running]]
     tab: Callable[[Job, str, str], AbstractContextManager[Tab]]
     adopt: Callable[[Path, str, Mapping[str, Any]], AsyncGenerator[Progress]]
@@ -158,7 +171,9 @@ class Finetuning(Training):
         """Read the examples, split them, and see that they and the model can be had."""
         _check_name(spec)
         packages.check(spec)
-        gguf, digest = self._ports.source(spec.model)
+        _check_told(spec)
+        parent = self._ports.source(spec.model)
+        spec = dataclasses.replace(spec, context_length=_context_length(spec, parent))
         examples = self._examples(spec)
         parts = data.split(examples, spec.validation_share, spec.seed)
         as_chat = self._chats(examples)
@@ -170,19 +185,20 @@ class Finetuning(Training):
         _write_lines(folder / EXAMPLES, chats)
         lineage = {
             "parent": spec.model,
-            "parent_digest": digest,
+            "parent_digest": parent.digest,
             "data_digest": data.digest(examples),
         }
         _write(folder, "finetune", spec, {"gguf": PARENT, "lineage": lineage})
-        learned = [one for one in chats if one["part"] == "train"]
-        estimate = self._ports.estimate(spec, data.num_tokens(learned, spec))
-        _hold(gguf, folder / PARENT)
+        estimate = self._ports.estimate(spec, finetune.foreseen(spec, chats))
+        _hold(parent.gguf, folder / PARENT)
         return {"examples": {name: len(members) for name, members in parts.items()}, **estimate}
 
     def _examples(self, spec: Finetune) -> Sequence[data.Example]:
         path = Path(spec.data)
         if path.is_file():
             return data.read(path, spec.max_examples)
+        if path.suffix or len(path.parts) > 1:
+            raise InvalidRequest(f"no such file: {spec.data}", param="data")
         from canteen.lifecycle.evaluate import datasets
 
         train = datasets.load(spec.data, "classify", self._ports.home).train
@@ -234,7 +250,32 @@ class FromScratch(Training):
         corpus.keep(works, folder / WORKS)
         lineage = {"data_digest": works.digest}
         _write(folder, "train", spec, {"home": str(self._ports.home), "lineage": lineage})
-        return self._ports.estimate(spec, works.num_tokens(spec))
+        return self._ports.estimate(spec, scratch.foreseen(spec, works))
+
+
+def _check_told(spec: Finetune) -> None:
+    if not spec.model:
+        raise InvalidRequest("say which model to start from, as in smollm2:135m", param="model")
+    if not spec.data:
+        raise InvalidRequest(
+            "say what to learn from with data: a JSONL file, or a built-in classification set",
+            param="data",
+        )
+
+
+def _context_length(spec: Finetune, parent: Parent) -> int:
+    """Tokens of an example at most; raises InvalidRequest for more than the model holds."""
+    holds = parent.context_length
+    told = spec.context_length
+    if told is None:
+        return min(USUAL_TOKENS, holds or USUAL_TOKENS)
+    if holds and told > holds:
+        raise InvalidRequest(
+            f"context_length is {told:,}, and {spec.model} holds {holds:,} tokens; "
+            f"take {holds:,} at most",
+            param="context_length",
+        )
+    return told
 
 
 def _check_name(spec: Finetune) -> None:

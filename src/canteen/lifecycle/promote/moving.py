@@ -13,6 +13,7 @@ from canteen.core.model import ModelCard, full_name, name_before
 from canteen.lifecycle.promote import records
 from canteen.lifecycle.promote.ports import Ports
 from canteen.lifecycle.promote.records import Promotion, State
+from canteen.lifecycle.quantize.formats import FORMATS
 
 # Former models that stay, so that one can go back so many times.
 NUM_KEPT = 2
@@ -52,9 +53,15 @@ def begun(name: str, card: ModelCard, before: ModelCard | None, now_s: float) ->
         former_digest=before.digest if before else "",
         kept_as=name_before(name, now_s) if before else "",
         folder=card.folder,
-        quantization=card.quantization,
-        former_quantization=before.quantization if before else "",
+        quantization=_served(card),
+        former_quantization=_served(before) if before else "",
     )
+
+
+def _served(card: ModelCard) -> str:
+    """The type of the weights that answer; in the default format the card has their source's."""
+    made, _, _ = str(card.quality.get("weights_after", "")).partition(",")
+    return made.upper() if made and card.quantization.lower() not in FORMATS else card.quantization
 
 
 def moved(ports: Ports, record: Promotion, card: ModelCard, before: ModelCard | None) -> Promotion:

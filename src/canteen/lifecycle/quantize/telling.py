@@ -74,7 +74,7 @@ def _cells(row: Row, *, is_best: bool) -> Sequence[str]:
         f"{row.prefill_tokens_per_s:.0f}",
         f"{row.decode_tokens_per_s:.1f}",
         f"{row.perplexity:.2f}",
-        f"{row.loss:+.1%}",
+        f"{row.loss:+z.1%}",
         "" if row.accuracy is None else _interval(row.accuracy, 3),
         _interval(row.joules_per_1000_tokens, 1),
     )

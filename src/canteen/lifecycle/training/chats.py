@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from canteen.core.errors import InvalidRequest, ModelUnsuitable
+from canteen.lifecycle.lines import MOST_TOLD, in_ranges
 from canteen.lifecycle.training.batches import NO_LOSS
-from canteen.lifecycle.training.data import MOST_TOLD, in_ranges
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from canteen.core.errors import InvalidRequest
-from canteen.lifecycle.training.specs import Finetune
+from canteen.lifecycle import lines
 
 ROLES = ("system", "user", "assistant", "tool")
 # Under these names an instruction has its question, what it is about, and its answer.
@@ -22,8 +22,6 @@ _FORMS = (
     'a chat {"messages": [...]}, an instruction {"prompt", "completion"} '
     'or a text with its class {"text", "label"}'
 )
-# Of so many the message says what is wrong with each; of all, where they are.
-MOST_TOLD = 20
 FEWEST = 4
 # A token of English, on average, has so many characters.
 CHARS_PER_TOKEN = 3.5
@@ -74,10 +72,10 @@ def read(path: Path, most: int | None = None) -> list[Example]:
     """
     try:
         # A text may hold what only looks like the end of a line to splitlines.
-        lines = path.read_text("utf-8-sig").split("\n")
+        texts = path.read_text("utf-8-sig").split("\n")
     except UnicodeDecodeError as exc:
         raise InvalidRequest(f"{path.name} is not UTF-8 text", param="data") from exc
-    numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    numbered = ((number, line) for number, line in enumerate(texts, 1) if line.strip())
     return _checked([(number, _parsed(line)) for number, line in numbered], most)
 
 
@@ -130,18 +128,14 @@ def digest(examples: Sequence[Example]) -> str:
     return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def num_tokens(chats: Sequence[Mapping[str, Any]], spec: Finetune) -> int:
-    """About how many tokens are learned from, for an estimate before anything is tokenized.
+def num_tokens(chats: Sequence[Mapping[str, Any]]) -> int:
+    """About how many tokens chats have, for an estimate before anything is tokenized.
 
-    `chats` are those to learn from, as `Example.chat` gives them.
+    `chats` are as `Example.chat` gives them.
     """
     texts = [one["content"] for chat in chats for one in chat["messages"]]
     texts += [chat["completion"] for chat in chats]
-    whole = sum(map(len, texts)) / CHARS_PER_TOKEN + len(texts) * TOKENS_PER_MESSAGE
-    passes = spec.epochs
-    if spec.max_steps:
-        passes = spec.max_steps * spec.batch_size * spec.accumulate / len(chats)
-    return max(1, round(passes * whole))
+    return round(sum(map(len, texts)) / CHARS_PER_TOKEN + len(texts) * TOKENS_PER_MESSAGE)
 
 
 def _parsed(line: str) -> Any:
@@ -161,38 +155,14 @@ def _checked(numbered: Sequence[tuple[int, Any]], most: int | None) -> list[Exam
         else:
             broken.append((number, one))
     broken += _contradictions(found)
+    broken += _of_another_kind(found)
     if broken:
-        raise _broken(sorted(broken))
-    kinds = {one.kind for one in found}
-    if len(kinds) > 1:
-        raise InvalidRequest(
-            f"the examples are of {len(kinds)} kinds ({', '.join(sorted(kinds))}); "
-            "a file has one kind",
-            param="data",
-        )
+        raise InvalidRequest(f"{lines.told(broken)}. An example is {_FORMS}", param="data")
     if len(found) < FEWEST:
         raise InvalidRequest(
             f"there are {len(found)} examples; at least {FEWEST} are needed", param="data"
         )
     return _sampled(found, most)
-
-
-def _broken(broken: Sequence[tuple[int, str]]) -> InvalidRequest:
-    told = "; ".join(f"line {number} {what}" for number, what in broken[:MOST_TOLD])
-    rest = in_ranges(number for number, _ in broken[MOST_TOLD:])
-    more = f"; and the lines {rest}" if rest else ""
-    return InvalidRequest(f"{told}{more}. An example is {_FORMS}", param="data")
-
-
-def in_ranges(numbers: Iterable[int]) -> str:
-    """Numbers in order; those that follow one another as 3-7."""
-    ranges: list[list[int]] = []
-    for number in sorted(set(numbers)):
-        if ranges and number == ranges[-1][1] + 1:
-            ranges[-1][1] = number
-        else:
-            ranges.append([number, number])
-    return ", ".join(f"{first}-{last}" if last > first else f"{first}" for first, last in ranges)
 
 
 def _example(value: Any, place: int) -> Example | str:
@@ -264,6 +234,14 @@ def _contradictions(examples: Sequence[Example]) -> Iterator[tuple[int, str]]:
                 f"says '{one.label}' of the text of line {before.place}, "
                 f"which says '{before.label}'",
             )
+
+
+def _of_another_kind(examples: Sequence[Example]) -> Iterator[tuple[int, str]]:
+    """Those that are not what most are: a file has one kind."""
+    kinds = Counter(one.kind for one in examples).most_common(1)
+    for one in examples:
+        if one.kind != kinds[0][0]:
+            yield one.place, f"is of the kind {one.kind}, and most lines are of {kinds[0][0]}"
 
 
 def _sampled(examples: list[Example], most: int | None) -> list[Example]:

@@ -9,8 +9,9 @@ from typing import Any
 
 from canteen.core.errors import InvalidRequest
 from canteen.core.model import Progress
+from canteen.core.training_run import TrainingRun
 from canteen.lifecycle.gguf_source import GgufSource
-from canteen.lifecycle.training import chats, hardware, weights
+from canteen.lifecycle.training import chats, data, hardware, weights
 from canteen.lifecycle.training.batches import Examples
 from canteen.lifecycle.training.loop import Fitted, Place, Schedule, fit
 from canteen.lifecycle.training.specs import Finetune
@@ -20,6 +21,7 @@ Tell = Callable[[Mapping[str, Any]], object]
 LEARNING_RATES = {"lora": 5e-4, "qlora": 5e-4, "full": 5e-5}
 WARMUP_SHARE = 0.05
 VALIDATIONS = 10
+PARTS = ("train", "validation")
 SAMPLE_TOKENS = 40
 # Up to this length plain matrices take a processor less time for attention than torch's fused
 # kernels (benchmarks/LOG.md); what they need of memory grows with its square.
@@ -79,6 +81,24 @@ def schedule_for(spec: Finetune, num_examples: int) -> Schedule:
     )
 
 
+def foreseen(spec: Finetune, chats: Sequence[Mapping[str, Any]]) -> TrainingRun:
+    """About how often the model is run on chats, each with its part."""
+    parts = {part: [one for one in chats if one["part"] == part] for part in PARTS}
+    learned, held_back = parts.values()
+    schedule = schedule_for(spec, len(learned))
+    passes = spec.epochs
+    if spec.max_steps:
+        passes = spec.max_steps * spec.batch_size * spec.accumulate / len(learned)
+    return TrainingRun(
+        tokens=max(1, round(passes * data.num_tokens(learned))),
+        batches=schedule.steps * schedule.accumulate,
+        validations=-(-schedule.steps // schedule.evaluate_every),
+        validation_tokens=data.num_tokens(held_back),
+        validation_batches=-(-len(held_back) // spec.batch_size),
+        sample_tokens=SAMPLE_TOKENS,
+    )
+
+
 def _told(fitted: Fitted) -> dict[str, Any]:
     return {name: value for name, value in asdict(fitted).items() if value is not None}
 
@@ -100,10 +120,8 @@ def _examples(
     made = [
         {**reader.example(line), "part": line["part"], "place": line["place"]} for line in lines
     ]
-    kept = chats.within(made, min(most, spec.context_length), spec.too_long)
-    train, validation = (
-        [one for one in kept if one["part"] == part] for part in ("train", "validation")
-    )
+    kept = chats.within(made, min(most, spec.context_length or most), spec.too_long)
+    train, validation = ([one for one in kept if one["part"] == part] for part in PARTS)
     return train, validation, len(made) - len(kept)
 
 

@@ -1,11 +1,34 @@
 """Where a training runs, in which arithmetic, and what the device could do at most."""
 
+import ctypes
 import os
 import resource
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from canteen.core.errors import InvalidRequest
 from canteen.factors.hardware import devices
+
+NO_CUDA = "there is no CUDA device here that torch can use; leave device at auto, or take cpu"
+
+
+def has_cuda() -> bool:
+    """Whether torch would find a CUDA device, asked of the driver: loading torch takes seconds."""
+    build = version("torch")
+    if "+rocm" in build:
+        return Path("/dev/kfd").exists()
+    return "+cpu" not in build and _num_cuda_devices() > 0
+
+
+def _num_cuda_devices() -> int:
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int()
+    answers = (driver.cuInit(0), driver.cuDeviceGetCount(ctypes.byref(count)))
+    return 0 if any(answers) else count.value
 
 
 def device_for(asked: str) -> str:
@@ -14,10 +37,7 @@ def device_for(asked: str) -> str:
 
     has_cuda = torch.cuda.is_available()
     if asked == "cuda" and not has_cuda:
-        raise InvalidRequest(
-            "there is no CUDA device here that torch can use; leave device at auto, or take cpu",
-            param="device",
-        )
+        raise InvalidRequest(NO_CUDA, param="device")
     return "cuda" if has_cuda and asked != "cpu" else "cpu"
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from canteen.core.training_run import TrainingRun
 from canteen.lifecycle.training import bigram, corpus, gguf_writing, loop, tokenizer
 from canteen.lifecycle.training.corpus import Corpus
 from canteen.lifecycle.training.loop import Fitted, Place, Schedule, Tell
@@ -142,6 +143,20 @@ def schedule(spec: Train, num_tokens: int) -> Schedule:
         device=spec.device,
         dtype=spec.dtype,
         compile=spec.compile,
+    )
+
+
+def foreseen(spec: Train, works: Corpus) -> TrainingRun:
+    """About how often the model is run on a corpus."""
+    planned = schedule(spec, round(works.num_characters / corpus.CHARACTERS_PER_TOKEN))
+    held_back = sum(len(work.text) for work in works.validation) / corpus.CHARACTERS_PER_TOKEN
+    return TrainingRun(
+        tokens=works.num_tokens(spec),
+        batches=planned.steps * planned.accumulate,
+        validations=-(-planned.steps // planned.evaluate_every),
+        validation_tokens=round(held_back),
+        validation_batches=math.ceil(held_back / spec.context_length / spec.batch_size),
+        sample_tokens=SAMPLE_TOKENS,
     )
 
 

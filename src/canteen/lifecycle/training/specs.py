@@ -32,7 +32,11 @@ class Finetune:
     max_steps: int | None = asked("Steps at most, in place of epochs.", least=1, most=10**7)
     batch_size: int = asked("Sequences of a step on the device.", 8, least=1, most=4096)
     accumulate: int = asked("Batches whose gradients are added up.", 1, least=1, most=4096)
-    context_length: int = asked("Tokens of an example at most.", 512, least=16, most=1 << 20)
+    context_length: int | None = asked(
+        "Tokens of an example at most; or 512, or all that a smaller model holds.",
+        least=16,
+        most=1 << 20,
+    )
     too_long: str = asked(
         "What happens to examples with more tokens: refuse them all, or drop them.",
         "refuse",

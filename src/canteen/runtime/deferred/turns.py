@@ -18,13 +18,15 @@ _LAST_TURN_S = 5.0
 T = TypeVar("T")
 
 
-async def guarded(work: Awaitable[T], instead: T) -> T:
+async def guarded(
+    work: Awaitable[T], instead: T, said: str = "some work in the background failed"
+) -> T:
     """What comes of some work; `instead` where it meets a fault of ours, which is logged. Whoever
     left something must not wait for ever because of what another left."""
     try:
         return await work
     except Exception:
-        logger.exception("some work in the background failed")
+        logger.exception(said)
         return instead
 
 
