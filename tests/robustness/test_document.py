@@ -16,7 +16,7 @@ from tests.robustness.answers import problem_with
 from tests.robustness.document import narrowed, operations
 from tests.serving import Server
 
-NUM_CASES = 60
+NUM_CASES = 30
 NUM_CASES_SLOW = 500
 WITHIN_S = 30
 
