@@ -14,6 +14,9 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; \
 	done)
 
+# Images set it, and then every program compiles all of Canteen again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DELETE_ON_ERROR:
 .PHONY: serve test test-slow check format format-check lint types layers java licences docs \
 	evaluation bench-peers bench-chassis bench-gateway bench-overload bench-metering bench-search bench-classify \

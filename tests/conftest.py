@@ -80,7 +80,8 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 def model_server(model_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server of the real default models for all tests that only ask it."""
     folder = tmp_path_factory.mktemp("model-server")
-    server = serving.start(model_home, folder / "serve.log")
+    home = serving.linked_copy(model_home, folder / "home")
+    server = serving.start(home, folder / "serve.log")
     yield server
     serving.end(server)
 

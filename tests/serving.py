@@ -82,6 +82,8 @@ def plain_environ(home: Path, extra: Mapping[str, str] | None = None) -> dict[st
     ours = ("CANTEEN_", "PYTEST_")
     kept = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
     kept.pop("CI", None)
+    # Where Python may not keep what it compiled, every start compiles all of Canteen again.
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
     told = {"CANTEEN_HOME": str(home), **(extra or {})}
     if told.get("CANTEEN_MODEL") == "echo":
         # Whoever has the one wants the other, and no real model pulled.

@@ -10,6 +10,7 @@ import sys
 import termios
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -78,11 +79,11 @@ def test_nothing_to_ask_is_said(echo_home: Path, piped: bytes, said: bytes) -> N
 class Terminal:
     """A program on a terminal of its own."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, max_tokens: int) -> None:
         environ = plain_environ(home, {"CANTEEN_MODEL": "slow"})
         self._ours, theirs = pty.openpty()
         self.process = subprocess.Popen(
-            [*RUN, "--max-tokens", "500"],
+            [*RUN, "--max-tokens", str(max_tokens)],
             env=environ,
             stdin=theirs,
             stdout=theirs,
@@ -112,26 +113,41 @@ class Terminal:
         os.close(self._ours)
 
 
+@contextmanager
+def chat(home: Path, max_tokens: int) -> Iterator[Terminal]:
+    """A chat with an echo that says 50 words a second, until it has said so many."""
+    Catalog(home).derive("echo", full_name("slow"), parameters={"tokens_per_s": 50})
+    terminal = Terminal(home, max_tokens)
+    try:
+        terminal.await_text(b">>> ")
+        yield terminal
+    finally:
+        terminal.close()
+
+
 @pytest.fixture
 def terminal(echo_home: Path) -> Iterator[Terminal]:
-    """A chat with an echo that says 50 words a second."""
-    catalog = Catalog(echo_home)
-    catalog.derive("echo", full_name("slow"), parameters={"tokens_per_s": 50})
-    terminal = Terminal(echo_home)
-    terminal.await_text(b">>> ")
-    yield terminal
-    terminal.close()
+    """A chat whose answers are of two words."""
+    with chat(echo_home, max_tokens=2) as terminal:
+        yield terminal
 
 
-def test_ctrl_c_stops_the_answer_and_not_the_chat(terminal: Terminal) -> None:
-    terminal.type(b"again\n")
-    terminal.await_text(b"again again")
+@pytest.fixture
+def endless(echo_home: Path) -> Iterator[Terminal]:
+    """A chat whose answers are longer than anybody waits."""
+    with chat(echo_home, max_tokens=50_000) as terminal:
+        yield terminal
 
-    terminal.type(CTRL_C)
-    terminal.await_text(b">>> ")
-    terminal.type(b"/bye\n")
 
-    assert terminal.process.wait(30) == 0
+def test_ctrl_c_stops_the_answer_and_not_the_chat(endless: Terminal) -> None:
+    endless.type(b"again\n")
+    endless.await_text(b"again again")
+
+    endless.type(CTRL_C)
+    endless.await_text(b">>> ")
+    endless.type(b"/bye\n")
+
+    assert endless.process.wait(30) == 0
 
 
 def test_clear_forgets_what_was_said(terminal: Terminal) -> None:

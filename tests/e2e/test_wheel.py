@@ -41,7 +41,8 @@ def test_the_installed_wheel_serves(wheel: Path, model_home_copy: Path, tmp_path
     venv.create(environment, with_pip=True)
     python = environment / "bin" / "python"
     empty_mb = _megabytes(environment)
-    _pip(str(python), "install", "-c", str(ROOT / "constraints.txt"), str(wheel))
+    # Compiling all of it takes as long as installing it, and adds a sixth to its size.
+    _pip(str(python), "install", "--no-compile", "-c", str(ROOT / "constraints.txt"), str(wheel))
 
     server = serving.start(
         model_home_copy,
@@ -56,7 +57,7 @@ def test_the_installed_wheel_serves(wheel: Path, model_home_copy: Path, tmp_path
 
     assert answer["done"] is True
     assert str(answer["response"]).strip()
-    assert _megabytes(environment) - empty_mb < 1300
+    assert _megabytes(environment) - empty_mb < 1150
 
 
 def _pip(python: str, *arguments: str) -> None:

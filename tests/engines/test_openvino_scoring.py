@@ -72,10 +72,11 @@ def _logprob(model: Any, prompt: list[int], continuation: list[int]) -> float:
             "beam_idx": np.zeros(1, np.int32),
         }
     )
-    logits = request.get_output_tensor(0).data[0].astype(np.float64)
+    # Each row is of what may follow: the last of the prompt, then all but the last of the rest.
+    logits = request.get_output_tensor(0).data[0, len(prompt) - 1 : -1].astype(np.float64)
     top = logits.max(axis=1, keepdims=True)
     logprobs = logits - top - np.log(np.exp(logits - top).sum(axis=1, keepdims=True))
-    return float(sum(logprobs[len(prompt) - 1 + i, t] for i, t in enumerate(continuation)))
+    return float(sum(logprobs[i, token] for i, token in enumerate(continuation)))
 
 
 def test_scores_are_those_of_a_softmax_over_all_continuations(
@@ -90,12 +91,13 @@ def test_scores_are_those_of_a_softmax_over_all_continuations(
 
 
 def test_a_prompt_of_many_steps_is_scored_alike(engine: OpenVinoEngine, model: Any) -> None:
-    request = ask("It was long, and then it went on. " * 90)
+    messages = (SYSTEM, Message("user", "It was long, and then it went on. " * 75))
+    prompt = ScorePrompt(messages, LABELS[:2])
 
-    scores = scores_of(engine, request)
+    scores = scores_of(engine, ScoreRequest(f"s{next(IDS)}", "any", (prompt,)))
 
     assert scores.usage.prompt_tokens > 3 * 256
-    expected = brute_force(engine, model, request.prompts[0])
+    expected = brute_force(engine, model, prompt)
     assert scores.logprobs[0] == pytest.approx(expected, abs=1e-2)
 
 

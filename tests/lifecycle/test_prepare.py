@@ -138,6 +138,7 @@ def test_the_default_model_measured_anew_stays_within_one_and_a_half_percent(
     assert now < default_model.quality["perplexity_before"] * MOST_WORSENING
 
 
+@pytest.mark.slow
 def test_a_4_bit_file_read_directly_would_fail_that_promise(
     catalog: Catalog, default_model: ModelCard, default_gguf: Path, tmp_path: Path
 ) -> None:

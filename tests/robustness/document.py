@@ -43,6 +43,14 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield path, method.upper()
 
 
+def ends_a_worker(body: Any) -> bool:
+    """Whether it keeps its model for a time of its own, which may be shorter than KEEP_ALIVES."""
+    kept = body.get("keep_alive") if isinstance(body, dict) else None
+    if isinstance(kept, str):
+        return kept not in KEEP_ALIVES and any(letter.isdigit() for letter in kept)
+    return isinstance(kept, int | float) and kept not in KEEP_ALIVES
+
+
 def _without_headers(operation: dict[str, Any]) -> dict[str, Any]:
     """Without Idempotency-Key, under which every answer would be written down."""
     parameters = [one for one in operation.get("parameters", []) if one["in"] != "header"]

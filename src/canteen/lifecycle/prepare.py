@@ -7,10 +7,11 @@ object with `error` and `code`.
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from canteen.core.errors import CanteenError, ModelUnsuitable
 from canteen.core.model import Prepared, Progress
@@ -83,4 +84,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    # NNCF takes seconds to load it where it is installed, and needs none of it here.
+    cast("dict[str, Any]", sys.modules)["torch"] = None
     program.run(main)
