@@ -30,11 +30,11 @@ def eaten(environ: Mapping[str, str], by: str) -> list[dict[str, Any]]:
     return sums
 
 
-def check_life(home: Path, parent: str) -> None:
-    """Run the small form of the script, and look at what it said and left."""
+@pytest.mark.timeout(900)
+def test_a_model_lives_from_its_texts_to_its_receipts(model_home_copy: Path) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    told = {"PATH": path, "SIZE": "small", "PARENT": parent, "CANTEEN_PORT": str(free_port())}
-    environ = serving.plain_environ(home, told)
+    told = {"PATH": path, "SIZE": "small", "CANTEEN_PORT": str(free_port())}
+    environ = serving.plain_environ(model_home_copy, told)
 
     lived = subprocess.run([SCRIPT], env=environ, capture_output=True, text=True, check=False)
 
@@ -48,14 +48,3 @@ def check_life(home: Path, parent: str) -> None:
     requests = {one["model"]: one["requests"] for one in eaten(environ, "model")}
     for name in ("tiny:life", "mood:candidate", "mood:latest"):
         assert requests[name] > 0
-
-
-@pytest.mark.timeout(600)
-def test_a_model_lives_from_its_texts_to_its_receipts(model_home_copy: Path) -> None:
-    check_life(model_home_copy, parent="tiny:life")
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_the_default_model_is_tuned_in_such_a_life(model_home_copy: Path) -> None:
-    check_life(model_home_copy, parent="smollm2:135m")
