@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 KEEP_ALIVE_S = 90
 BACKLOG = 2048
 END_WITHIN_S = 5.0
+SWITCH_S = 0.0005
 PROBE_WITHIN_S = 1.0
 
 
@@ -93,6 +95,9 @@ async def _serve(
     services: "Services", listener: socket.socket, on_bound: Callable[[str], None] | None
 ) -> None:
     app = create_app(services)
+    # Threads that keep books and send traces take turns with the event loop at every statement; at
+    # Python's usual 5 ms a turn, an answer would wait for dozens of those.
+    sys.setswitchinterval(SWITCH_S)
     services.accounting.start()
     server = _Server(_configured(app))
     leaving = _Leaving(services, app, server)
