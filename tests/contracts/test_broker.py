@@ -7,7 +7,7 @@ import pytest
 from canteen.metering.store import connect
 from canteen.runtime.deferred.broker import TAKEN_S, Broker, Message, TableBroker
 from tests.databases import emptied
-from tests.runtime.deferred.test_book import Clock
+from tests.runtime.deferred.clock import Clock
 
 
 @pytest.fixture

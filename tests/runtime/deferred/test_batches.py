@@ -2,34 +2,19 @@
 
 import json
 import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from canteen.core.database import Tables
 from canteen.core.errors import CanteenError
-from canteen.metering.store import connect
 from canteen.runtime.deferred.batches import Batch, Batches, line_ended, new_batch_id
 from canteen.runtime.deferred.book import LINES_TURN, DeferredBook, Ended
 from canteen.runtime.deferred.files import Files
 from canteen.runtime.deferred.request import Deferred, new_id
-from tests.databases import emptied
-from tests.runtime.deferred.test_book import Clock
+from tests.runtime.deferred.clock import Clock
 
 WEEK_S = 7 * 24 * 3600.0
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def tables(request: pytest.FixtureRequest, tmp_path: Path) -> Tables:
-    if request.param == "sqlite":
-        return connect(f"sqlite:///{tmp_path / 'canteen.db'}")
-    return connect(emptied(str(request.getfixturevalue("postgres"))))
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 class Rooms:

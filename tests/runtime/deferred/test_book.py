@@ -1,6 +1,5 @@
 """A deferred request is kept once, answered by one gateway, and ends once; on both databases."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +7,6 @@ import pytest
 from canteen.core.database import Connection, Tables
 from canteen.core.errors import InvalidRequest, JobNotFound, Overloaded
 from canteen.core.processes import GONE_AFTER_S
-from canteen.metering.store import connect
 from canteen.runtime.deferred.book import (
     KEPT_S,
     LINES_TURN,
@@ -19,30 +17,9 @@ from canteen.runtime.deferred.book import (
     insert,
 )
 from canteen.runtime.deferred.request import Deferred, new_id
-from tests.databases import emptied
+from tests.runtime.deferred.clock import Clock
 
 DONE = Ended("done", 200, {"content-type": "application/json"}, '{"text": "grüße 😀"}')
-
-
-class Clock:
-    """A clock that is set."""
-
-    now_s = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def tables(request: pytest.FixtureRequest, tmp_path: Path) -> Tables:
-    if request.param == "sqlite":
-        return connect(f"sqlite:///{tmp_path / 'canteen.db'}")
-    return connect(emptied(str(request.getfixturevalue("postgres"))))
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

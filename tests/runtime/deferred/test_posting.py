@@ -2,30 +2,15 @@
 
 import asyncio
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
 from canteen.core.database import Tables
 from canteen.core.errors import EngineError
-from canteen.metering.store import connect
 from canteen.runtime.deferred.outbox import KEPT_S, PAUSES_S, TAKEN_S, Letter, Outbox, put
 from canteen.runtime.deferred.posting import Post, Undelivered
-from tests.databases import emptied
 from tests.e2e.chats import until
-from tests.runtime.deferred.test_book import Clock
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def tables(request: pytest.FixtureRequest, tmp_path: Path) -> Tables:
-    if request.param == "sqlite":
-        return connect(f"sqlite:///{tmp_path / 'canteen.db'}")
-    return connect(emptied(str(request.getfixturevalue("postgres"))))
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from tests.runtime.deferred.clock import Clock
 
 
 @pytest.fixture
