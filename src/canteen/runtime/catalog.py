@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -35,6 +35,15 @@ MAKE_ROOM = "canteen rm MODEL removes a model"
 _Stamp = tuple[int, int, int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A manifest that was read: every request asks for one several times."""
+
+    path: str
+    stamp: _Stamp
+    card: ModelCard
+
+
 class Catalog:
     """Files under `home`; safe to use from several processes at once."""
 
@@ -42,7 +51,7 @@ class Catalog:
         self.home = home
         self._models = home / "models"
         self._manifests = self._models / "manifests"
-        self._read_before: dict[str, tuple[_Stamp, ModelCard]] = {}
+        self._read_before: dict[str, _Known] = {}
 
     def list(self) -> builtins.list[ModelCard]:
         """Every model, by name; one whose manifest is damaged is left out with a warning."""
@@ -51,13 +60,14 @@ class Catalog:
     def get(self, name: str) -> ModelCard:
         """The card of a name; raises ModelNotFound, or EngineError where it cannot be read."""
         name = full_name(name)
-        path = self._manifest(name)
+        known = self._read_before.get(name)
+        path = known.path if known else str(self._manifest(name))
         try:
             stamp = _stamp(path)
-            known = self._read_before.get(name)
-            if known is None or known[0] != stamp:
-                known = self._read_before[name] = stamp, _parse(path.read_bytes())
-            return known[1]
+            if known is None or known.stamp != stamp:
+                known = _Known(path, stamp, _parse(Path(path).read_bytes()))
+                self._read_before[name] = known
+            return known.card
         except FileNotFoundError:
             self._read_before.pop(name, None)
             raise ModelNotFound(name) from None
@@ -377,8 +387,8 @@ def _text(card: ModelCard) -> bytes:
     return json.dumps(told, indent=1, ensure_ascii=False).encode()
 
 
-def _stamp(path: Path) -> _Stamp:
-    told = path.stat()
+def _stamp(path: str) -> _Stamp:
+    told = os.stat(path)
     return told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns
 
 
