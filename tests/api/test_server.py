@@ -61,7 +61,7 @@ def test_a_socket_is_bound_before_anything_is_loaded() -> None:
 
 
 def test_a_busy_port_says_what_answers_there(echo_server: Server) -> None:
-    with pytest.raises(InvalidRequest, match=r"Ollama is running.*version \d"):
+    with pytest.raises(InvalidRequest, match=r"Canteen \d.* answers there"):
         bind("127.0.0.1", echo_server.port)
 
 

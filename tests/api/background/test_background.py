@@ -412,7 +412,7 @@ async def test_a_database_that_is_away_for_a_moment_fails_nothing(echo_home: Pat
     await app.background.close()
     await services.close()
 
-    assert (told["state"], told["attempts"]) == ("done", 2)
+    assert (told["state"], told["attempts"]) == ("done", 1)
 
 
 class Away:

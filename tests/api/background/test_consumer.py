@@ -113,7 +113,7 @@ async def test_what_is_no_command_is_put_aside_with_the_reason(
             "VALUES ('canteen.commands', 'worse', 'no headers', '{}')"
         )
     async with consuming(echo_home, channels):
-        replies = await channels.replies(3)
+        replies = await channels.replies(2)
 
     told = {headers["ce_type"]: body for headers, body in replies}
     assert told["llm.chat.completed.v1"]["choices"]
@@ -164,12 +164,60 @@ async def test_a_command_that_is_taken_back_ends_and_its_sender_is_told(
     assert "cancelled" in body["detail"]
 
 
-async def test_a_text_that_is_none_in_utf_8_holds_up_no_other(
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({}, '{"model": "\\ud800"}'),
+        ({}, '{"model": "a\\u0000"}'),
+        ({"reply-to": "\ud800"}, "{}"),
+        ({"reply-to": "a\0", "deadline": "2020-01-01T00:00:00Z"}, "{}"),
+        ({"correlation-id": "\ud800"}, "{}"),
+        ({"ce_type": "nothing", "reply-to": "\ud800"}, "{}"),
+        ({"traceparent": "\ud800", "baggage": "grüße"}, "{}"),
+    ],
+    ids=str,
+)
+async def test_an_odd_message_holds_up_no_other(
+    echo_home: Path, channels: Channels, headers: dict[str, str], body: str
+) -> None:
+    channels.send(body, "odd", **headers)
+    channels.send(CHAT, "good")
+    async with consuming(echo_home, channels) as services:
+        await until(lambda: "good" in {told for told, _ in answered(channels)})
+        await until(lambda: services.deferred.book.is_idle())
+
+
+def answered(channels: Channels) -> list[tuple[str, Any]]:
+    """The replies so far, by the ids of their commands."""
+    rows = channels.rows("orders.replies")
+    return [(json.loads(row["headers"])["correlation-id"], row["body"]) for row in rows]
+
+
+async def test_headers_that_are_nested_too_deeply_hold_up_nobody(
     echo_home: Path, channels: Channels
 ) -> None:
-    channels.send('{"model": "echo", "messages": [{"role": "user", "content": "\\ud800"}]}', "odd")
+    with channels.tables.writing() as connection:
+        connection.execute(
+            "INSERT INTO canteen_messages (channel, id, headers, body) "
+            "VALUES ('canteen.commands', 'deep', :deep, '{}')",
+            {"deep": "[" * 200_000},
+        )
     channels.send(CHAT, "good")
     async with consuming(echo_home, channels):
-        replies = await channels.replies(2)
+        await channels.replies(1)
 
-    assert {headers["correlation-id"] for headers, _ in replies} == {"odd", "good"}
+
+async def test_a_command_that_comes_after_what_takes_it_back_is_taken_back(
+    echo_home: Path, channels: Channels
+) -> None:
+    set_pace(echo_home, tokens_per_s=20.0)
+    channels.send({"id": "2"}, "1", ce_type="llm.cancel.requested.v1")
+    async with consuming(echo_home, channels) as services:
+        await until(lambda: channels.rows("canteen.commands")[0]["attempts"] == 1)
+        channels.send(CHAT | {"max_tokens": 4000}, "2")
+        await until(lambda: services.deferred.book.newest() != [])
+        with channels.tables.writing() as connection:
+            connection.execute("UPDATE canteen_messages SET due_s = 0")
+        ((headers, _),) = await channels.replies(1)
+
+    assert headers["ce_type"] == "llm.chat.failed.v1"

@@ -83,13 +83,16 @@ def test_what_fails_is_sent_later_and_later_and_given_up_at_last(
     assert outbox.lag_s() == 0
 
 
-def test_what_is_old_is_forgotten(tables: Tables, clock: Clock, outbox: Outbox) -> None:
-    write(tables, clock)
+def test_what_is_old_and_sent_is_forgotten(tables: Tables, clock: Clock, outbox: Outbox) -> None:
+    write(tables, clock, "sent")
+    (taken,) = outbox.take(5, ["webhook"])
+    outbox.sent(taken)
+    write(tables, clock, "waits")
     clock.now_s += KEPT_S + 1
     outbox.tidy()
 
     with tables.reading() as connection:
-        assert connection.execute("SELECT id FROM outbox") == []
+        assert connection.execute("SELECT id FROM outbox") == [{"id": "waits"}]
 
 
 async def test_the_post_sends_what_there_is_and_tries_again(
@@ -163,3 +166,25 @@ def errors(tables: Tables) -> dict[str, str]:
     with tables.reading() as connection:
         rows = connection.execute("SELECT id, error FROM outbox WHERE error <> ''")
     return {row["id"]: row["error"] for row in rows}
+
+
+async def test_many_to_one_that_is_slow_leave_room_for_others(
+    tables: Tables, clock: Clock, outbox: Outbox
+) -> None:
+    for number in range(30):
+        write(tables, clock, f"slow-{number}")
+    clock.now_s += 1
+    other = Letter("other", "webhook", "http://elsewhere", {}, "", clock.now_s)
+    with tables.writing() as connection:
+        put(connection, other)
+    has_come = asyncio.Event()
+
+    async def send(letter: Letter) -> None:
+        if letter.id != "other":
+            await asyncio.Event().wait()
+        has_come.set()
+
+    post = Post(outbox, {"webhook": send}, lambda lag_s: None)
+    post.start()
+    await has_come.wait()
+    await post.close()

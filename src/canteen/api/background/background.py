@@ -22,7 +22,7 @@ from canteen.core import trace
 from canteen.core.access import Caller
 from canteen.core.errors import InvalidRequest, JobNotFound
 from canteen.runtime.deferred.command import Command
-from canteen.runtime.deferred.request import UNDER_WAY, Deferred, State, kept, new_id
+from canteen.runtime.deferred.request import UNDER_WAY, Deferred, State, kept, new_id, storable
 
 if TYPE_CHECKING:
     from canteen.bootstrap import Services
@@ -98,7 +98,8 @@ class Background:
         text = await _checked(wanted.body, route)
         one = self._drafted(wanted, text, observe)
         there = await asyncio.to_thread(self._deferred.book.add, one)
-        if there.path != one.path or json.loads(there.body) != json.loads(one.body):
+        is_other = there is not one and there.body != one.body
+        if there.path != one.path or (is_other and json.loads(there.body) != json.loads(one.body)):
             raise HttpError(
                 422,
                 "this message id came with another request before; use a new one for a new request",
@@ -128,19 +129,20 @@ class Background:
             message_id=command.message_id,
             headers=command.headers,
             reply=command.reply,
-            model=str(json.loads(command.body).get("model", "")),
+            model=storable(str(json.loads(command.body).get("model", ""))),
         )
         await asyncio.to_thread(self._deferred.book.add, one)
         self._runner.wake()
 
-    async def take_back(self, message_id: str) -> None:
-        """Cancel the command of a message, if it is there and not over."""
+    async def take_back(self, message_id: str) -> bool:
+        """Cancel the command of a message, if it is not over; whether it is there."""
         book = self._deferred.book
         one = await asyncio.to_thread(book.find, BROKER, message_id)
         if one is not None and not one.is_over:
             with suppress(InvalidRequest):
                 await asyncio.to_thread(book.cancel, one.id)
             self._runner.wake()
+        return one is not None
 
     def _drafted(self, wanted: Wanted, text: str, observe: Observation) -> Deferred:
         now_s = self._deferred.book.clock()
@@ -155,7 +157,7 @@ class Background:
             message_id=wanted.message_id,
             headers={**trace.outgoing(), **(wanted.headers or {})},
             reply={"webhook": wanted.webhook} if wanted.webhook else {},
-            model=str(wanted.body.get("model", "")),
+            model=storable(str(wanted.body.get("model", ""))),
         )
 
     async def get(self, job_id: str, observe: Observation, wait_s: float = 0.0) -> Deferred:

@@ -6,15 +6,17 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from canteen.core.access import Caller
-from canteen.core.errors import InvalidRequest, Overloaded, Unauthorized
+from canteen.core.errors import CanteenError, EngineError, InvalidRequest, Overloaded, Unauthorized
 from canteen.runtime.deferred.broker import Broker, Message
 from canteen.runtime.deferred.command import Cancel, Command, command_of, refusal_of
-from canteen.runtime.deferred.turns import Turns
+from canteen.runtime.deferred.turns import Turns, guarded
 
 logger = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 32
-MOST_ATTEMPTS = 10
+# So often a command is looked for that is to be taken back.
+LOOKED_FOR = 3
+_FAULT = "something went wrong here; the log has it"
 
 
 class Desk(Protocol):
@@ -24,8 +26,8 @@ class Desk(Protocol):
         """Keep a command, once; raises Overloaded where too many wait."""
         ...
 
-    async def take_back(self, message_id: str) -> None:
-        """Cancel a command, if it is there and not over."""
+    async def take_back(self, message_id: str) -> bool:
+        """Cancel a command, if it is not over; whether it is there."""
         ...
 
 
@@ -72,20 +74,33 @@ class Consumer:
         """Whether there were messages."""
         messages = await asyncio.to_thread(self._broker.receive, self._channel, MOST_AT_ONCE)
         for message in messages:
-            await self._take(message, caller)
+            trouble = await guarded(self._tried(message, caller), _FAULT)
+            if isinstance(trouble, CanteenError):
+                # It is not the message's, which comes again, as do those after it.
+                raise trouble
+            if trouble is _FAULT:
+                await asyncio.to_thread(self._broker.reject, message, _FAULT)
         return bool(messages)
 
+    async def _tried(self, message: Message, caller: Caller | None) -> CanteenError | None:
+        """Take a message; gives what has nothing to do with it and is in the way."""
+        try:
+            await self._take(message, caller)
+        except (EngineError, Overloaded) as error:
+            return error
+        return None
+
     async def _take(self, message: Message, caller: Caller | None) -> None:
-        if message.attempts > MOST_ATTEMPTS:
-            await self._refuse(message, f"it could not be kept in {MOST_ATTEMPTS} tries")
-            return
         try:
             command = command_of(message.headers, message.body)
         except InvalidRequest as error:
             await self._refuse(message, error.message)
             return
         if isinstance(command, Cancel):
-            await self._desk.take_back(command.message_id)
+            was_there = await self._desk.take_back(command.message_id)
+            if not was_there and message.attempts < LOOKED_FOR:
+                # The command may be on its way; this comes again.
+                return
         else:
             await self._desk.keep(command, caller)
         await asyncio.to_thread(self._broker.settle, message)

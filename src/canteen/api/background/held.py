@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 # while more again.
 SHORT_S = 2.0
 _LIMITED_S = 30.0
+LEAST_S = 1.0
 
 
 class Held:
@@ -22,11 +23,12 @@ class Held:
         self._models[model] = self._clock() + pause_s
 
     def limit_caller(self, caller_id: str, num_running: int, pause_s: float) -> None:
-        """Ask no more of a caller's at once than run already, at least one; or none for so long,
-        where more than others of theirs has to end."""
-        most, for_s = (max(1, num_running), _LIMITED_S) if pause_s <= SHORT_S else (0, pause_s)
-        known = self.callers().get(caller_id, most)
-        self._callers[caller_id] = min(most, known), self._clock() + for_s
+        """Ask no more of a caller's at once than run already; or none for so long, where none does
+        or more than that has to end."""
+        is_short = pause_s <= SHORT_S and num_running > 0
+        most, for_s = (num_running, _LIMITED_S) if is_short else (0, max(pause_s, LEAST_S))
+        if most <= self.callers().get(caller_id, most):
+            self._callers[caller_id] = most, self._clock() + for_s
 
     def models(self) -> list[str]:
         """The models that are not asked now."""

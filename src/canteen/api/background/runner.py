@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from canteen.api.background.exchange import Exchange, Later, fault, scope_of
 from canteen.api.background.held import Held
 from canteen.core.access import Caller
-from canteen.core.errors import EngineError, Unauthorized
+from canteen.core.errors import EngineError, JobNotFound, Unauthorized
 from canteen.runtime.deferred.book import Ended, Which
 from canteen.runtime.deferred.request import Deferred, caller_of
 from canteen.runtime.deferred.turns import TROUBLED_S, Turns, guarded
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from canteen.bootstrap import Services
 
 TIDY_EVERY_S = 10.0
+MODEL_HELD_S = 2.0
 # Whose limit it is that a request met, by the status of its refusal.
 _OF_THE_CALLER, _OF_THE_MODEL = 429, 503
 
@@ -64,8 +65,8 @@ class Runner:
 
     async def _turn(self) -> None:
         if time.monotonic() - self._tidied_s > TIDY_EVERY_S:
-            await asyncio.to_thread(self._services.deferred.tidy)
             self._tidied_s = time.monotonic()
+            await guarded(asyncio.to_thread(self._services.deferred.tidy), None)
         if await asyncio.to_thread(self._book.is_idle):
             self._services.metrics.tell_deferred(0)
             return
@@ -83,7 +84,9 @@ class Runner:
             if wanted.get(job_id) != "":
                 exchange.leave()
         for job_id in wanted.keys() - self._running.keys():
-            await asyncio.to_thread(self._book.postpone, job_id, 0.0, is_counted=False)
+            # One that its batch has ended meanwhile is gone. One that could not be kept counts.
+            with suppress(JobNotFound):
+                await asyncio.to_thread(self._book.postpone, job_id, TROUBLED_S)
 
     async def _claim(self, most: int) -> None:
         """Begin with what is next; of those who may have few at once, with as many."""
@@ -127,6 +130,9 @@ class Runner:
         except Unauthorized as error:
             # It is refused as everybody is, in the shape of its route.
             caller = error
+        except EngineError:
+            # Nobody can tell now.
+            return Later(TROUBLED_S, is_counted=False)
         left_s = max(one.deadline_s - self._book.clock(), 0.0)
         await self._app(scope_of(one, caller, left_s), exchange.receive, exchange.send)
         return exchange.verdict(one)
@@ -150,7 +156,8 @@ class Runner:
     def _refused(self, one: Deferred, later: Later) -> None:
         """What this met, all others of the caller, or of the model, would meet too."""
         if later.status == _OF_THE_MODEL:
-            self._held.hold_model(one.model, later.pause_s)
+            # A queue that is too long for this one may not be for the next.
+            self._held.hold_model(one.model, min(later.pause_s, MODEL_HELD_S))
         elif later.status == _OF_THE_CALLER:
             others = [other for other, _, _ in self._running.values() if other.id != one.id]
             num = sum(other.caller_id == one.caller_id for other in others)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from canteen.runtime.deferred.book import storable
+from canteen.runtime.deferred.request import storable
 
 MOST_LINES = 10_000
 # Of a file that is all wrong, the first are enough to see why.

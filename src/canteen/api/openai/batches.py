@@ -23,7 +23,7 @@ from canteen.core import trace
 from canteen.core.errors import InvalidRequest
 from canteen.runtime.deferred.batches import Batch, new_batch_id
 from canteen.runtime.deferred.book import LINES_TURN
-from canteen.runtime.deferred.request import Deferred, kept, new_id
+from canteen.runtime.deferred.request import Deferred, kept, new_id, storable
 
 _WINDOW = re.compile(r"([1-9]\d{0,2})([hd])")
 _UNITS_S = {"h": 3600.0, "d": 86_400.0}
@@ -158,7 +158,7 @@ def _deferred(batch: Batch, line: Line, served: Served, headers: Mapping[str, st
         caller_id=batch.caller_id,
         caller=kept(served.observe.caller),
         headers=headers,
-        model=str(line.body.get("model", "")),
+        model=storable(str(line.body.get("model", ""))),
         turn=LINES_TURN + line.number,
         batch_id=batch.id,
         custom_id=line.custom_id,

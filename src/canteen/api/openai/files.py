@@ -16,8 +16,8 @@ from canteen.api.openai.pages import page
 from canteen.api.routing import Route, Served
 from canteen.api.whole import whole
 from canteen.core.errors import InvalidRequest
-from canteen.runtime.deferred.book import storable
 from canteen.runtime.deferred.files import File
+from canteen.runtime.deferred.request import storable
 
 PURPOSE = "batch"
 MOST_FILES = 10_000

@@ -113,8 +113,8 @@ class Batches:
         now_s = self._book.clock()
         with self._tables.writing() as connection:
             rows = connection.execute(
-                "SELECT id FROM batches WHERE expires_s <= :now "
-                "AND status IN ('in_progress', 'cancelling') ORDER BY id",
+                "SELECT id, status FROM batches WHERE status = 'cancelling' "
+                "OR (status = 'in_progress' AND expires_s <= :now) ORDER BY id",
                 {"now": now_s},
             )
             old = {"then": now_s - KEPT_S}
@@ -122,7 +122,9 @@ class Batches:
         for row in rows:
             with self._tables.writing() as connection:
                 connection.execute("UPDATE batches SET id = id WHERE id = :id", row)
-                _end_waiting(connection, row["id"], "failed", LATE, now_s)
+                is_late = row["status"] == "in_progress"
+                how = ("failed", LATE) if is_late else ("cancelled", CANCELLED)
+                _end_waiting(connection, row["id"], *how, now_s)
 
 
 def _end_waiting(
@@ -199,20 +201,27 @@ def _write(
 
 
 def _line(row: Row) -> str:
-    """A request and what came of it, as the files of OpenAI's batches have it."""
-    response = error = None
+    """A request and what came of it, as the files of OpenAI's batches have it. An answer goes in as
+    it is: whoever waits for the database waits for this."""
+    response, error = "null", None
     if row["status"] is not None:
         headers = json.loads(row["answer_headers"])
-        response = {
+        told = {
             "status_code": row["status"],
             "request_id": headers.get("x-request-id", row["id"]),
-            "body": body_of(row["answer"]),
         }
+        is_line = "json" in headers.get("content-type", "") and "\n" not in row["answer"]
+        body = row["answer"] if is_line else _json(body_of(row["answer"]))
+        response = f'{_json(told)[:-1]}, "body": {body}}}'
     else:
         codes = {CANCELLED: "batch_cancelled", LATE: "batch_expired"}
         error = {"code": codes.get(row["error"], "internal_error"), "message": row["error"]}
-    told = {"id": row["id"], "custom_id": row["custom_id"], "response": response, "error": error}
-    return json.dumps(told, ensure_ascii=False)
+    names = _json({"id": row["id"], "custom_id": row["custom_id"]})
+    return f'{names[:-1]}, "response": {response}, "error": {_json(error)}}}'
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _batch(row: Row) -> Batch:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from canteen.core.database import Connection, Row, Tables
 from canteen.core.errors import InvalidRequest, JobNotFound, Overloaded
 from canteen.core.processes import here, is_gone
-from canteen.runtime.deferred.request import COLUMNS, Deferred, State, of_row, row_of
+from canteen.runtime.deferred.request import COLUMNS, Deferred, State, of_row, row_of, storable
 
 KEPT_S = 7 * 24 * 3600.0
 # So many may wait, of all callers together and of one.
@@ -159,7 +159,8 @@ class DeferredBook:
             return False
         with self._tables.reading() as connection:
             return not connection.execute(
-                "SELECT id FROM deferred WHERE state IN ('queued', 'running') LIMIT 1"
+                "SELECT id FROM deferred WHERE state = 'queued' "
+                "UNION ALL SELECT id FROM deferred WHERE state = 'running' LIMIT 1"
             )
 
     def num_waiting(self) -> int:
@@ -219,7 +220,7 @@ class DeferredBook:
                     "owner": self._owner,
                 },
             )
-            self._end(connection, one, Ended("cancelled", error=CANCELLED), _WANTED)
+            self._end(connection, one, _CANCEL, _WANTED)
 
     def give_back(self) -> None:
         """All that this gateway is at is to be done by others; it is over."""
@@ -243,7 +244,7 @@ class DeferredBook:
                 "AND state IN ('queued', 'running')",
                 {"id": one.id},
             )
-            self._end(connection, one, Ended("cancelled", error=CANCELLED), _WANTED)
+            self._end(connection, one, _CANCEL, _WANTED)
             return _one(connection, job_id)
 
     def remove(self, job_id: str) -> None:
@@ -260,24 +261,26 @@ class DeferredBook:
         now_s = self.clock()
         with self._tables.writing() as connection:
             connection.execute(
-                "DELETE FROM deferred WHERE ended_s < :then AND batch_id = '' "
+                "DELETE FROM deferred WHERE created_s < :then AND ended_s < :then "
+                "AND batch_id = '' "
                 "AND state NOT IN ('queued', 'running')",
                 {"then": now_s - KEPT_S},
             )
             # Those of batches are ended by their batches.
-            for row in connection.execute(
+            over = connection.execute(
                 "SELECT * FROM deferred WHERE state = 'queued' AND batch_id = '' "
                 "AND (deadline_s <= :now OR wanted = 'cancel') LIMIT :most",
                 {"now": now_s, "most": _MOST_ENDED},
-            ):
-                is_late = row["wanted"] != "cancel"
-                ended = Ended("failed" if is_late else "cancelled")
-                error = LATE if is_late else CANCELLED
-                self._end(connection, of_row(row), replace(ended, error=error), "state = 'queued'")
+            )
             left = connection.execute(
                 "SELECT * FROM deferred WHERE state = 'running' AND owner <> :owner",
                 {"owner": self._owner},
             )
+        for row in over:
+            with self._tables.writing() as connection:
+                is_late = row["wanted"] != "cancel"
+                ended = Ended("failed", error=LATE) if is_late else _CANCEL
+                self._end(connection, of_row(row), ended, "state = 'queued'")
         for row in left:
             if is_gone(row, self._host, now_s):
                 self._inherit(row)
@@ -293,7 +296,7 @@ class DeferredBook:
                 "AND state = 'running' AND owner = :left RETURNING attempts",
                 {"id": one.id, "left": row["owner"]},
             )
-            self._end(connection, one, Ended("cancelled", error=CANCELLED), _WANTED)
+            self._end(connection, one, _CANCEL, _WANTED)
             if changed and one.attempts >= MOST_ATTEMPTS:
                 ended = Ended("failed", error=f"the service ended {one.attempts} times at it")
                 self._end(connection, one, ended, "state = 'queued'")
@@ -319,12 +322,8 @@ class DeferredBook:
         return bool(rows)
 
 
+_CANCEL = Ended("cancelled", error=CANCELLED)
 _WANTED = "state = 'queued' AND wanted = 'cancel'"
-
-
-def storable(text: str) -> str:
-    """A text that every database takes: without NUL, and whole in UTF-8."""
-    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
 def insert(connection: Connection, one: Deferred) -> bool:

@@ -140,7 +140,7 @@ def _message(row: Row) -> Message:
     """Headers that are none are seen by who reads the message."""
     try:
         headers = json.loads(row["headers"])
-    except ValueError:
+    except (ValueError, RecursionError):
         headers = None
     told = headers if isinstance(headers, dict) else {}
     texts = {str(name): str(value) for name, value in told.items()}

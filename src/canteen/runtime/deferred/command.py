@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from canteen.core.errors import InvalidRequest
-from canteen.runtime.deferred.request import RECEIPT, Deferred
+from canteen.runtime.deferred.request import RECEIPT, Deferred, storable
 
 SPEC_VERSION = "1.0"
 SOURCE = "/canteen"
@@ -73,6 +73,8 @@ def command_of(headers: Mapping[str, str], body: str) -> Command | Cancel:
         raise InvalidRequest("ce_specversion must be 1.0", param="ce_specversion")
     if told["ce_type"] == CANCEL:
         return Cancel(_name(told["ce_source"], _taken_back(body)))
+    if _channel(told) and not _SANE.fullmatch(_channel(told)):
+        raise InvalidRequest("reply-to must be printable ASCII", param="reply-to")
     stem = told["ce_type"].removesuffix(REQUESTED)
     if stem not in PATHS or stem == told["ce_type"]:
         known = ", ".join(PATHS)
@@ -94,12 +96,13 @@ def refusal_of(
     """The channel, the headers and the body of the reply to what is no command, if it says where
     to reply at all."""
     told = {name.lower(): text for name, text in headers.items()}
-    if not _channel(told) or not told.get("ce_id"):
+    channel, ce_id = _channel(told), told.get("ce_id", "")
+    if not _SANE.fullmatch(channel) or not _SANE.fullmatch(ce_id):
         return None
     stem = told.get("ce_type", "").removesuffix(REQUESTED)
     reply = _reply(told, stem if stem in PATHS else "llm.command")
     one = Deferred("", "", "", 0.0, 0.0, state="failed", ended_s=time.time(), error=why, status=400)
-    return _channel(told), *reply_of(one, reply, reply_id)
+    return channel, *reply_of(one, reply, reply_id)
 
 
 def reply_of(one: Deferred, reply: Mapping[str, Any], reply_id: str) -> tuple[dict[str, str], str]:
@@ -160,9 +163,9 @@ def _reply(told: Mapping[str, str], stem: str) -> dict[str, Any]:
     return {
         "channel": _channel(told),
         "type": stem,
-        "tram_id": told.get("id") or told["ce_id"],
-        "correlation_id": told.get("correlation-id") or told["ce_id"],
-        "echoed": {name: text for name, text in told.items() if name.startswith(_TRAM)},
+        "tram_id": storable(told.get("id") or told["ce_id"]),
+        "correlation_id": storable(told.get("correlation-id") or told["ce_id"]),
+        "echoed": {name: storable(text) for name, text in told.items() if name.startswith(_TRAM)},
     }
 
 

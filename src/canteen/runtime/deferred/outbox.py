@@ -54,19 +54,26 @@ class Outbox:
         self._clock = clock
         self._has_looked = False
 
-    def take(self, most: int, kinds: Collection[str]) -> list[Letter]:
-        """Letters of these kinds to send now, which nobody else sends meanwhile."""
+    def take(
+        self, most: int, kinds: Collection[str], without: Collection[str] = ()
+    ) -> list[Letter]:
+        """Letters of these kinds to send now, which nobody else sends meanwhile, but to none of the
+        targets `without`."""
         now_s = self._clock()
-        told = {f"kind_{number}": kind for number, kind in enumerate(kinds)}
+        told: Row = {f"kind_{number}": kind for number, kind in enumerate(kinds)}
         marks = ", ".join(f":{mark}" for mark in told)
+        targets = {f"target_{number}": target for number, target in enumerate(without)}
+        others = (
+            f"AND target NOT IN ({', '.join(':' + one for one in targets)}) " if targets else ""
+        )
         with self._tables.writing() as connection:
             rows = connection.execute(
                 "WITH picked AS MATERIALIZED (SELECT id FROM outbox WHERE sent_s IS NULL "  # noqa: S608 - names of marks
-                f"AND given_up_s IS NULL AND due_s <= :now AND kind IN ({marks}) "
+                f"AND given_up_s IS NULL AND due_s <= :now AND kind IN ({marks}) {others}"
                 f"ORDER BY due_s LIMIT :most {connection.skip_locked}) "
                 "UPDATE outbox SET due_s = :until, attempts = attempts + 1 "
                 "WHERE sent_s IS NULL AND id IN (SELECT id FROM picked) RETURNING *",
-                told | {"now": now_s, "until": now_s + TAKEN_S, "most": most},
+                told | targets | {"now": now_s, "until": now_s + TAKEN_S, "most": most},
             )
         self._has_looked = True
         return [_letter(row) for row in rows]
@@ -75,7 +82,11 @@ class Outbox:
         """Forget what is old."""
         then_s = self._clock() - KEPT_S
         with self._tables.writing() as connection:
-            connection.execute("DELETE FROM outbox WHERE created_s < :then", {"then": then_s})
+            connection.execute(
+                "DELETE FROM outbox WHERE created_s < :then "
+                "AND (sent_s IS NOT NULL OR given_up_s IS NOT NULL)",
+                {"then": then_s},
+            )
 
     def is_empty(self) -> bool:
         """Whether nothing is due; for those who ask often."""

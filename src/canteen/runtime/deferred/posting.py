@@ -1,12 +1,13 @@
 """The publisher of the outbox: sends each letter at least once, and tries again where it fails."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 
 from canteen.runtime.deferred.outbox import Letter, Outbox
 from canteen.runtime.deferred.turns import Turns, guarded
 
-MOST_AT_ONCE = 16
+MOST_AT_ONCE, MOST_EACH = 16, 4
 # Less than after which another gateway takes a letter.
 PATIENCE_S = 15.0
 _FAULT = "something went wrong here; the log has it"
@@ -39,7 +40,7 @@ class Post:
         self._senders = senders
         self._tell_lag = tell_lag
         self._patience_s = patience_s
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: dict[asyncio.Task[None], str] = {}
         self._turns = Turns(self._turn)
 
     def start(self) -> None:
@@ -58,17 +59,26 @@ class Post:
         await asyncio.gather(*self._under_way, return_exceptions=True)
 
     async def _turn(self) -> None:
-        free = MOST_AT_ONCE - len(self._under_way)
+        free = min(MOST_AT_ONCE - len(self._under_way), MOST_EACH)
         if free and not await asyncio.to_thread(self._outbox.is_empty):
-            for letter in await asyncio.to_thread(self._outbox.take, free, tuple(self._senders)):
-                # Each by itself: somebody who is slow to take one holds up no other.
-                task = asyncio.ensure_future(guarded(self._post(letter), None))
-                self._under_way.add(task)
-                task.add_done_callback(self._posted)
+            await self._take(free)
         self._tell_lag(await asyncio.to_thread(self._outbox.lag_s))
 
+    async def _take(self, most: int) -> None:
+        """Begin with letters; somebody who is slow to take theirs holds up no other."""
+        targets = Counter(self._under_way.values())
+        busy = [target for target, num in targets.items() if num >= MOST_EACH]
+        kinds = tuple(self._senders)
+        letters = await asyncio.to_thread(self._outbox.take, most, kinds, busy)
+        for letter in letters:
+            task = asyncio.ensure_future(guarded(self._post(letter), None))
+            self._under_way[task] = letter.target
+            task.add_done_callback(self._posted)
+        if letters:
+            self.wake()
+
     def _posted(self, done: "asyncio.Task[None]") -> None:
-        self._under_way.discard(done)
+        self._under_way.pop(done, None)
         self.wake()
 
     async def _post(self, letter: Letter) -> None:

@@ -70,6 +70,11 @@ def body_of(answer: str) -> Any:
         return answer
 
 
+def storable(text: str) -> str:
+    """A text that every database takes: without NUL, and whole in UTF-8."""
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
+
+
 COLUMNS = tuple(Deferred.__dataclass_fields__)
 
 
