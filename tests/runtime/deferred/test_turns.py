@@ -1,6 +1,7 @@
 """Work in the background is looked for again and again, whatever one look meets."""
 
 import asyncio
+import logging
 
 import pytest
 
@@ -34,6 +35,7 @@ async def test_it_is_done_again_by_itself() -> None:
 async def test_a_database_that_is_away_and_a_fault_of_ours_end_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.WARNING)
     await after(3, [EngineError("the ledger cannot be read now"), KeyError("ours")])
 
     assert "waits: the ledger cannot be read now" in caplog.text
