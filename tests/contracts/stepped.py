@@ -52,8 +52,9 @@ class Stepped:
         return ()
 
     def stats(self) -> EngineStats:
-        """How many are under way."""
-        return EngineStats(num_running=len(self._tasks))
+        """How many are under way, or were not told to their end."""
+        untold = {delta.request_id for delta in self._ready}
+        return EngineStats(num_running=len(untold | self._tasks.keys()))
 
     def close(self) -> None:
         """End it."""
