@@ -16,8 +16,11 @@ from tests import serving
 from tests.serving import CANTEEN, Server, plain_environ
 
 TEXT = (
-    "The Antikythera mechanism, a model of the sky, was found in a shipwreck off a Greek island. "
-    "Derek Price of Yale studied its bronze gears, and wrote to price@example.org about them."
+    "The Antikythera mechanism was found in 1901 in a shipwreck off a Greek island. "
+    "It is a hand-powered model of the sky that foretold positions of the Sun and eclipses decades "
+    "in advance. Derek Price of Yale University studied it with X-rays in 1971, and wrote to "
+    "price@example.org about its thirty bronze gears. Nothing as complex is known for the next "
+    "thousand years."
 )
 LABELS = ["archaeology", "cooking", "football"]
 OPTIONS: dict[str, dict[str, Any]] = {
