@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from canteen.api.exposition import refresh
 from canteen.api.tracing import SERVICE, resource
+from canteen.core.turns import Turns, guarded
 from canteen.core.version import VERSION
-from canteen.runtime.deferred.turns import Turns, guarded
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricExporter, MetricsData

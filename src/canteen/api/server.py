@@ -21,7 +21,7 @@ from canteen.api.connections import LARGEST_HEAD_BYTES, Connection, most_connect
 from canteen.api.ollama.routes import GREETING
 from canteen.core.addresses import is_loopback
 from canteen.core.errors import InvalidRequest
-from canteen.runtime.deferred.turns import guarded
+from canteen.core.turns import guarded
 
 if TYPE_CHECKING:
     from canteen.bootstrap import Services

@@ -18,6 +18,18 @@ class Connection(Protocol):
         ...
 
 
+def insert(
+    connection: Connection, table: str, row: Mapping[str, Any], ending: str = ""
+) -> list[Row]:
+    """Add a row, and do what the `ending` of the statement says; gives the rows that it gives.
+    Names and ending are the program's own, values are bound."""
+    return connection.execute(
+        f"INSERT INTO {table} ({', '.join(row)}) "  # noqa: S608 - no name is a caller's
+        f"VALUES ({', '.join(':' + name for name in row)}) {ending}",
+        row,
+    )
+
+
 class Tables(Protocol):
     """Transactions on one database; what is wrong with it is an EngineError."""
 

@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from canteen.core.database import Connection, Row
+from canteen.core.database import Connection, Row, insert
 from canteen.core.errors import CanteenError, EngineError, InvalidRequest
 
 logger = logging.getLogger(__name__)
@@ -191,12 +191,8 @@ def upsert(
     for row in rows:
         changes = ", ".join(f"{name} = excluded.{name}" for name in updated)
         then = f"UPDATE SET {changes}" if changes else "NOTHING"
-        written += connection.execute(
-            f"INSERT INTO {table} ({', '.join(row)}) "  # noqa: S608 - no name is a caller's
-            f"VALUES ({', '.join(':' + name for name in row)}) "
-            f"ON CONFLICT ({', '.join(keys)}) DO {then} RETURNING *",
-            row,
-        )
+        ending = f"ON CONFLICT ({', '.join(keys)}) DO {then} RETURNING *"
+        written += insert(connection, table, row, ending)
     return written
 
 

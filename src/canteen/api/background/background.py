@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from canteen.api import body
@@ -22,7 +23,7 @@ from canteen.core import trace
 from canteen.core.access import Caller
 from canteen.core.errors import InvalidRequest, JobNotFound
 from canteen.runtime.deferred.command import Command
-from canteen.runtime.deferred.request import UNDER_WAY, Deferred, State, kept, new_id, storable
+from canteen.runtime.deferred.request import UNDER_WAY, Deferred, State, kept, model_of, new_id
 
 if TYPE_CHECKING:
     from canteen.bootstrap import Services
@@ -58,6 +59,12 @@ class Background:
         self._news = asyncio.Event()
         self._runner = Runner(app, services, self._tell)
         self._consumer = self._consuming(services)
+
+    @classmethod
+    def of(cls, request: Request) -> "Background":
+        """Where the service leaves requests that got this one."""
+        background: Background = request.app.state.background
+        return background
 
     def start(self) -> None:
         """Begin to answer what is there."""
@@ -129,7 +136,7 @@ class Background:
             message_id=command.message_id,
             headers=command.headers,
             reply=command.reply,
-            model=storable(str(json.loads(command.body).get("model", ""))),
+            model=model_of(json.loads(command.body)),
         )
         await asyncio.to_thread(self._deferred.book.add, one)
         self._runner.wake()
@@ -157,7 +164,7 @@ class Background:
             message_id=wanted.message_id,
             headers={**trace.outgoing(), **(wanted.headers or {})},
             reply={"webhook": wanted.webhook} if wanted.webhook else {},
-            model=storable(str(wanted.body.get("model", ""))),
+            model=model_of(wanted.body),
         )
 
     async def get(self, job_id: str, observe: Observation, wait_s: float = 0.0) -> Deferred:

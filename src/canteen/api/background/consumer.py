@@ -7,16 +7,15 @@ from typing import Protocol
 
 from canteen.core.access import Caller
 from canteen.core.errors import CanteenError, EngineError, InvalidRequest, Overloaded, Unauthorized
+from canteen.core.turns import FAULT, Turns, guarded
 from canteen.runtime.deferred.broker import Broker, Message
 from canteen.runtime.deferred.command import Cancel, Command, command_of, refusal_of
-from canteen.runtime.deferred.turns import Turns, guarded
 
 logger = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 32
 # So often a command is looked for that is to be taken back.
 LOOKED_FOR = 3
-_FAULT = "something went wrong here; the log has it"
 
 
 class Desk(Protocol):
@@ -74,12 +73,12 @@ class Consumer:
         """Whether there were messages."""
         messages = await asyncio.to_thread(self._broker.receive, self._channel, MOST_AT_ONCE)
         for message in messages:
-            trouble = await guarded(self._tried(message, caller), _FAULT)
+            trouble = await guarded(self._tried(message, caller), FAULT)
             if isinstance(trouble, CanteenError):
                 # It is not the message's, which comes again, as do those after it.
                 raise trouble
-            if trouble is _FAULT:
-                await asyncio.to_thread(self._broker.reject, message, _FAULT)
+            if trouble is FAULT:
+                await asyncio.to_thread(self._broker.reject, message, FAULT)
         return bool(messages)
 
     async def _tried(self, message: Message, caller: Caller | None) -> CanteenError | None:

@@ -13,7 +13,7 @@ from canteen.api.auth import CALLER
 from canteen.api.errors import CLIENT_GONE, SHUTTING_DOWN
 from canteen.core.access import Caller
 from canteen.core.errors import Unauthorized
-from canteen.runtime.deferred.book import MOST_ATTEMPTS, Ended
+from canteen.runtime.deferred.book import CANCELLED, MOST_ATTEMPTS, Ended
 from canteen.runtime.deferred.request import RECEIPT, Deferred
 
 # What is kept of the headers of an answer.
@@ -70,7 +70,7 @@ class Exchange:
     def verdict(self, one: Deferred) -> Ended | Later:
         """What came of it."""
         if self._left.is_set() or self._status in (0, CLIENT_GONE):
-            return Ended("cancelled", error="somebody cancelled it")
+            return Ended("cancelled", error=CANCELLED)
         if sum(map(len, self._parts)) > LARGEST_ANSWER_BYTES:
             said = f"the answer is larger than {LARGEST_ANSWER_BYTES} bytes; ask for less at once"
             return Ended("failed", error=said)

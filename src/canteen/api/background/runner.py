@@ -13,9 +13,9 @@ from canteen.api.background.exchange import Exchange, Later, fault, scope_of
 from canteen.api.background.held import Held
 from canteen.core.access import Caller
 from canteen.core.errors import EngineError, JobNotFound, Unauthorized
+from canteen.core.turns import FAULT, TROUBLED_S, Turns, guarded
 from canteen.runtime.deferred.book import Ended, Which
 from canteen.runtime.deferred.request import Deferred, caller_of
-from canteen.runtime.deferred.turns import TROUBLED_S, Turns, guarded
 
 if TYPE_CHECKING:
     from canteen.bootstrap import Services
@@ -165,5 +165,4 @@ class Runner:
 
 
 def _faulty(one: Deferred) -> Ended | Later:
-    said = "something went wrong here; the log has it"
-    return fault(one) or Ended("failed", error=said)
+    return fault(one) or Ended("failed", error=FAULT)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from canteen.api.auth import check_scope
+from canteen.api.background import Background
 from canteen.api.background.preferring import accepted
 from canteen.api.errors import problem, status_of
 from canteen.api.native import requests
@@ -156,7 +157,7 @@ async def cancel(served: Served) -> Response:
     """Have a job end; what it has learned so far is kept."""
     if await requests.found(served) is not None:
         return whole(
-            told(await requests.background(served).cancel(served.path["id"], served.observe))
+            told(await Background.of(served.request).cancel(served.path["id"], served.observe))
         )
     job = await _model_job(served)
     return _said(await asyncio.to_thread(served.services.jobs.cancel, job.id))
@@ -177,7 +178,7 @@ async def resume(served: Served) -> Response:
 async def remove(served: Served) -> Response:
     """Forget a job that is over, with its files; its receipts and the model it made stay."""
     if await requests.found(served) is not None:
-        await requests.background(served).remove(served.path["id"], served.observe)
+        await Background.of(served.request).remove(served.path["id"], served.observe)
         return whole({"removed": served.path["id"]})
     check_scope(ADMIN, served.observe.caller)
     job = await asyncio.to_thread(served.services.jobs.remove, served.path["id"])

@@ -41,18 +41,18 @@ async def left(spec: dict[str, Any], served: Served) -> Deferred:
         webhook=asked.webhook,
         headers=passed(served.request),
     )
-    return await background(served).submit(wanted, served.observe)
+    return await Background.of(served.request).submit(wanted, served.observe)
 
 
 async def listed(served: Served) -> list[Deferred]:
     """The newest that the caller may see."""
-    return await background(served).newest(served.observe)
+    return await Background.of(served.request).newest(served.observe)
 
 
 async def found(served: Served, wait_s: float = 0.0) -> Deferred | None:
     """The request that goes by the id; None where that is none of a request."""
     try:
-        return await background(served).get(served.path["id"], served.observe, wait_s)
+        return await Background.of(served.request).get(served.path["id"], served.observe, wait_s)
     except JobNotFound:
         return None
 
@@ -61,14 +61,8 @@ async def standing(one: Deferred, served: Served) -> AsyncGenerator[Mapping[str,
     """How a request stands, whenever that changes; at its end what was answered too."""
     while not one.is_over:
         yield {"event": one.state, "attempts": one.attempts}
-        one = await background(served).until_changed(one, served.observe)
+        one = await Background.of(served.request).until_changed(one, served.observe)
     yield {"event": one.state, "job": told(one)}
-
-
-def background(served: Served) -> Background:
-    """Where requests are left."""
-    background: Background = served.request.app.state.background
-    return background
 
 
 def wait_s(served: Served) -> float:

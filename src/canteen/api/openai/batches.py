@@ -23,7 +23,7 @@ from canteen.core import trace
 from canteen.core.errors import InvalidRequest
 from canteen.runtime.deferred.batches import Batch, new_batch_id
 from canteen.runtime.deferred.book import LINES_TURN
-from canteen.runtime.deferred.request import Deferred, kept, new_id, storable
+from canteen.runtime.deferred.request import Deferred, kept, model_of, new_id
 
 _WINDOW = re.compile(r"([1-9]\d{0,2})([hd])")
 _UNITS_S = {"h": 3600.0, "d": 86_400.0}
@@ -86,8 +86,7 @@ class BatchList(BaseModel):
 
 async def create(body: BatchRequest, served: Served) -> Response:
     """Read a file and begin with its requests; one that cannot be read fails as a whole."""
-    background: Background = served.request.app.state.background
-    route = background.routes.get(body.endpoint, "endpoint")
+    route = Background.of(served.request).routes.get(body.endpoint, "endpoint")
     check_scope(route.scope, served.observe.caller)
     window_s = _window_s(body.completion_window)
     file = await files.found(body.input_file_id, served)
@@ -113,7 +112,7 @@ async def create(body: BatchRequest, served: Served) -> Response:
     trace_headers = trace.outgoing()
     left = (_deferred(batch, line, served, trace_headers) for line in lines if not errors)
     await asyncio.to_thread(rooms.batches.add, batch, left)
-    background.wake()
+    Background.of(served.request).wake()
     return whole(_told(batch))
 
 
@@ -133,8 +132,7 @@ async def cancel(served: Served) -> Response:
     """End what is not over of a batch; what is answered is in its file."""
     batch = await _found(served)
     await asyncio.to_thread(served.services.deferred.batches.cancel, batch.id)
-    background: Background = served.request.app.state.background
-    background.wake()
+    Background.of(served.request).wake()
     return whole(_told(await _found(served)))
 
 
@@ -158,7 +156,7 @@ def _deferred(batch: Batch, line: Line, served: Served, headers: Mapping[str, st
         caller_id=batch.caller_id,
         caller=kept(served.observe.caller),
         headers=headers,
-        model=storable(str(line.body.get("model", ""))),
+        model=model_of(line.body),
         turn=LINES_TURN + line.number,
         batch_id=batch.id,
         custom_id=line.custom_id,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
-from canteen.core.database import Row, Tables
+from canteen.core.database import Row, Tables, insert
 from canteen.core.errors import InvalidRequest, JobNotFound
 from canteen.core.processes import here, is_gone
 from canteen.lifecycle.jobs.job import Job, State
@@ -30,14 +30,9 @@ class JobBook:
     def add(self, job: Job) -> None:
         """Keep a new job; raises InvalidRequest where another is making the same model."""
         row = _row(job) | here(self._host) | {"seen_s": self._clock()}
-        names = ", ".join(row)
         with self._tables.writing() as connection:
             self._end_abandoned(connection)
-            kept = connection.execute(
-                f"INSERT INTO jobs ({names}) VALUES ({', '.join(':' + name for name in row)}) "  # noqa: S608 - own names
-                "ON CONFLICT DO NOTHING RETURNING id",
-                row,
-            )
+            kept = insert(connection, "jobs", row, "ON CONFLICT DO NOTHING RETURNING id")
         if not kept:
             raise _taken(job.name)
 

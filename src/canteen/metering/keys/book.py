@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from canteen.core.database import Connection, Row, Tables
+from canteen.core.database import Connection, Row, Tables, insert
 from canteen.core.errors import EngineError, InvalidRequest, KeyNotFound
 from canteen.metering.keys.key import Key, Wanted, digest, new_id, new_secret
 from canteen.metering.keys.limits import Cell, Limit, limits_of, period
@@ -35,11 +35,7 @@ class KeyBook:
         )
         row = key.told() | {name: json.dumps(key.told()[name]) for name in _JSON}
         with self._tables.writing() as connection:
-            connection.execute(
-                f"INSERT INTO keys ({', '.join(row)}) "  # noqa: S608 - own names
-                f"VALUES ({', '.join(':' + name for name in row)})",
-                row,
-            )
+            insert(connection, "keys", row)
             secret = self._add_secret(connection, key.id)
         return key, secret
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from canteen.core import database
 from canteen.core.database import Connection, Row, Tables
 from canteen.core.errors import InvalidRequest
 from canteen.runtime.deferred.book import CANCELLED, LATE, DeferredBook, insert
@@ -69,11 +70,7 @@ class Batches:
         row |= {name: json.dumps(row[name]) for name in _JSON}
         with self._tables.writing() as connection:
             self._book.check_room(connection, batch.caller_id, batch.num_left)
-            connection.execute(
-                f"INSERT INTO batches ({', '.join(_COLUMNS)}) "  # noqa: S608 - own names
-                f"VALUES ({', '.join(':' + name for name in _COLUMNS)})",
-                row,
-            )
+            database.insert(connection, "batches", row)
             for line in lines:
                 insert(connection, line)
 

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from canteen.core import database
 from canteen.core.database import Connection, Row, Tables
 from canteen.core.errors import InvalidRequest, JobNotFound, Overloaded
 from canteen.core.processes import here, is_gone
@@ -262,8 +263,7 @@ class DeferredBook:
         with self._tables.writing() as connection:
             connection.execute(
                 "DELETE FROM deferred WHERE created_s < :then AND ended_s < :then "
-                "AND batch_id = '' "
-                "AND state NOT IN ('queued', 'running')",
+                "AND batch_id = '' AND state NOT IN ('queued', 'running')",
                 {"then": now_s - KEPT_S},
             )
             # Those of batches are ended by their batches.
@@ -328,14 +328,8 @@ _WANTED = "state = 'queued' AND wanted = 'cancel'"
 
 def insert(connection: Connection, one: Deferred) -> bool:
     """Keep a request in a transaction; false where its message is there."""
-    row = row_of(one)
-    return bool(
-        connection.execute(
-            f"INSERT INTO deferred ({', '.join(row)}) "  # noqa: S608 - own names
-            f"VALUES ({', '.join(':' + name for name in row)}) ON CONFLICT DO NOTHING RETURNING id",
-            row,
-        )
-    )
+    ending = "ON CONFLICT DO NOTHING RETURNING id"
+    return bool(database.insert(connection, "deferred", row_of(one), ending))
 
 
 def _lock_batch(connection: Connection, one: Deferred) -> None:

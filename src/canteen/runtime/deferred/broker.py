@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from canteen.core.database import Connection, Row, Tables
+from canteen.core.database import Row, Tables, insert
 
 # Who has taken a message has so long to keep it, before another may; that it is kept twice is
 # nothing, since its id is the same.
@@ -119,21 +119,14 @@ class TableBroker:
     def publish(self, message: Message) -> None:
         """It is inserted, unless it is there."""
         with self._tables.writing() as connection:
-            _insert(connection, message, self._clock())
-
-
-def _insert(connection: Connection, message: Message, now_s: float) -> None:
-    connection.execute(
-        "INSERT INTO canteen_messages (channel, id, headers, body, created_s) "
-        "VALUES (:channel, :id, :headers, :body, :now) ON CONFLICT DO NOTHING",
-        {
-            "channel": message.channel,
-            "id": message.id,
-            "headers": json.dumps(dict(message.headers)),
-            "body": message.body,
-            "now": now_s,
-        },
-    )
+            row = {
+                "channel": message.channel,
+                "id": message.id,
+                "headers": json.dumps(dict(message.headers)),
+                "body": message.body,
+                "created_s": self._clock(),
+            }
+            insert(connection, "canteen_messages", row, "ON CONFLICT DO NOTHING")
 
 
 def _message(row: Row) -> Message:

@@ -3,9 +3,9 @@
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from canteen.core.database import Connection, Row, Tables
+from canteen.core.database import Connection, Row, Tables, insert
 from canteen.core.errors import InvalidRequest
 
 KEPT_S = 30 * 24 * 3600.0
@@ -33,13 +33,7 @@ def new_file_id() -> str:
 
 def put(connection: Connection, file: File, content: str) -> None:
     """Keep a file in a transaction."""
-    names = ("id", "caller_id", "purpose", "filename", "num_bytes", "created_s", "content")
-    told = {name: getattr(file, name) for name in names[:-1]} | {"content": content}
-    connection.execute(
-        f"INSERT INTO files ({', '.join(names)}) "  # noqa: S608 - own names
-        f"VALUES ({', '.join(':' + name for name in names)})",
-        told,
-    )
+    insert(connection, "files", asdict(file) | {"content": content})
 
 
 class Files:

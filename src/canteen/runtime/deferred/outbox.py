@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from canteen.core.database import Connection, Row, Tables
+from canteen.core.database import Connection, Row, Tables, insert
 
 # Seconds after each try in vain; after the last, nobody tries any more.
 PAUSES_S = (1.0, 5.0, 30.0, 120.0, 600.0, 1800.0, 7200.0, 18_000.0, 36_000.0)
@@ -38,11 +38,7 @@ def new_letter_id() -> str:
 
 def put(connection: Connection, letter: Letter) -> None:
     """Have a letter sent once the transaction is over."""
-    row = _row(letter) | {"due_s": letter.created_s, "error": ""}
-    connection.execute(
-        f"INSERT INTO outbox ({', '.join(row)}) VALUES ({', '.join(':' + name for name in row)})",  # noqa: S608 - own names
-        row,
-    )
+    insert(connection, "outbox", _row(letter) | {"due_s": letter.created_s, "error": ""})
 
 
 class Outbox:

@@ -4,13 +4,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 
+from canteen.core.turns import FAULT, Turns, guarded
 from canteen.runtime.deferred.outbox import Letter, Outbox
-from canteen.runtime.deferred.turns import Turns, guarded
 
 MOST_AT_ONCE, MOST_EACH = 16, 4
 # Less than after which another gateway takes a letter.
 PATIENCE_S = 15.0
-_FAULT = "something went wrong here; the log has it"
 
 
 class Undelivered(Exception):
@@ -82,7 +81,7 @@ class Post:
         self.wake()
 
     async def _post(self, letter: Letter) -> None:
-        why = await guarded(self._sent(letter), Undelivered(_FAULT))
+        why = await guarded(self._sent(letter), Undelivered(FAULT))
         if why is None:
             await asyncio.to_thread(self._outbox.sent, letter)
         else:

@@ -75,6 +75,11 @@ def storable(text: str) -> str:
     return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
+def model_of(body: Mapping[str, Any]) -> str:
+    """The model that a body asks; empty where it leaves that to the service."""
+    return storable(str(body.get("model", "")))
+
+
 COLUMNS = tuple(Deferred.__dataclass_fields__)
 
 

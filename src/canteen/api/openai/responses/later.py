@@ -35,7 +35,7 @@ async def left(body: schema.ResponseRequest, served: Served) -> Response:
         headers=passed(served.request),
         job_id=f"resp_{uuid.uuid4().hex}",
     )
-    return whole(_told(await _background(served).submit(wanted, served.observe)))
+    return whole(_told(await Background.of(served.request).submit(wanted, served.observe)))
 
 
 async def show(served: Served) -> Response:
@@ -47,21 +47,16 @@ async def cancel(served: Served) -> Response:
     """End a response in the background; one that is over stays as it is."""
     one = await _found(served)
     if not one.is_over:
-        one = await _background(served).cancel(one.id, served.observe)
+        one = await Background.of(served.request).cancel(one.id, served.observe)
     return whole(_told(one))
 
 
 async def _found(served: Served) -> Deferred:
     """The response of the id; raises JobNotFound, also for jobs of other routes."""
-    one = await _background(served).get(served.path["id"], served.observe)
+    one = await Background.of(served.request).get(served.path["id"], served.observe)
     if one.path not in PATHS:
         raise JobNotFound(one.id)
     return one
-
-
-def _background(served: Served) -> Background:
-    background: Background = served.request.app.state.background
-    return background
 
 
 def _told(one: Deferred) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from canteen.core.errors import EngineError
-from canteen.runtime.deferred.turns import Turns
+from canteen.core.turns import Turns
 
 
 async def after(num: int, troubles: list[Exception], every_s: float = 0.0) -> None:

@@ -15,6 +15,8 @@ LOOK_EVERY_S = 1.0
 TROUBLED_S = 5.0
 # A turn under way may come to its end, but not for ever.
 _LAST_TURN_S = 5.0
+# What those are told whose work met a fault of ours.
+FAULT = "something went wrong here; the log has it"
 T = TypeVar("T")
 
 
