@@ -28,7 +28,7 @@ from canteen.runtime.deferred.request import UNDER_WAY, Deferred, State, kept, m
 if TYPE_CHECKING:
     from canteen.bootstrap import Services
 
-# Who asks by messages, where nobody has to show a key.
+# Who asks by messages, whatever key is set for them.
 BROKER = "broker"
 USUAL_TIMEOUT_S = 24 * 3600.0
 LONGEST_TIMEOUT_S = 7 * 24 * 3600.0
