@@ -23,8 +23,8 @@ from canteen.core.generation import (
     ScoreRequest,
     Scores,
 )
+from canteen.engines.coalescing import Inbox, Pace, Said, is_last
 from canteen.engines.wire import (
-    HEADER,
     Add,
     AskStats,
     Cancel,
@@ -42,6 +42,7 @@ from canteen.engines.wire import (
     decode_event,
     frame,
     from_wire,
+    split,
 )
 
 logger = logging.getLogger(__name__)
@@ -55,10 +56,9 @@ STATS_WITHIN_S = 0.5
 MOST_SILENT_S = 120.0
 # How often it is asked meanwhile whether it is there.
 QUESTIONS = 4
+READ_BYTES = 1 << 18
 UNLOADED = "the model was taken out of memory; please send the request again"
 
-Answer = Chunk | Embeddings | Scores
-Inbox = asyncio.Queue[Answer | CanteenError]
 
 
 class Unheard(StepListener):
@@ -92,6 +92,7 @@ class Worker:
         self._load = Load(engine, options, is_heard=listener is not None)
         self._listener = listener or Unheard()
         self._inboxes: dict[str, Inbox] = {}
+        self._pace = Pace()
         self._stats: asyncio.Future[EngineStats] | None = None
         self._loaded: asyncio.Future[Loaded] = asyncio.get_running_loop().create_future()
         self._writer: asyncio.StreamWriter | None = None
@@ -154,12 +155,13 @@ class Worker:
         await self._until_loaded(request.deadline_s)
         if not self._inboxes:
             self._heard_s = asyncio.get_running_loop().time()
-        inbox = self._inboxes[request.id] = Inbox()
+        inbox = self._inboxes[request.id] = Inbox(self._pace)
         self._send(command)
         try:
             with _alarm(inbox, request.deadline_s):
                 yield inbox
         finally:
+            inbox.close()
             if self._inboxes.pop(request.id, None) is not None:
                 self._send(Cancel(request.id))
 
@@ -240,10 +242,13 @@ class Worker:
             await self._reap()
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                (size,) = HEADER.unpack(await reader.readexactly(HEADER.size))
-                self._handle(decode_event(await reader.readexactly(size)))
+        with contextlib.suppress(ConnectionError):
+            buffer = bytearray()
+            while data := await reader.read(READ_BYTES):
+                self._pace.look()
+                buffer += data
+                for body in split(buffer):
+                    self._handle(decode_event(body))
                 self._heard_s = asyncio.get_running_loop().time()
 
     async def _watch(self) -> None:
@@ -276,13 +281,15 @@ class Worker:
         elif isinstance(event, LoadFailed):
             self._fail_loading(from_wire(event.error))
 
-    def _deliver(self, request_id: str, answer: Answer | None, error: WireError | None) -> None:
+    def _deliver(self, request_id: str, answer: Said | None, error: WireError | None) -> None:
         said = answer if error is None else from_wire(error)
+        if said is None:
+            return
         # What has ended needs no cancelling.
-        find = self._inboxes.pop if _is_last(said) else self._inboxes.get
+        find = self._inboxes.pop if is_last(said) else self._inboxes.get
         inbox = find(request_id, None)
-        if inbox is not None and said is not None:
-            inbox.put_nowait(said)
+        if inbox is not None:
+            inbox.put(said)
 
     async def _reap(self) -> None:
         if self._writer is not None:
@@ -303,7 +310,7 @@ class Worker:
         """End what was in flight. Who comes now waits for the next life, unless there is none:
         the model is unloaded, or was never loaded."""
         for inbox in self._inboxes.values():
-            inbox.put_nowait(
+            inbox.put(
                 WorkerDied("the process that held the model ended; please send the request again")
             )
         self._inboxes.clear()
@@ -339,15 +346,11 @@ def _alarm(inbox: Inbox, deadline_s: float | None) -> Iterator[None]:
         yield
         return
     loop = asyncio.get_running_loop()
-    timer = loop.call_at(deadline_s, inbox.put_nowait, DeadlineExceeded())
+    timer = loop.call_at(deadline_s, inbox.put, DeadlineExceeded())
     try:
         yield
     finally:
         timer.cancel()
-
-
-def _is_last(answer: Answer | CanteenError | None) -> bool:
-    return not isinstance(answer, Chunk) or answer.usage is not None
 
 
 def _pauses() -> "itertools.chain[float]":
@@ -368,10 +371,10 @@ class WorkerEngine:
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Chunk]:
         """Yield the chunks; closing early cancels the sequence in the worker."""
         async with self.worker.asking(Add(request)) as inbox:
-            is_last = False
-            while not is_last:
+            is_over = False
+            while not is_over:
                 answer = await inbox.get()
-                is_last = _is_last(answer)
+                is_over = is_last(answer)
                 if not isinstance(answer, Chunk):
                     raise answer if isinstance(answer, CanteenError) else TypeError(answer)
                 yield answer

@@ -1,6 +1,7 @@
 """What gateway and worker say to each other: typed messages in length-prefixed frames."""
 
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -132,6 +133,19 @@ def frame(message: Command | Event) -> bytes:
     """A message with its length in front."""
     body = _encoder.encode(message)
     return HEADER.pack(len(body)) + body
+
+
+def split(buffer: bytearray) -> Iterator[bytearray]:
+    """Take the messages that are there whole off the front of what was read."""
+    at = 0
+    while len(buffer) - at >= HEADER.size:
+        (size,) = HEADER.unpack_from(buffer, at)
+        end = at + HEADER.size + size
+        if end > len(buffer):
+            break
+        yield buffer[at + HEADER.size : end]
+        at = end
+    del buffer[:at]
 
 
 def to_wire(error: CanteenError) -> WireError:
