@@ -1,6 +1,8 @@
 """Traces: what spans there are, where they belong, when they end; and none unasked."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -17,7 +19,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from canteen.api.app import create_app
-from canteen.api.tracing import Traced
+from canteen.api.spans import Spans
+from canteen.api.tracing import Tracing
 from canteen.bootstrap import build
 from canteen.core.upstream import Upstream
 from canteen.runtime import remote
@@ -56,7 +59,8 @@ def told() -> Told:
 @pytest.fixture
 async def asked(echo_home: Path, told: Told) -> AsyncIterator[httpx.AsyncClient]:
     services = build(Settings(home=echo_home, default_model="echo"))
-    app = Traced(create_app(services, told.lines.append), SimpleSpanProcessor(told.exporter))
+    spans = Spans(SimpleSpanProcessor(told.exporter))
+    app = Tracing(create_app(services, told.lines.append), spans.add)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client
@@ -248,3 +252,21 @@ def test_a_server_sends_its_traces_to_a_collector_before_it_ends(
     spans = [span for one in resources for scope in one.scope_spans for span in scope.spans]
     assert names["service.name"] == "lunch"
     assert {span.trace_id.hex() for span in spans if span.name == "chat echo"} == {TRACE}
+
+
+def command_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def test_a_program_that_dies_while_it_sends_costs_no_answer(
+    serve: Serve, echo_home: Path, collector: tuple[str, list[ExportTraceServiceRequest]]
+) -> None:
+    url, _ = collector
+    server = serve(echo_home, CANTEEN_OTLP_ENDPOINT=url)
+    sender = next(pid for pid in server.worker_pids() if b"canteen.api.spans" in command_of(pid))
+
+    os.kill(sender, signal.SIGKILL)
+    answers = [httpx.post(f"{server.url}{QUESTION}", json=CHAT) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert server.stop() == 0

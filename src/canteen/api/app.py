@@ -1,7 +1,6 @@
 """The application: all dialects' tables in one FastAPI, behind the guard and the access log."""
 
 import sys
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,7 +29,8 @@ from canteen.api.ollama import DIALECT as OLLAMA
 from canteen.api.openai import DIALECT as OPENAI
 from canteen.api.pushing import Pusher, pusher
 from canteen.api.routing import Dialect
-from canteen.api.tracing import traced
+from canteen.api.sending import Sender
+from canteen.api.tracing import Tracing, sender
 from canteen.core.errors import CanteenError
 from canteen.metering.audit.book import FILE, FOLDER, Book
 
@@ -50,29 +50,32 @@ class App:
     drain: Drain
     background: Background
     pusher: Pusher | None
+    sender: Sender | None
     stack: ASGIApp
-    closing: Sequence[Callable[[], None]]
+    audit: Book | None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         await self.stack(scope, receive, send)
 
     def start(self) -> None:
-        """Begin to answer what was left, and to push metrics."""
+        """Begin to answer what was left, to send traces and to push metrics."""
         self.background.start()
-        if self.pusher is not None:
-            self.pusher.start()
+        for part in (self.sender, self.pusher):
+            if part is not None:
+                part.start()
 
     async def stop(self) -> None:
-        """Leave the rest to whoever comes next, and push what was counted."""
+        """Leave the rest to whoever comes next, and send what was told and counted."""
         await self.background.close()
-        if self.pusher is not None:
-            await self.pusher.close()
+        for part in (self.sender, self.pusher):
+            if part is not None:
+                await part.close()
 
     def close(self) -> None:
-        """Send and write what is left. Blocks."""
-        for close in self.closing:
-            close()
+        """Write what is left. Blocks."""
+        if self.audit is not None:
+            self.audit.close()
 
 
 def create_app(services: "Services", write: Write | None = None) -> App:
@@ -103,10 +106,9 @@ def create_app(services: "Services", write: Write | None = None) -> App:
     audit = _audit(services)
     audited = Audited(guarded, audit, services, _draw) if audit else guarded
     accessed = Access(audited, services, write or to_stdout)
-    traces = traced(accessed, services.settings.otlp_endpoint)
-    stack = Counting(traces or accessed, drain)
-    closing = [part.close for part in (traces, audit) if part]
-    return App(fastapi, drain, background, pusher(services), stack, closing)
+    traces = sender(services.settings.otlp_endpoint)
+    stack = Counting(Tracing(accessed, traces.tell) if traces else accessed, drain)
+    return App(fastapi, drain, background, pusher(services), traces, stack, audit)
 
 
 def _audit(services: "Services") -> Book | None:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from canteen.api.exposition import refresh
-from canteen.api.tracing import SERVICE, resource
+from canteen.api.spans import SERVICE, resource
 from canteen.core.turns import Turns, guarded
 from canteen.core.version import VERSION
 

@@ -3,9 +3,10 @@
 Pure ASGI, outside of the access log. OpenTelemetry is imported only where traces go somewhere.
 """
 
-import logging
+import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import Headers
@@ -13,35 +14,40 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from canteen.api import gen_ai
 from canteen.api.observation import Observation
+from canteen.api.sending import Sender
+from canteen.api.spans import Told, Traced
 from canteen.core.errors import InvalidRequest
-from canteen.core.trace import Trace
-from canteen.core.version import VERSION
+from canteen.core.trace import STATE, Trace
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import SpanProcessor
-    from opentelemetry.trace import Span
-
-logger = logging.getLogger(__name__)
+    from opentelemetry.context import Context
 
 # In the scope of a request: its Trace.
 TRACE = "canteen.trace"
-SERVICE = "canteen"
 # What nobody wants to see a trace of.
 _UNTRACED = ("/health", "/healthz", "/ping", "/metrics")
-_LAST_WORDS_MS = 2000
 
 
-class Traced:
-    """ASGI: a SERVER span around each request, and in it what the model did, by phase."""
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A request's place in a trace; `is_told` is whether somebody is to hear of it."""
 
-    def __init__(self, app: ASGIApp, processor: "SpanProcessor") -> None:
+    trace: Trace
+    parent_id: str
+    start_ns: int
+    is_told: bool
+
+
+class Tracing:
+    """ASGI: tells of each request when it is over, and in it what the model did, by phase."""
+
+    def __init__(self, app: ASGIApp, tell: Callable[[Traced], None]) -> None:
         # Now, and not with the first request.
         from opentelemetry.sdk.trace import TracerProvider
 
-        self._provider = TracerProvider(resource=resource())
-        self._provider.add_span_processor(processor)
-        self._tracer = self._provider.get_tracer("canteen", VERSION)
+        # As OTEL_TRACES_SAMPLER says.
+        self._sampler = TracerProvider(shutdown_on_exit=False).sampler
+        self._tell = tell
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,109 +55,99 @@ class Traced:
         if scope["type"] != "http" or scope["path"].startswith(_UNTRACED):
             await self._app(scope, receive, send)
             return
-        span = self._begin(scope)
+        begun = self._begin(scope)
+        scope[TRACE] = begun.trace
         try:
             await self._app(scope, receive, send)
         finally:
             observe: Observation | None = scope.get("canteen.observe")
-            if observe is not None and span.is_recording():
-                self._tell(span, scope, observe)
-            span.end()
+            if observe is not None and begun.is_told:
+                self._tell(_traced(begun, scope, observe))
 
-    def close(self) -> None:
-        """Send what is left, if that is soon done."""
-        self._provider.force_flush(_LAST_WORDS_MS)
-        self._provider.shutdown()
-
-    def _begin(self, scope: Scope) -> "Span":
+    def _begin(self, scope: Scope) -> _Begun:
         from opentelemetry import propagate, trace
 
-        above = propagate.extract(dict(Headers(scope=scope)))
-        span = self._tracer.start_span(
-            scope["method"],
-            context=above,
-            kind=trace.SpanKind.SERVER,
-            attributes={"http.request.method": scope["method"], "url.path": scope["path"]},
-        )
+        context = propagate.extract(dict(Headers(scope=scope)))
+        above = trace.get_current_span(context).get_span_context()
+        trace_id = above.trace_id if above.is_valid else random.getrandbits(128)
+        span_id = random.getrandbits(64)
+        decided = self._decided(context, trace_id, scope["method"])
+        flags = trace.TraceFlags(int(decided.decision.is_sampled()))
+        here = trace.SpanContext(trace_id, span_id, False, flags, decided.trace_state)
         passed: dict[str, str] = {}
-        propagate.inject(passed, trace.set_span_in_context(span))
-        told = span.get_span_context()
-        scope[TRACE] = Trace(
-            trace.format_trace_id(told.trace_id), trace.format_span_id(told.span_id), passed
+        propagate.inject(passed, trace.set_span_in_context(trace.NonRecordingSpan(here)))
+        return _Begun(
+            Trace(trace.format_trace_id(trace_id), trace.format_span_id(span_id), passed),
+            trace.format_span_id(above.span_id) if above.is_valid else "",
+            time.time_ns(),
+            decided.decision.is_sampled(),
         )
-        return span
 
-    def _tell(self, span: "Span", scope: Scope, observe: Observation) -> None:
-        from opentelemetry.trace import Status, StatusCode
+    def _decided(self, context: "Context", trace_id: int, method: str) -> Any:
+        from opentelemetry.trace import SpanKind
 
-        route = getattr(scope.get("route"), "path", "")
-        if route:
-            span.update_name(f"{scope['method']} {route}")
-            span.set_attribute("http.route", route)
-        span.set_attribute("http.response.status_code", observe.status)
-        span.set_attribute(gen_ai.REQUEST_ID, observe.request_id)
-        if observe.is_gone:
-            span.set_attribute(gen_ai.IS_GONE, True)
-        if observe.error_code:
-            span.set_attribute(gen_ai.ERROR_TYPE, observe.error_code)
-        if observe.status >= 500 or (observe.error_code and observe.status < 400):
-            span.set_status(Status(StatusCode.ERROR, observe.error_code))
-        if observe.operation:
-            self._tell_model(span, observe)
-
-    def _tell_model(self, span: "Span", observe: Observation) -> None:
-        """What happened is told when it is over, with the times at which it did."""
-        from opentelemetry.trace import set_span_in_context
-
-        now_s, now_ns = observe.clock(), time.time_ns()
-
-        def begin(name: str, at_s: float, above: "Span", attributes: Mapping[str, Any]) -> "Span":
-            return self._tracer.start_span(
-                name,
-                context=set_span_in_context(above),
-                attributes=attributes,
-                start_time=at_ns(at_s),
-            )
-
-        def at_ns(at_s: float) -> int:
-            return now_ns - round((now_s - at_s) * 1e9)
-
-        identity = gen_ai.identity(observe)
-        model = begin(gen_ai.span_name(observe), observe.arrived_s, span, identity)
-        for name, value in gen_ai.outcome(observe).items():
-            model.set_attribute(name, value)
-        for phase in gen_ai.phases(observe, now_s):
-            part = begin(phase.name, phase.start_s, model, {})
-            part.end(at_ns(phase.end_s))
-        model.end(now_ns)
+        return self._sampler.should_sample(context, trace_id, method, SpanKind.SERVER)
 
 
-def resource() -> "Resource":
-    """This service as OpenTelemetry names it: as its environment does, else as ours."""
-    from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+def _traced(begun: _Begun, scope: Scope, observe: Observation) -> Traced:
+    route = getattr(scope.get("route"), "path", "")
+    end_ns = time.time_ns()
+    attributes: dict[str, Any] = {
+        "http.request.method": scope["method"],
+        "url.path": scope["path"],
+        "http.response.status_code": observe.status,
+        gen_ai.REQUEST_ID: observe.request_id,
+    }
+    if route:
+        attributes["http.route"] = route
+    if observe.is_gone:
+        attributes[gen_ai.IS_GONE] = True
+    if observe.error_code:
+        attributes[gen_ai.ERROR_TYPE] = observe.error_code
+    is_failed = observe.status >= 500 or (observe.error_code and observe.status < 400)
+    span = Told(
+        f"{scope['method']} {route}" if route else scope["method"],
+        begun.start_ns,
+        end_ns,
+        attributes,
+        (observe.error_code or str(observe.status)) if is_failed else "",
+        (_of_model(observe, end_ns),) if observe.operation else (),
+    )
+    here = begun.trace
+    return Traced(span, here.trace_id, here.span_id, begun.parent_id, here.headers.get(STATE, ""))
 
-    told = Resource.create()
-    ours = {"service.version": VERSION}
-    if str(told.attributes[SERVICE_NAME]).startswith("unknown_service"):
-        ours[SERVICE_NAME] = SERVICE
-    return told.merge(Resource(ours))
+
+def _of_model(observe: Observation, now_ns: int) -> Told:
+    """What happened is told when it is over, with the times at which it did."""
+    now_s = observe.clock()
+
+    def at_ns(at_s: float) -> int:
+        return now_ns - round((now_s - at_s) * 1e9)
+
+    phases = tuple(
+        Told(phase.name, at_ns(phase.start_s), at_ns(phase.end_s))
+        for phase in gen_ai.phases(observe, now_s)
+    )
+    attributes = {**gen_ai.identity(observe), **gen_ai.outcome(observe)}
+    return Told(
+        gen_ai.span_name(observe), at_ns(observe.arrived_s), now_ns, attributes, inner=phases
+    )
 
 
-def traced(app: ASGIApp, endpoint: str) -> "Traced | None":
-    """Traces of an app, sent to a collector over HTTP; None where there is no endpoint.
+def sender(endpoint: str) -> Sender | None:
+    """What sends traces to a collector over HTTP; None where there is no endpoint.
 
     Raises InvalidRequest where OpenTelemetry is not installed.
     """
     if not endpoint:
         return None
     try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        import opentelemetry.exporter.otlp.proto.http
+        import opentelemetry.sdk.trace  # noqa: F401
     except ImportError:
         raise InvalidRequest(
             "traces need OpenTelemetry: pip install 'canteen-llm[otel]', or unset "
             "CANTEEN_OTLP_ENDPOINT",
             param="CANTEEN_OTLP_ENDPOINT",
         ) from None
-    exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
-    return Traced(app, BatchSpanProcessor(exporter))
+    return Sender(f"{endpoint.rstrip('/')}/v1/traces")

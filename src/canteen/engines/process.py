@@ -60,7 +60,6 @@ READ_BYTES = 1 << 18
 UNLOADED = "the model was taken out of memory; please send the request again"
 
 
-
 class Unheard(StepListener):
     """Listens to nothing, for a worker whose steps nobody counts."""
 
