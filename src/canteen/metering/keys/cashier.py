@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,17 +15,20 @@ logger = logging.getLogger(__name__)
 
 # Others hold a gateway for dead that does not say for a minute that it lives.
 BEAT_S = 5.0
-# So many operations are done in one transaction.
+# So long what nobody waits for may wait for something that somebody does.
+SOON_S = 0.01
+# So many slips are done in one transaction.
 _MOST = 256
+
+_Said = list[Outcome | None] | CanteenError
 
 
 @dataclass(frozen=True, slots=True)
 class _Slip:
-    """An operation, and who waits for it, if anybody does."""
+    """Operations, and who waits for what comes of them, if anybody does."""
 
-    operation: Operation
-    loop: asyncio.AbstractEventLoop | None = None
-    done: "asyncio.Future[Outcome | None] | None" = None
+    operations: Sequence[Operation]
+    done: "asyncio.Future[list[Outcome | None]] | None" = None
 
 
 class Cashier:
@@ -34,19 +37,19 @@ class Cashier:
 
     def __init__(self, holds: Holds) -> None:
         self._holds = holds
-        self._slips: queue.SimpleQueue[_Slip | None] = queue.SimpleQueue()
-        self._again: list[_Slip] = []
+        self._slips: deque[_Slip] = deque()
+        self._bell = threading.Event()
+        self._again: list[Operation] = []
+        self._is_closing = False
         self._thread: threading.Thread | None = None
 
     async def reserve(self, *reserves: Reserve) -> list[Outcome]:
         """Hold what requests may take; raises EngineError where the database cannot be used."""
-        slips = [self._slip(one) for one in reserves]
-        for slip in slips:
-            self._put(slip)
-        waiting = [slip.done for slip in slips if slip.done is not None]
+        if not reserves:
+            return []
         done = None
         try:
-            done = await asyncio.gather(*waiting)
+            done = await self._ask(reserves)
         finally:
             if done is None:
                 # Nobody is there any more to settle what may be held already.
@@ -56,79 +59,60 @@ class Cashier:
 
     async def settle(self, settle: Settle) -> None:
         """Book what a request took, and wait until it is booked."""
-        slip = self._slip(settle)
-        self._put(slip)
-        if slip.done is not None:
-            await slip.done
+        await self._ask([settle])
 
     def settle_later(self, settle: Settle) -> None:
-        """Book what a request took, soon."""
-        self._put(_Slip(settle))
+        """Book what a request took, soon: with what is asked for next, if that comes sooner."""
+        self._slips.append(_Slip([settle]))
+        asyncio.get_running_loop().call_later(SOON_S, self._ring)
 
     def close(self) -> None:
         """Do what waits, and say that this gateway holds nothing any more."""
-        if self._thread is None:
-            return
-        self._slips.put(None)
-        self._thread.join()
-        self._thread = None
+        self._is_closing = True
+        if self._thread is not None:
+            self._bell.set()
+            self._thread.join()
+            self._thread = None
 
-    def _slip(self, operation: Operation) -> _Slip:
-        loop = asyncio.get_running_loop()
-        return _Slip(operation, loop, loop.create_future())
+    def _ask(self, operations: Sequence[Operation]) -> "asyncio.Future[list[Outcome | None]]":
+        done = asyncio.get_running_loop().create_future()
+        self._slips.append(_Slip(operations, done))
+        self._ring()
+        return done
 
-    def _put(self, slip: _Slip) -> None:
-        self._slips.put(slip)
-        if self._thread is None:
+    def _ring(self) -> None:
+        self._bell.set()
+        if self._thread is None and not self._is_closing:
             self._thread = threading.Thread(target=self._work, name="cashier", daemon=True)
             self._thread.start()
 
     def _work(self) -> None:
-        beaten_s, is_closing = float("-inf"), False
-        while not is_closing:
+        beaten_s = float("-inf")
+        while not self._is_closing or self._slips:
             if time.monotonic() - beaten_s > BEAT_S:
                 self._beat()
                 beaten_s = time.monotonic()
-            slips, is_closing = self._taken()
-            if slips or self._again:
-                self._do(slips)
+            self._bell.wait(0.0 if self._slips else BEAT_S)
+            self._bell.clear()
+            self._do([self._slips.popleft() for _ in range(min(len(self._slips), _MOST))])
         try:
             self._holds.leave()
         except CanteenError:
             logger.warning("what this gateway holds is given back by the next one")
 
-    def _taken(self) -> tuple[list[_Slip], bool]:
-        """What waits, once anything does, and whether this is the end."""
-        try:
-            first = self._slips.get(timeout=BEAT_S)
-        except queue.Empty:
-            return [], False
-        slips = []
-        while first is not None:
-            slips.append(first)
-            if len(slips) == _MOST or self._slips.empty():
-                return slips, False
-            first = self._slips.get()
-        return slips, True
-
     def _do(self, slips: Sequence[_Slip]) -> None:
-        slips, self._again = [*self._again, *slips], []
-        try:
-            outcomes = self._holds.apply([slip.operation for slip in slips])
-        except CanteenError as error:
-            for slip in slips:
-                self._failed(slip, error)
+        operations = [*self._again, *(one for slip in slips for one in slip.operations)]
+        if not operations:
             return
-        for slip, outcome in zip(slips, outcomes, strict=True):
-            _tell(slip, outcome)
-
-    def _failed(self, slip: _Slip, error: CanteenError) -> None:
-        if isinstance(slip.operation, Settle):
-            # Its answer is no worse for it.
-            self._again.append(_Slip(slip.operation))
-            _tell(slip, None)
-        else:
-            _tell(slip, error)
+        num_again, self._again = len(self._again), []
+        try:
+            outcomes = iter(self._holds.apply(operations)[num_again:])
+        except CanteenError as error:
+            # An answer is no worse for what is booked later.
+            self._again = [one for one in operations if isinstance(one, Settle)]
+            _tell([(slip, _failed(slip, error)) for slip in slips])
+            return
+        _tell([(slip, [next(outcomes) for _ in slip.operations]) for slip in slips])
 
     def _beat(self) -> None:
         try:
@@ -137,19 +121,28 @@ class Cashier:
             logger.error("budgets cannot be kept now: %s", error.message)
 
 
-def _tell(slip: _Slip, outcome: "Outcome | CanteenError | None") -> None:
-    """Wake who waits; a loop that is over has nobody who does."""
-    if slip.loop is None or slip.loop.is_closed():
-        return
-    slip.loop.call_soon_threadsafe(_wake, slip, outcome)
+def _failed(slip: _Slip, error: CanteenError) -> _Said:
+    is_settled = all(isinstance(one, Settle) for one in slip.operations)
+    return [None] * len(slip.operations) if is_settled else error
 
 
-def _wake(slip: _Slip, outcome: "Outcome | CanteenError | None") -> None:
-    done = slip.done
-    assert done is not None
-    if done.done():
-        return
-    if isinstance(outcome, CanteenError):
-        done.set_exception(outcome)
-    else:
-        done.set_result(outcome)
+def _tell(told: Sequence[tuple[_Slip, _Said]]) -> None:
+    """Wake who waits, all of a loop at once; a loop that is over has nobody who does."""
+    waiting: dict[asyncio.AbstractEventLoop, list[tuple[_Slip, _Said]]] = {}
+    for slip, said in told:
+        if slip.done is not None:
+            waiting.setdefault(slip.done.get_loop(), []).append((slip, said))
+    for loop, those in waiting.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_wake, those)
+
+
+def _wake(told: Sequence[tuple[_Slip, _Said]]) -> None:
+    for slip, said in told:
+        done = slip.done
+        if done is None or done.done():
+            continue
+        if isinstance(said, CanteenError):
+            done.set_exception(said)
+        else:
+            done.set_result(said)
