@@ -22,6 +22,7 @@ from canteen.engines.wire import (
     decode_event,
     frame,
     from_wire,
+    split,
     to_wire,
 )
 
@@ -69,3 +70,20 @@ def test_an_error_of_the_tree_survives(error: CanteenError) -> None:
     assert type(back) is type(error)
     assert (back.message, back.code) == (error.message, error.code)
     assert getattr(back, "param", None) == getattr(error, "param", None)
+
+
+@given(st.lists(st.integers(0, 30)), st.data())
+def test_messages_are_whole_however_they_were_cut_on_the_way(
+    sizes: list[int], data: st.DataObject
+) -> None:
+    sent = b"".join(frame(Step([WireDelta("r" * size)])) for size in sizes)
+    read, buffer, got = 0, bytearray(), []
+
+    while read < len(sent):
+        taken = data.draw(st.integers(1, len(sent) - read))
+        buffer += sent[read : read + taken]
+        read += taken
+        got += [decode_event(body) for body in split(buffer)]
+
+    assert got == [Step([WireDelta("r" * size)]) for size in sizes]
+    assert not buffer

@@ -42,5 +42,6 @@ def limiter(services: Wired) -> Limiter:
         return int(told or _UNKNOWN_CONTEXT)
 
     accounting = services.accounting
-    tables = accounting.ledger.kept_tables()
-    return Limiter.on(Holds(tables, close=tables.close), accounting.till, context_length)
+    tables, at_once = accounting.ledger.kept_tables(), accounting.ledger.tables_at_once()
+    holds = Holds(tables, close=tables.close, at_once=at_once)
+    return Limiter.on(holds, accounting.till, context_length)

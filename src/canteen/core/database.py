@@ -1,9 +1,10 @@
 """A database as the rooms that keep things in it see it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+T = TypeVar("T")
 Row = dict[str, Any]
 
 
@@ -39,4 +40,17 @@ class Tables(Protocol):
 
     def reading(self) -> AbstractContextManager[Connection]:
         """A transaction that only reads."""
+        ...
+
+
+class AtOnce(Protocol):
+    """Transactions on one database for a thread that may not wait."""
+
+    def write(self, work: Callable[[Connection], T]) -> T | None:
+        """Do some work in a transaction; None where that cannot be now, and then nothing is
+        written."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the database."""
         ...

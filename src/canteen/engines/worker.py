@@ -44,6 +44,9 @@ from canteen.engines.wire import (
 
 logger = logging.getLogger(__name__)
 
+# Steps that are shorter are told of together: to hear of each would take longer than to do it.
+TOGETHER_S = 0.002
+
 Inbox = queue.SimpleQueue[Command]
 
 
@@ -53,6 +56,8 @@ class Connection:
     def __init__(self, fd: int) -> None:
         self._socket = socket.socket(fileno=fd)
         self._file = self._socket.makefile("rb")
+        self._held = bytearray()
+        self._told_s = 0.0
 
     def commands(self) -> Iterator[Command]:
         """Commands until the gateway is gone."""
@@ -64,7 +69,21 @@ class Connection:
 
     def send(self, event: Event) -> None:
         """Tell the gateway; blocks while it is slow to read."""
-        self._socket.sendall(frame(event))
+        self.hold(event)
+        self.flush()
+
+    def hold(self, event: Event) -> None:
+        """Tell the gateway, with what comes within `TOGETHER_S` of the last that it was told."""
+        self._held += frame(event)
+        if time.monotonic() - self._told_s >= TOGETHER_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hold nothing back any longer."""
+        if self._held:
+            self._socket.sendall(self._held)
+            self._held.clear()
+            self._told_s = time.monotonic()
 
 
 def main() -> None:
@@ -107,6 +126,8 @@ def _serve_engine(
     num_steps = 0
     while True:
         for command in _waiting(inbox, block=not engine.has_work()):
+            # The next step may be a long one.
+            connection.flush()
             if isinstance(command, AskStats):
                 connection.send(Stats(_measured(engine.stats(), num_steps)))
             else:
@@ -118,7 +139,9 @@ def _serve_engine(
         deltas = engine.step()
         record = _record(began_s, engine.work()) if is_heard else None
         if deltas or record:
-            connection.send(Step([wire_delta(delta) for delta in deltas], record))
+            connection.hold(Step([wire_delta(delta) for delta in deltas], record))
+        if not engine.has_work():
+            connection.flush()
 
 
 def _record(began_s: float, work: Sequence[Work]) -> StepRecord | None:

@@ -4,7 +4,7 @@ The form is the Shapley value of a step's cost; docs/methodology/metering.md der
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from canteen.core.engine import Work
@@ -48,7 +48,7 @@ class Weights:
 
 def add_step(weights: dict[str, Weights], cost: StepCost, work: Sequence[Work]) -> None:
     """Add a step to what its requests took: an equal part of what is common, and their own."""
-    num_rows = Counter(row.request_id for row in work)
+    num_rows = _num_rows(work)
     common_s = cost.fixed_s / len(num_rows) if num_rows else 0.0
     for row in work:
         taken = weights.get(row.request_id)
@@ -59,6 +59,14 @@ def add_step(weights: dict[str, Weights], cost: StepCost, work: Sequence[Work]) 
             taken.prefill_s += part_s
         else:
             taken.decode_s += part_s
+
+
+def _num_rows(work: Sequence[Work]) -> Mapping[str, int]:
+    """How many sequences each request has in a step; a Counter of one row takes as long as all
+    the rest."""
+    if len(work) == 1:
+        return {work[0].request_id: 1}
+    return Counter(row.request_id for row in work)
 
 
 def apportion(total: int, weights: Sequence[float]) -> list[int]:

@@ -19,7 +19,7 @@ from canteen.core.footprint import Counted, Receipt, TokenRates
 from canteen.core.processes import lives
 from canteen.metering import sums
 from canteen.metering.node import ACCOUNTS, Accounts
-from canteen.metering.store import Kept, NewerDatabase, Trouble, connect, upsert
+from canteen.metering.store import AtOnce, Kept, NewerDatabase, Trouble, connect, upsert
 from canteen.metering.terms import Terms
 
 logger = logging.getLogger(__name__)
@@ -64,6 +64,8 @@ class Ledger:
     ) -> None:
         self.trouble = ""
         self._database = connect(url)
+        # To open one for each second's receipts would take longer than to write them.
+        self._kept = self._database.kept()
         self._boundary = boundary
         self._accounts = accounts
         self._clock = clock
@@ -91,8 +93,12 @@ class Ledger:
         return self._database
 
     def kept_tables(self) -> Kept:
-        """The database, for one thread that writes often and closes it."""
+        """The database, for one who writes often, and closes it."""
         return self._database.kept()
+
+    def tables_at_once(self) -> AtOnce | None:
+        """The database, for a thread that may not wait; None where that must."""
+        return self._database.at_once()
 
     def start(self) -> None:
         """Open the database and begin; raises NewerDatabase. Any other trouble is told, and
@@ -136,10 +142,11 @@ class Ledger:
         self.tick()
         self.flush()
         try:
-            with self._database.begin() as connection:
+            with self._kept.begin() as connection:
                 _end_run(connection, self._run_id)
         except Trouble as error:
             self._say(error)
+        self._kept.close()
 
     def _write_on(self) -> None:
         while not self._is_closing:
@@ -186,7 +193,7 @@ class Ledger:
         energy_uj["requests"] -= batch.lost_uj
         energy_uj["unattributed"] += batch.lost_uj
         self._begin()
-        with self._database.begin() as connection:
+        with self._kept.begin() as connection:
             run = self._run(connection, now_s)
             before, hour = self._before, int(now_s // _HOUR_S)
             if hour != self._hour:

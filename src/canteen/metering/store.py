@@ -3,10 +3,10 @@
 import logging
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from importlib import resources
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
 from canteen.core.database import Connection, Row, insert
@@ -20,6 +20,7 @@ DATABASE = "CANTEEN_DATABASE"
 _PATIENCE_S = 5
 # Any number, the same in all gateways: it names the lock under which one of them migrates.
 _MIGRATING = 4_177_001
+T = TypeVar("T")
 _NAMED = re.compile(r":(\w+)")
 
 
@@ -33,6 +34,10 @@ class Trouble(Exception):
     """The database cannot be read or written now."""
 
 
+class _Busy(Trouble):
+    """Somebody else is writing."""
+
+
 class _Transaction(Connection, Protocol):
     """One that knows how far its tables are."""
 
@@ -42,7 +47,9 @@ class _Transaction(Connection, Protocol):
 class _Driver(Protocol):
     """How a kind of database is spoken to; both raise Trouble."""
 
-    def open(self, *, to_write: bool) -> Any:
+    is_at_hand: bool
+
+    def open(self, *, to_write: bool, may_wait: bool = True) -> Any:
         """A connection."""
         ...
 
@@ -62,8 +69,14 @@ class Database:
         self._is_migrated = not is_own
 
     def kept(self) -> "Kept":
-        """The same database over a connection that stays open, for one thread that writes often."""
+        """The same database over a connection that stays open, for one who writes often and not
+        from two threads at once."""
         return Kept(self._driver)
+
+    def at_once(self) -> "AtOnce | None":
+        """The same database for a thread that may not wait; None where it is asked over a
+        network."""
+        return AtOnce(self._driver) if self._driver.is_at_hand else None
 
     @contextmanager
     def begin(self) -> Iterator[_Transaction]:
@@ -119,8 +132,8 @@ class Database:
 
 
 class Kept(Database):
-    """A database whose writing transactions have one connection, of the thread that uses them and
-    closes it. After trouble there is another one."""
+    """A database whose writing transactions have one connection. After trouble there is another
+    one."""
 
     def __init__(self, driver: _Driver) -> None:
         super().__init__(driver)
@@ -137,6 +150,35 @@ class Kept(Database):
         except Trouble:
             self.close()
             raise
+
+    def close(self) -> None:
+        """Close its connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class AtOnce:
+    """A database for a thread that may not wait: neither for another that writes, nor for the disk,
+    so what it wrote is moved from the database's log to its place by others."""
+
+    def __init__(self, driver: _Driver) -> None:
+        self._driver = driver
+        self._connection: Any = None
+
+    def write(self, work: Callable[[Connection], T]) -> T | None:
+        """Do some work in a transaction; None where that cannot be now, and then nothing is
+        written."""
+        try:
+            if self._connection is None:
+                self._connection = self._driver.open(to_write=True, may_wait=False)
+            with self._driver.within(self._connection) as transaction:
+                return work(transaction)
+        except _Busy:
+            return None
+        except Trouble:
+            self.close()
+            return None
 
     def close(self) -> None:
         """Close its connection."""
@@ -239,19 +281,26 @@ class _Postgresql:
 class _SqliteDriver:
     """A file."""
 
+    is_at_hand = True
+
     def __init__(self, path: str) -> None:
         self._path = path
 
-    def open(self, *, to_write: bool) -> sqlite3.Connection:
+    def open(self, *, to_write: bool, may_wait: bool = True) -> sqlite3.Connection:
         where = f"file:{quote(self._path)}?mode={'rwc' if to_write else 'ro'}"
         with _sqlite_trouble():
-            connection = sqlite3.connect(where, _PATIENCE_S, isolation_level=None, uri=True)
+            connection = sqlite3.connect(
+                where, _PATIENCE_S, isolation_level=None, uri=True, check_same_thread=False
+            )
             connection.row_factory = sqlite3.Row
             if to_write:
                 try:
                     connection.execute("PRAGMA journal_mode = WAL")
                     # In WAL mode a killed process loses nothing by this; only a power cut may.
                     connection.execute("PRAGMA synchronous = NORMAL")
+                    if not may_wait:
+                        connection.execute("PRAGMA busy_timeout = 0")
+                        connection.execute("PRAGMA wal_autocheckpoint = 0")
                 except sqlite3.Error:
                     connection.close()
                     raise
@@ -271,17 +320,20 @@ def _sqlite_trouble() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise Trouble(str(error)) from error
+        kind = _Busy if error.sqlite_errorcode == sqlite3.SQLITE_BUSY else Trouble
+        raise kind(str(error)) from error
 
 
 class _PostgresqlDriver:
     """A server."""
 
+    is_at_hand = False
+
     def __init__(self, psycopg: Any, url: str) -> None:
         self._psycopg = psycopg
         self._url = url
 
-    def open(self, *, to_write: bool) -> Any:
+    def open(self, *, to_write: bool, may_wait: bool = True) -> Any:
         with self._trouble():
             return self._psycopg.connect(
                 self._url,

@@ -1,11 +1,13 @@
-"""Reserving and settling from an event loop: a thread writes all that waits in one transaction."""
+"""Reserving and settling from an event loop, all that waits in one transaction: by the loop itself
+where the database is at hand and free, which takes it less time than to wake a thread; else by a
+thread, which may wait."""
 
 import asyncio
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from canteen.core.errors import CanteenError
@@ -39,6 +41,9 @@ class Cashier:
         self._holds = holds
         self._slips: deque[_Slip] = deque()
         self._bell = threading.Event()
+        # Who has it takes slips and does them.
+        self._turn = threading.Lock()
+        self._has_beaten = False
         self._again: list[Operation] = []
         self._is_closing = False
         self._thread: threading.Thread | None = None
@@ -77,8 +82,26 @@ class Cashier:
     def _ask(self, operations: Sequence[Operation]) -> "asyncio.Future[list[Outcome | None]]":
         done = asyncio.get_running_loop().create_future()
         self._slips.append(_Slip(operations, done))
-        self._ring()
+        if not self._do_at_once():
+            self._ring()
         return done
+
+    def _do_at_once(self) -> bool:
+        """Do all that waits, if that is possible without waiting for anybody; what goes wrong is
+        for the thread to see to."""
+        if not self._has_beaten or self._again or not self._turn.acquire(blocking=False):
+            return False
+        try:
+            slips = list(self._slips)
+            outcomes = self._holds.apply_at_once(_operations(slips))
+            if outcomes is None:
+                return False
+            for _ in slips:
+                self._slips.popleft()
+            _tell(_shared(slips, outcomes), asyncio.get_running_loop())
+            return True
+        finally:
+            self._turn.release()
 
     def _ring(self) -> None:
         self._bell.set()
@@ -94,29 +117,31 @@ class Cashier:
                 beaten_s = time.monotonic()
             self._bell.wait(0.0 if self._slips else BEAT_S)
             self._bell.clear()
-            self._do([self._slips.popleft() for _ in range(min(len(self._slips), _MOST))])
+            with self._turn:
+                self._do([self._slips.popleft() for _ in range(min(len(self._slips), _MOST))])
         try:
             self._holds.leave()
         except CanteenError:
             logger.warning("what this gateway holds is given back by the next one")
 
     def _do(self, slips: Sequence[_Slip]) -> None:
-        operations = [*self._again, *(one for slip in slips for one in slip.operations)]
+        operations = [*self._again, *_operations(slips)]
         if not operations:
             return
         num_again, self._again = len(self._again), []
         try:
-            outcomes = iter(self._holds.apply(operations)[num_again:])
+            outcomes = self._holds.apply(operations)[num_again:]
         except CanteenError as error:
             # An answer is no worse for what is booked later.
             self._again = [one for one in operations if isinstance(one, Settle)]
             _tell([(slip, _failed(slip, error)) for slip in slips])
             return
-        _tell([(slip, [next(outcomes) for _ in slip.operations]) for slip in slips])
+        _tell(_shared(slips, outcomes))
 
     def _beat(self) -> None:
         try:
             self._holds.beat()
+            self._has_beaten = True
         except CanteenError as error:
             logger.error("budgets cannot be kept now: %s", error.message)
 
@@ -126,14 +151,31 @@ def _failed(slip: _Slip, error: CanteenError) -> _Said:
     return [None] * len(slip.operations) if is_settled else error
 
 
-def _tell(told: Sequence[tuple[_Slip, _Said]]) -> None:
-    """Wake who waits, all of a loop at once; a loop that is over has nobody who does."""
+def _operations(slips: Iterable[_Slip]) -> list[Operation]:
+    return [one for slip in slips for one in slip.operations]
+
+
+def _shared(
+    slips: Iterable[_Slip], outcomes: Iterable[Outcome | None]
+) -> list[tuple[_Slip, _Said]]:
+    """To each slip what came of its operations."""
+    left = iter(outcomes)
+    return [(slip, [next(left) for _ in slip.operations]) for slip in slips]
+
+
+def _tell(
+    told: Sequence[tuple[_Slip, _Said]], here: asyncio.AbstractEventLoop | None = None
+) -> None:
+    """Wake who waits, all of a loop at once, those of the loop that is `here` at once; a loop that
+    is over has nobody who does."""
     waiting: dict[asyncio.AbstractEventLoop, list[tuple[_Slip, _Said]]] = {}
     for slip, said in told:
         if slip.done is not None:
             waiting.setdefault(slip.done.get_loop(), []).append((slip, said))
     for loop, those in waiting.items():
-        if not loop.is_closed():
+        if loop is here:
+            _wake(those)
+        elif not loop.is_closed():
             loop.call_soon_threadsafe(_wake, those)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from canteen.core.database import Connection, Row, Tables
+from canteen.core.database import AtOnce, Connection, Row, Tables
 from canteen.core.processes import here, is_gone
 from canteen.metering.keys.limits import (
     Ask,
@@ -71,8 +71,10 @@ class Holds:
         clock: Callable[[], float] = time.time,
         host: str = "",
         close: Callable[[], object] = lambda: None,
+        at_once: AtOnce | None = None,
     ) -> None:
         self._tables = tables
+        self._at_once = at_once
         self._close = close
         self._clock = clock
         self._host = host or socket.gethostname()
@@ -80,12 +82,23 @@ class Holds:
 
     def apply(self, operations: Sequence[Operation]) -> list[Outcome | None]:
         """Do all in one transaction, in their order."""
-        now_s = self._clock()
         with self._tables.writing() as connection:
-            keys = sorted({_key_of(one) for one in operations})
-            sheet = _Sheet(connection, self._id, now_s, keys)
-            done = [self._done(sheet, one) for one in operations]
-            sheet.write()
+            return self._applied(connection, operations)
+
+    def apply_at_once(self, operations: Sequence[Operation]) -> list[Outcome | None] | None:
+        """The same without waiting for anybody; None, and nothing is done, where that cannot be.
+        Not before the first beat."""
+        if self._at_once is None:
+            return None
+        return self._at_once.write(lambda connection: self._applied(connection, operations))
+
+    def _applied(
+        self, connection: Connection, operations: Sequence[Operation]
+    ) -> list[Outcome | None]:
+        keys = sorted({_key_of(one) for one in operations})
+        sheet = _Sheet(connection, self._id, self._clock(), keys)
+        done = [self._done(sheet, one) for one in operations]
+        sheet.write()
         return done
 
     def _done(self, sheet: "_Sheet", operation: Operation) -> Outcome | None:
@@ -131,6 +144,8 @@ class Holds:
                     _forget(connection, self._id)
         finally:
             self._close()
+            if self._at_once is not None:
+                self._at_once.close()
 
     def _dead(self, connection: Connection, now_s: float) -> list[str]:
         rows = connection.execute("SELECT * FROM gateways ORDER BY id")
