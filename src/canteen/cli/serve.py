@@ -43,6 +43,7 @@ def command(no_pull: bool, is_json: bool, **overrides: Any) -> None:
     from canteen.api import server
     from canteen.api.app import to_stdout
     from canteen.api.auditing import beginning
+    from canteen.api.changes import Changes
     from canteen.api.exceptions import Exceptions
     from canteen.bootstrap import build
 
@@ -54,7 +55,8 @@ def command(no_pull: bool, is_json: bool, **overrides: Any) -> None:
     # The port first: it would be a pity to learn after the download that it is taken.
     listener = server.bind(settings.host, settings.port)
     logging.basicConfig(level=settings.log_level, stream=sys.stderr)
-    logging.getLogger().addHandler(Exceptions(to_stdout))
+    for handler in (Exceptions, Changes):
+        logging.getLogger().addHandler(handler(to_stdout))
     if not no_pull:
         asyncio.run(store.ensure(services, settings.default_model))
         _ensure_embedder(services)

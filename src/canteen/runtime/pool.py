@@ -340,8 +340,10 @@ class Pool:
         )
 
     def _note(self, slot: Slot, what: What, why: str) -> None:
-        logger.info(what, extra={"model": slot.card.name, "why": why})
-        self._history.note(slot.card.name, what, why)
+        card = slot.card
+        told = {"model": card.name, "digest": card.digest, "engine": card.engine, "why": why}
+        logger.info(what, extra={"event": "model", **told})
+        self._history.note(card.name, what, why)
 
     def _spawn(self, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.ensure_future(work)
