@@ -35,7 +35,7 @@ _MOST_PENDING = 20_000
 _HOUR_S = 3600
 # What an hour's row has: the accounts, and the meter that they add up to.
 _BOOKED = (*ACCOUNTS, "meter")
-# A receipt that is there already counts once. To be told all of a row takes longer than to write it.
+# One that is there already counts once. To be told all of a row takes longer than to write it.
 _ONCE = "ON CONFLICT (id) DO NOTHING RETURNING phase, prefill_uj, decode_uj"
 
 
