@@ -27,6 +27,7 @@ from canteen.core.generation import (
     Scores,
 )
 from canteen.core.model import ModelCard, Progress, full_name
+from canteen.core.upstream import POOL
 from canteen.core.version import VERSION
 from canteen.engines import registry
 from canteen.engines.process import Worker, WorkerEmbedder, WorkerEngine
@@ -89,6 +90,7 @@ class Services:
     library: Library
     metrics: Metrics
     accounting: Accounting
+    upstreams: Upstreams
     waiting: set[str]
     version: str = VERSION
     started_s: float = field(default_factory=time.time)
@@ -257,11 +259,12 @@ class Services:
         """End every worker and job, and write everything down."""
         await self.jobs.close()
         await self.pool.close()
+        await self.upstreams.close()
         self.limiter.close()
         await self.accounting.close()
 
     def _asked(self, request: Request, kind: str, ask: Ask[T]) -> AsyncGenerator[T]:
-        """The answer of the model that a request names, or of one of its chain."""
+        """The answer of the model that a request names, or of one of its chain or pool."""
         card = self._card(request.model, kind)
         if not card.upstream and not card.members:
             return ask(card)
@@ -269,6 +272,9 @@ class Services:
         if isinstance(request, ScoreRequest):
             # No upstream can, so nobody is asked in vain.
             cards = [one for one in cards if not one.upstream] or cards
+        if card.engine == POOL:
+            balance = self.upstreams.balance
+            cards, ask = balance.ordered(cards, request), balance.counted(ask)
         return answered(cards, ask, request.deadline_s)
 
     @asynccontextmanager
@@ -299,7 +305,7 @@ class Services:
         self.till.open(request.receipt_id, order)
 
     def _chain(self, model: str, card: ModelCard) -> str:
-        """The chain that was asked, where a card is one of it; else nothing."""
+        """The chain or pool that was asked, where a card is one of it; else nothing."""
         name = full_name(model)
         return name if name != card.name else ""
 
@@ -379,6 +385,7 @@ def build(settings: Settings) -> Services:
         library=Library(Indexes(settings.home / "indexes"), catalog.get, settings.default_embedder),
         metrics=metrics,
         accounting=books,
+        upstreams=upstreams,
         waiting=waiting,
     )
 

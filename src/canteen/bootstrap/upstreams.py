@@ -1,9 +1,11 @@
-"""Models that are elsewhere, wired: each behind its circuit breaker and a queue of its own."""
+"""Models that are elsewhere, wired: each behind its circuit breaker and a queue of its own, and
+looked at where it is one of a pool."""
 
 from collections.abc import Callable
 from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from canteen.core.errors import InvalidRequest, UpstreamFailed
 from canteen.core.footprint import TokenRates
@@ -15,12 +17,16 @@ from canteen.metering.elsewhere import TokenPrices, token_rates
 from canteen.metering.metrics import Metrics
 from canteen.planning.saas import token_prices
 from canteen.runtime.admission import Limited, LimitedEmbedder
+from canteen.runtime.balance import Balance, Member
 from canteen.runtime.breaker import Breaker
 from canteen.runtime.gate import Gate
 from canteen.runtime.guarded import Circuit, Guarded, GuardedEmbedder, Probe
 from canteen.runtime.slot import Health, Served
 from canteen.runtime.threads import in_thread
 from canteen.settings import variable
+
+if TYPE_CHECKING:
+    from canteen.engines.openai_looks import Lookout
 
 
 class Upstreams:
@@ -39,6 +45,9 @@ class Upstreams:
         self._make_gate = make_gate
         self._most_at_once = most_at_once
         self._breakers: dict[str, Breaker] = {}
+        self._members: dict[str, Member] = {}
+        self._lookouts: list[Lookout] = []
+        self.balance = Balance(self._member)
         self._rates: dict[str, TokenRates] = {}
 
     async def made(self, card: ModelCard) -> tuple[Served, Health]:
@@ -60,9 +69,35 @@ class Upstreams:
 
     def _circuit(self, card: ModelCard, upstream: Upstream, probe: Probe) -> Circuit:
         """That of a model, whose breaker its other names share."""
-        breaker = self._breakers.setdefault(card.digest, Breaker())
         tell = partial(self._metrics.upstreams.count, card.name)
-        return Circuit(breaker, probe, upstream.patience_s, tell)
+        return Circuit(self._breaker(card), probe, upstream.patience_s, tell)
+
+    def _breaker(self, card: ModelCard) -> Breaker:
+        return self._breakers.setdefault(card.digest, Breaker())
+
+    def _member(self, card: ModelCard) -> Member:
+        """What is known of an upstream as one of a pool."""
+        if card.digest not in self._members:
+            from canteen.engines import openai
+            from canteen.engines.openai_looks import Lookout
+
+            upstream = Upstream(**card.upstream)
+            client = openai.Client(upstream, lambda: _key(card.name, upstream))
+            lookout = Lookout(upstream, client)
+            self._lookouts.append(lookout)
+            self._members[card.digest] = Member(
+                f"{upstream.model} at {upstream.base_url}",
+                self._breaker(card),
+                lookout.look,
+                partial(self._metrics.upstreams.tell_up, card.name),
+            )
+        return self._members[card.digest]
+
+    async def close(self) -> None:
+        """Look at nobody any more."""
+        await self.balance.close()
+        for lookout in self._lookouts:
+            await lookout.close()
 
     async def _told(self, card: ModelCard, upstream: Upstream) -> TokenRates:
         """What its tokens mean, by the prices of the day that it was first asked."""

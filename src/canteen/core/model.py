@@ -39,7 +39,8 @@ class ModelCard:
     `digest` is `sha256:…` of the source weights; `engine` names what runs it; `folder` is the
     prepared folder, relative to CANTEEN_HOME; `quality` is the record made when it was prepared.
     `parameters`, `system`, `template`, `messages` are defaults given with `create`. `upstream` has
-    the fields of an Upstream where the model is elsewhere, `members` the models of a chain.
+    the fields of an Upstream where the model is elsewhere, `members` the models of a chain or
+    pool.
     """
 
     name: str

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-GENERATOR, EMBEDDER, CHAIN = "openai", "openai-embedder", "chain"
+GENERATOR, EMBEDDER, CHAIN, POOL = "openai", "openai-embedder", "chain", "pool"
 # Wordy models begin late; a caller who waits in vain should hear of it sooner than he gives up.
 PATIENCE_S = 10.0
 # What an upstream's context holds where nobody says.

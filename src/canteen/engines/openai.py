@@ -82,20 +82,35 @@ class Client:
         async with self._posted(path, body, request) as (response, limit):
             return _json(await limit.within(_body(response, MOST_ANSWER_BYTES)))
 
+    async def read(self, url: str, within_s: float) -> tuple[int, bytes]:
+        """The status and the body of what is at a URL; raises UpstreamFailed where it does not
+        come in time."""
+        try:
+            async with (
+                asyncio.timeout(within_s),
+                self._http.stream("GET", url, headers=self._known()) as response,
+            ):
+                return response.status_code, await _body(response, MOST_LINE_BYTES)
+        except (httpx.RequestError, TimeoutError) as exc:
+            raise cut() from exc
+
     async def close(self) -> None:
         """Hang up."""
         await self._http.aclose()
+
+    def _known(self) -> dict[str, str]:
+        """What tells the upstream who asks."""
+        key = self._key()
+        return {"authorization": f"Bearer {key}"} if key else {}
 
     @asynccontextmanager
     async def _posted(
         self, path: str, body: Body, request: Request
     ) -> AsyncIterator[tuple[httpx.Response, "_Limit"]]:
         limit = _Limit(request.deadline_s, self._upstream.patience_s)
-        headers = dict(trace.outgoing())
+        headers = {**trace.outgoing(), **self._known()}
         if limit.has_end:
             headers[DEADLINE_HEADER] = f"{limit.left_s():.3f}"
-        if key := self._key():
-            headers["authorization"] = f"Bearer {key}"
         asked = self._http.build_request(
             "POST", path, content=json.dumps(body).encode(), headers=headers
         )

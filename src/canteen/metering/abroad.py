@@ -46,6 +46,16 @@ class Abroad:
             ("model", "state"),
             registry=registry,
         )
+        self._up = Gauge(
+            "canteen_upstream_up",
+            "Whether an upstream that is one of a pool took requests at the last look",
+            ("model",),
+            registry=registry,
+        )
+
+    def tell_up(self, model: str, is_up: bool) -> None:
+        """Tell how a member of a pool was found."""
+        self._up.labels(model).set(is_up)
 
     def count(self, model: str, outcome: str, waited_s: float | None) -> None:
         """Count a call; `waited_s` until its answer began, None where it never did."""

@@ -1,23 +1,25 @@
-"""Cards of models that are elsewhere, and of chains of models: there is nothing to fetch."""
+"""Cards of models that are elsewhere, of chains of models and of pools of equal ones: there is
+nothing to fetch."""
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from canteen.core.errors import InvalidRequest
 from canteen.core.model import ModelCard, full_name
-from canteen.core.upstream import CHAIN, CONTEXT_LENGTH, EMBEDDER, GENERATOR, Upstream
+from canteen.core.upstream import CHAIN, CONTEXT_LENGTH, EMBEDDER, GENERATOR, POOL, Upstream
 from canteen.runtime.catalog import Catalog, now
 
 Kind = Literal["generator", "embedder"]
-UPSTREAM, CHAINED = "upstream:", "chain:"
+UPSTREAM, CHAINED, POOLED = "upstream:", "chain:", "pool:"
 
 
 def is_remote(source: str) -> bool:
-    """Whether a source names an upstream or a chain."""
-    return source.startswith((UPSTREAM, CHAINED))
+    """Whether a source names an upstream, a chain or a pool."""
+    return source.startswith((UPSTREAM, CHAINED, POOLED))
 
 
 def upstream_card(
@@ -42,30 +44,31 @@ def upstream_card(
 def chain_card(catalog: Catalog, name: str, source: str) -> ModelCard:
     """The card of `chain:A,B,C`, whose models are in the store; raises ModelNotFound, and
     InvalidRequest for what makes no chain."""
-    names = [one.strip() for one in source.removeprefix(CHAINED).split(",") if one.strip()]
-    cards = [catalog.get(one) for one in names]
-    kinds = {card.kind for card in cards}
-    if len(kinds) != 1 or any(card.members for card in cards):
+    cards = _named(catalog, source.removeprefix(CHAINED))
+    if not _are_alike(cards) or any(card.members for card in cards):
         raise InvalidRequest(
             "a chain is chain:MODEL,MODEL and so on: models of the store that all generate or all "
             "embed, and none of them a chain",
             param="model",
         )
-    members = [card.name for card in cards]
-    if full_name(name) in members:
-        raise InvalidRequest(f"a chain cannot have itself, '{name}', in it", param="name")
-    return _card(
-        name,
-        CHAINED + ",".join(members),
-        {"members": members},
-        kind=kinds.pop(),
-        engine=CHAIN,
-        context_length=min(card.context_length for card in cards),
-    )
+    return _joined(name, CHAIN, CHAINED, cards)
+
+
+def pool_card(catalog: Catalog, name: str, source: str) -> ModelCard:
+    """The card of `pool:A,B,C`, whose upstreams are in the store; raises ModelNotFound, and
+    InvalidRequest for what makes no pool."""
+    cards = _named(catalog, source.removeprefix(POOLED))
+    if not _are_alike(cards) or not all(card.upstream for card in cards):
+        raise InvalidRequest(
+            "a pool is pool:UPSTREAM,UPSTREAM and so on: upstreams of the store that all generate "
+            "or all embed; pull each as upstream:NAME first",
+            param="model",
+        )
+    return _joined(name, POOL, POOLED, cards)
 
 
 def members_of(catalog: Catalog, card: ModelCard) -> list[ModelCard]:
-    """The models to ask for one, in order; those of a chain that were removed are left out.
+    """The models to ask for one, in order; those that were removed are left out.
 
     Raises InvalidRequest where none of them is left."""
     if not card.members:
@@ -77,6 +80,28 @@ def members_of(catalog: Catalog, card: ModelCard) -> list[ModelCard]:
             f"none of the models of '{card.name}' is in the store; pull it anew", param="model"
         )
     return found
+
+
+def _named(catalog: Catalog, names: str) -> list[ModelCard]:
+    return [catalog.get(one.strip()) for one in names.split(",") if one.strip()]
+
+
+def _are_alike(cards: Sequence[ModelCard]) -> bool:
+    return len({card.kind for card in cards}) == 1
+
+
+def _joined(name: str, engine: str, prefix: str, cards: Sequence[ModelCard]) -> ModelCard:
+    members = [card.name for card in cards]
+    if full_name(name) in members:
+        raise InvalidRequest(f"a {engine} cannot have itself, '{name}', in it", param="name")
+    return _card(
+        name,
+        prefix + ",".join(members),
+        {"members": members},
+        kind=cards[0].kind,
+        engine=engine,
+        context_length=min(card.context_length for card in cards),
+    )
 
 
 def _is_url(text: str) -> bool:
