@@ -39,6 +39,12 @@ def _flag(text: str) -> bool:
     return known[text.lower()]
 
 
+def _node(text: str) -> str:
+    if not re.fullmatch(r"[\x21-\x7e]{0,128}", text):
+        raise ValueError("up to 128 printable ASCII characters without spaces")
+    return text
+
+
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
@@ -200,6 +206,9 @@ class Settings:
     )
     max_body_bytes: int = _setting(
         "CANTEEN_MAX_BODY_BYTES", "largest request body, bytes", 32 << 20, _whole(1024, 1 << 40)
+    )
+    node: str = _setting(
+        "CANTEEN_NODE", "name of this node on receipts; without one, its host's name", "", _node
     )
     region: str = _setting(
         "CANTEEN_REGION",

@@ -6,6 +6,7 @@ import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -55,7 +56,7 @@ class Fleet:
             serving.end(server)
 
     def _start(self, home: Path, name: str, model: str) -> Server:
-        environ = {"CANTEEN_MODEL": model, "CANTEEN_EMBEDDER": "echo-embed"}
+        environ = {"CANTEEN_MODEL": model, "CANTEEN_EMBEDDER": "echo-embed", "CANTEEN_NODE": name}
         self._running.append(serving.start(home, self.folder / f"{name}.log", environ))
         return self._running[-1]
 
@@ -90,6 +91,13 @@ async def conversation(client: httpx.AsyncClient, beginning: str, num_turns: int
     return who
 
 
+async def nodes(server: Server) -> dict[str, Any]:
+    """What the ledger of a server says that each node did."""
+    async with httpx.AsyncClient(base_url=server.url, timeout=60, trust_env=False) as client:
+        told = (await client.get("/v1/footprint?by=node")).json()
+    return {one["node"]: one for one in told["sums"]}
+
+
 async def test_a_conversation_stays_where_it_began_and_others_begin_elsewhere(
     client: httpx.AsyncClient,
 ) -> None:
@@ -113,6 +121,33 @@ async def test_many_with_one_beginning_are_shared_by_load(
     assert sum(counts) == 24
     assert min(counts) >= 6
     assert max(counts) <= 11
+
+
+async def test_each_answer_has_the_figures_of_the_node_that_gave_it(
+    fleet: Fleet, client: httpx.AsyncClient
+) -> None:
+    answers = [
+        await client.post(
+            "/v1/chat/completions",
+            json=Chat(model="pool", num_prompt_tokens=number + 1, is_streamed=False).body,
+        )
+        for number in range(9)
+    ]
+    by_gateway = await nodes(fleet.gateway)
+    by_themselves = [await nodes(member) for member in fleet.members]
+
+    told = answers[0].json()["footprint"]
+    (part,) = told["nodes"]
+    assert told["node"] == "gateway"
+    assert told["energy_uj"]["prefill"] == told["energy_uj"]["decode"] == 0
+    assert part["node"] in "abc"
+    assert part["energy_wh"] == told["energy_wh"]
+    assert part["energy_uj"]["decode"] > 0
+    for name, told_by_itself in zip("abc", by_themselves, strict=True):
+        (itself,) = told_by_itself.values()
+        assert by_gateway[name]["energy_uj"] == itself["energy_uj"]
+        assert by_gateway[name]["tokens"] == itself["tokens"]
+    assert set(by_gateway) == {"a", "b", "c"}
 
 
 async def test_none_that_had_not_begun_is_lost_with_a_member_that_is_killed(

@@ -30,15 +30,15 @@ class Kept:
         self.receipts.append((receipt, terms))
 
 
-def receipt_of(*charges: Charge) -> Receipt:
+def receipt_of(*charges: Charge, receipt_id: str = "r") -> Receipt:
     """The receipt of an answer from elsewhere, and of these charges."""
     books = Books()
     till = Till(lambda: TERMS, accounts=books.accounts, book=Kept(), clock=books.clock)
-    till.open("r", ORDER)
-    till.add_elsewhere("r", "upstream:a", TOLD, USED)
+    till.open(receipt_id, ORDER)
+    till.add_elsewhere(receipt_id, "upstream:a", TOLD, USED)
     for charge in charges:
-        till.add("r", charge, Usage(prompt_tokens=5))
-    receipt = till.settle("r")
+        till.add(receipt_id, charge, Usage(prompt_tokens=5))
+    receipt = till.settle(receipt_id)
     assert receipt is not None
     return receipt
 
@@ -102,9 +102,9 @@ def test_the_ledger_keeps_it_and_sums_it(tmp_path: Path) -> None:
     books = Books()
     ledger = Ledger(f"sqlite:///{tmp_path / 'canteen.db'}", "it", books.accounts, books.clock)
     ledger.start()
-    receipt = replace(receipt_of(), id="rcpt_1", ended_s=books.now_s)
-    for number in range(2):
-        ledger.add(replace(receipt, id=f"rcpt_{number}"), TERMS)
+    receipt = receipt_of(receipt_id="rcpt_1")
+    for one in (receipt_of(receipt_id="rcpt_0"), receipt):
+        ledger.add(one, TERMS)
     ledger.add(books.receipt(7), TERMS)
 
     kept = ledger.receipt("rcpt_1")

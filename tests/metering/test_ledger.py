@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from canteen.core.errors import InvalidRequest
 from canteen.core.footprint import Charge
-from canteen.metering import migrations, sums
+from canteen.metering import lookup, migrations, sums
 from canteen.metering.ledger import Ledger
 from canteen.metering.store import NewerDatabase, connect
 from tests.databases import emptied
@@ -55,7 +55,7 @@ def test_what_is_kept_at_the_end_is_there_at_the_next_start(url: str) -> None:
     ledger.add(receipt, TERMS)
     ledger.close()
 
-    kept = sums.receipt(connect(url), receipt.id)
+    kept = lookup.receipt(connect(url), receipt.id)
 
     assert kept is not None
     assert kept.charge == receipt.charge
@@ -137,6 +137,7 @@ def test_a_database_of_an_earlier_release_keeps_its_receipts(url: str) -> None:
         connection.execute("ALTER TABLE rates DROP COLUMN boundary")
         connection.execute("ALTER TABLE rates DROP COLUMN grade")
         connection.execute("ALTER TABLE receipts DROP COLUMN asked")
+        connection.execute("ALTER TABLE receipts DROP COLUMN node")
         for table in later_tables():
             connection.execute(f"DROP TABLE {table}")
         connection.execute("UPDATE rates SET meter = 'RAPL counters: package-0'")
@@ -144,7 +145,7 @@ def test_a_database_of_an_earlier_release_keeps_its_receipts(url: str) -> None:
 
     opened(url, Books()).close()
 
-    kept = sums.receipt(connect(url), receipt.id)
+    kept = lookup.receipt(connect(url), receipt.id)
     assert kept is not None
     assert kept.charge == receipt.charge
     assert (kept.boundary, kept.grade) == ("cpu", "A")
@@ -248,7 +249,7 @@ def test_idle_energy_of_an_hour_is_shared_by_energy_in_whatever_order_they_ended
     other = opened(url, Books())
     other.close()
 
-    kept = [sums.receipt(connect(url), receipt.id) for receipt in made]
+    kept = [lookup.receipt(connect(url), receipt.id) for receipt in made]
 
     assert [one and one.hour_idle_share_uj for one in kept] == [450, 150, 300]
 
@@ -262,7 +263,7 @@ def test_a_counter_that_died_is_told_by_each_receipt_as_it_was(url: str) -> None
         ledger.add(books.receipt(number), terms)
     ledger.close()
 
-    kept = [sums.receipt(connect(url), books.receipt(number).id) for number in (0, 1)]
+    kept = [lookup.receipt(connect(url), books.receipt(number).id) for number in (0, 1)]
 
     assert [(one.boundary, one.grade) for one in kept if one] == [("cpu", "A"), ("cpu", "C")]
     assert [one.provenance[0] for one in kept if one] == [
@@ -326,7 +327,7 @@ def test_what_receipts_of_an_hour_share_is_what_idled_in_it(
             ledger.add(receipts[-1], TERMS)
             ledger.flush()
         ledger.close()
-        kept = [sums.receipt(connect(url), receipt.id) for receipt in receipts]
+        kept = [lookup.receipt(connect(url), receipt.id) for receipt in receipts]
 
     shared_uj = sum(one.hour_idle_share_uj or 0 for one in kept if one)
     assert 0 <= idle_uj * len(made) - shared_uj <= len(made)

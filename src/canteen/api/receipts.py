@@ -38,17 +38,21 @@ class Times(Shown):
     decode: float
 
 
-class Microjoules(Shown):
-    """This request's part of what the node's meter counted, in integers that add up to it.
-    `idle_share` is no part of them and only informs. `boundary` is what the meter counts (`cpu`
-    packages and their memory, a `platform`, `gpu` boards, or `it`, a server at its plug) and
-    `grade` how: A by a counter, B or C by a model, D as declared."""
+class Counted(Shown):
+    """A part of what a node's meter counted, in integers that add up to it. `boundary` is what the
+    meter counts (`cpu` packages and their memory, a `platform`, `gpu` boards, or `it`, a server at
+    its plug) and `grade` how: A by a counter, B or C by a model, D as declared."""
 
     prefill: int
     decode: int
-    idle_share: int
     boundary: Literal["cpu", "platform", "gpu", "it"]
     grade: Literal["A", "B", "C", "D"]
+
+
+class Microjoules(Counted):
+    """Of the node that made the receipt out. `idle_share` is no part of it and only informs."""
+
+    idle_share: int
 
 
 class Water(Shown):
@@ -64,6 +68,21 @@ class Carbon(Figure):
     embodied: Figure | None
 
 
+class NodePart(Shown):
+    """What one node did of an answer, as its own receipt `id` tells. `node` is null for a service
+    that tells nothing: its figures are modelled."""
+
+    id: str
+    node: str | None
+    model: str
+    tokens: Tokens
+    energy_uj: Counted
+    energy_wh: Figure
+    water_ml: Water
+    carbon_g: Carbon
+    cost_usd: Figure | None
+
+
 class ReceiptBody(Shown):
     """What an answer ate and drank."""
 
@@ -73,7 +92,10 @@ class ReceiptBody(Shown):
     engine: str
     phase: str
     prompt_version: str | None = Field(description="The template that a task made its prompt with.")
-    asked: str | None = Field(description="The chain that was asked, where `model` is one of it.")
+    asked: str | None = Field(
+        description="The chain or pool that was asked, where `model` is one of it."
+    )
+    node: str | None = Field(description="Who made it out.")
     tokens: Tokens
     time_s: Times
     energy_uj: Microjoules
@@ -81,4 +103,7 @@ class ReceiptBody(Shown):
     water_ml: Water
     carbon_g: Carbon
     cost_usd: Figure | None
+    nodes: list[NodePart] | None = Field(
+        description="Who did what, where others had a part in it; all of it is in the figures."
+    )
     provenance: list[str]

@@ -1,5 +1,6 @@
 """The accounts, given the meter, the place and the prices of this machine."""
 
+import socket
 from dataclasses import replace
 from datetime import date
 
@@ -24,7 +25,8 @@ def accounting(settings: Settings, host: Device) -> Accounting:
     meter = _meter(settings, host)
     price = _price(settings, host)
     url = settings.database or f"sqlite:///{settings.home / 'canteen.db'}"
-    return Accounting(meter, lambda joule: rates(joule, place, price), url)
+    node = settings.node or socket.gethostname()
+    return Accounting(meter, lambda joule: rates(joule, place, price), url, node)
 
 
 def _meter(settings: Settings, host: Device) -> Meter:

@@ -22,7 +22,7 @@ _ACCOUNTS = (
     "unattributed_uj",
     "meter_uj",
 )
-_CHOICES = ("model", "key", "phase", "hour", "day", "conversation", "account")
+_CHOICES = ("model", "key", "phase", "hour", "day", "conversation", "account", "node")
 
 
 @click.command
@@ -119,7 +119,8 @@ def _row(by: str, one: dict[str, Any]) -> list[str]:
     water = one["water_ml"]
     figures = (one["energy_wh"], water["site"], water["source"], one["carbon_g"], one["cost_usd"])
     told = [f"{figure['central']:.4g}" if figure else "" for figure in figures]
-    return [str(one[by]), str(one["requests"]), *told]
+    # What no node has told of is of none.
+    return [one[by] or "-" if by == "node" else str(one[by]), str(one["requests"]), *told]
 
 
 def sparkline(values: Sequence[int]) -> str:

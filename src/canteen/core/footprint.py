@@ -86,10 +86,29 @@ class Elsewhere:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """What one node did of a request that others have a part in, by the receipt of that node.
+
+    `charge` is by its meter, which counts `boundary`, and has no times where another told it.
+    `node` is empty for a service that told nothing, of which all is modelled.
+    """
+
+    node: str
+    receipt_id: str
+    model: str
+    usage: Usage
+    charge: Charge
+    boundary: Counted
+    grade: Grade
+    footprint: Footprint
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What one response ate and drank; `ended_s` is seconds since 1970. `model` is the one that
-    answered, `asked` the chain that it was asked as one of, if any; `elsewhere` has the tokens of
-    upstreams, which are in the footprint and not in the charge.
+    answered, `asked` the chain or pool that it was asked as one of, if any; `elsewhere` has the
+    tokens of upstreams that told nothing, which are in the footprint and not in the charge. `node`
+    is who made it out, `parts` who did what, empty where the node did all.
 
     `boundary` and `grade` are of the charge: what its meter counts, and how well. The idle shares
     only inform: `idle_share_uj` of what the hour had idled when it was told, `hour_idle_share_uj`
@@ -116,6 +135,13 @@ class Receipt:
     provenance: tuple[str, ...] = field(default=())
     asked: str = ""
     elsewhere: tuple[Elsewhere, ...] = ()
+    node: str = ""
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def told(self) -> tuple[Part, ...]:
+        """The parts that others have a receipt for."""
+        return tuple(part for part in self.parts if part.receipt_id != self.id)
 
 
 def new_receipt_id() -> str:

@@ -136,7 +136,8 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a request used. Times in seconds; `truncated_tokens` were dropped from the prompt."""
+    """What a request used. Times in seconds; `truncated_tokens` were dropped from the prompt.
+    `receipts` came with the answers of other Canteens, which may have been asked for it."""
 
     prompt_tokens: int = 0
     cached_tokens: int = 0
@@ -146,6 +147,7 @@ class Usage:
     queue_s: float = 0.0
     prefill_s: float = 0.0
     decode_s: float = 0.0
+    receipts: tuple[Mapping[str, Any], ...] = ()
 
     def __add__(self, other: "Usage") -> "Usage":
         """Of two parts of one request: tokens add up, times overlap, so the longest counts."""
@@ -158,6 +160,7 @@ class Usage:
             queue_s=max(self.queue_s, other.queue_s),
             prefill_s=max(self.prefill_s, other.prefill_s),
             decode_s=max(self.decode_s, other.decode_s),
+            receipts=self.receipts + other.receipts,
         )
 
 

@@ -28,7 +28,7 @@ from canteen.core.generation import (
 from canteen.core.upstream import EMBEDDER, GENERATOR, Upstream
 from canteen.core.version import VERSION
 from canteen.engines import sampling_limits
-from canteen.engines.openai_answers import Answer, cut, garbage
+from canteen.engines.openai_answers import Answer, cut, garbage, receipts
 from canteen.engines.openai_errors import MOST_BYTES, refusal
 from canteen.engines.openai_requests import Body, written
 
@@ -275,7 +275,8 @@ class OpenAIEmbedder:
         try:
             rows = sorted(told["data"], key=lambda row: row["index"])
             vectors = tuple(_unit([float(one) for one in row["embedding"]]) for row in rows)
-            usage = Usage(prompt_tokens=int((told.get("usage") or {}).get("prompt_tokens") or 0))
+            num_tokens = int((told.get("usage") or {}).get("prompt_tokens") or 0)
+            usage = Usage(prompt_tokens=num_tokens, receipts=receipts(told))
         except (AttributeError, KeyError, TypeError, ValueError) as exc:
             raise garbage() from exc
         if len(vectors) != len(inputs) or not all(vectors):

@@ -44,6 +44,7 @@ class Answer:
         self._first_s = 0.0
         self._num_tokens = 0
         self._usage: Usage | None = None
+        self._receipts: tuple[Event, ...] = ()
         self._last: Chunk | None = None
 
     def read(self, event: Event) -> Iterator[Chunk]:
@@ -51,6 +52,7 @@ class Answer:
         back for `end`, since it has the usage."""
         try:
             self._note_usage(event.get("usage"))
+            self._receipts += receipts(event)
             for told in event.get("choices") or ():
                 yield from self._read(told)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as exc:
@@ -64,7 +66,12 @@ class Answer:
         uncounted = max(0, usage.completion_tokens - self._num_tokens)
         now_s = self._clock()
         first_s = self._first_s or now_s
-        usage = replace(usage, prefill_s=first_s - self._began_s, decode_s=now_s - first_s)
+        usage = replace(
+            usage,
+            prefill_s=first_s - self._began_s,
+            decode_s=now_s - first_s,
+            receipts=self._receipts,
+        )
         return replace(self._last, num_tokens=uncounted, usage=usage)
 
     def _read(self, told: Event) -> Iterator[Chunk]:
@@ -101,6 +108,12 @@ class Answer:
                 cached_tokens=_count(details.get("cached_tokens")),
                 completion_tokens=_count(told.get("completion_tokens")),
             )
+
+
+def receipts(answer: Event) -> tuple[Event, ...]:
+    """The receipt that a Canteen puts into an answer, as it came."""
+    told = answer.get("footprint")
+    return (told,) if isinstance(told, Mapping) else ()
 
 
 def garbage() -> UpstreamFailed:

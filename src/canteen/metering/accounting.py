@@ -44,15 +44,22 @@ class _Abroad:
 
 
 class Accounting:
-    """What a service needs to charge for what it does. `rates` are those of a meter's joule."""
+    """What a service needs to charge for what it does. `rates` are those of a meter's joule;
+    `name` is the node's, on its receipts."""
 
-    def __init__(self, meter: Meter, rates: Callable[[Quantity], Rates], database_url: str) -> None:
+    def __init__(
+        self,
+        meter: Meter,
+        rates: Callable[[Quantity], Rates],
+        database_url: str,
+        name: str = "",
+    ) -> None:
         self._rates = rates
         self._terms: dict[str, Terms] = {}
         self._is_open = False
         self.node = Node(meter)
         self.ledger = Ledger(database_url, meter.boundary, self.node.accounts)
-        self.till = Till(self.terms, accounts=self.node.accounts, book=self.ledger)
+        self.till = Till(self.terms, accounts=self.node.accounts, book=self.ledger, node=name)
         self._ticking: asyncio.Task[None] | None = None
 
     @property

@@ -35,7 +35,7 @@ class Consumption:
                 self._energy.labels(receipt.model, phase).inc(energy_uj / 1e6, exemplar)
                 share = energy_uj / charge.energy_uj
                 self._told(receipt.model, phase, receipt.footprint, share, exemplar)
-        if receipt.elsewhere and not charge.energy_uj:
+        if receipt.parts and not charge.energy_uj:
             # On no meter of ours, so no counter of energy has it.
             self._told(receipt.model, "elsewhere", receipt.footprint, 1.0, exemplar)
 

@@ -1,4 +1,5 @@
-"""Tokens of somebody else's service: what they are held to have eaten and drunk, and their price.
+"""Tokens of somebody else's service: what they are held to have eaten and drunk, and their price;
+and what all had a part in together.
 
 Nothing of it is on a meter of ours, so it stands beside a request's charge, never in it.
 """
@@ -7,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from canteen.core.footprint import Charge, Elsewhere, Footprint, TokenRates
+from canteen.core.footprint import Charge, Elsewhere, Footprint, Part, TokenRates
 from canteen.core.generation import Usage
 from canteen.core.units import Boundary, Quantity, total
 from canteen.factors.places import site
@@ -67,30 +68,72 @@ def footprint(part: Elsewhere) -> Footprint:
     )
 
 
-def with_elsewhere(own: Footprint, charge: Charge, parts: Sequence[Elsewhere]) -> Footprint:
-    """A request's footprint, with what was done for it elsewhere."""
+def parts(own: Part, elsewhere: Sequence[Elsewhere], told: Sequence[Part]) -> tuple[Part, ...]:
+    """Who did what of a request: we, if anything, those that told it, and those that did not."""
+    if not elsewhere and not told:
+        return ()
+    mine = (own,) if own.charge != Charge() else ()
+    theirs = sorted(told, key=lambda part: (part.node, part.receipt_id))
+    return (*mine, *theirs, *(unknown(part, own.receipt_id) for part in elsewhere))
+
+
+def summed(own: Part, parts: Sequence[Part]) -> Footprint:
+    """A request's footprint: of all its parts, and our own where there are none."""
     if not parts:
-        return own
-    told = [footprint(part) for part in parts]
-    if charge.energy_uj or charge.device_us:
-        told.insert(0, own)
+        return own.footprint
 
     def added(name: str) -> Any:
-        known = tuple(one for each in told if (one := getattr(each, name)) is not None)
+        known = tuple(one for part in parts if (one := getattr(part.footprint, name)) is not None)
         return total(known) if known else None
 
     return Footprint(**{name: added(name) for name in Footprint.__slots__})
 
 
 def provenance_of(
-    own: Sequence[str], whole: Footprint, charge: Charge, parts: Sequence[Elsewhere]
+    own: Sequence[str], receipt_id: str, whole: Footprint, parts: Sequence[Part]
 ) -> tuple[str, ...]:
-    """Where the figures come from that `with_elsewhere` gave; `own` says it of our charge."""
+    """Where the figures of a receipt come from that `summed` gave; `own` says it of our charge."""
     if not parts:
         return tuple(own)
-    mine = own if charge.energy_uj else ()
-    names = ", ".join(part.model for part in parts)
-    return tuple(dict.fromkeys((*mine, *provenance(whole, f"{METER} ({names})"))))
+    mine = (
+        own if any(part.charge.energy_uj for part in parts if part.receipt_id == receipt_id) else ()
+    )
+    told = [
+        f"node {part.node}: as its own receipts tell"
+        for part in parts
+        if part.receipt_id != receipt_id and part.node
+    ]
+    names = dict.fromkeys(part.model for part in parts if part.charge == Charge())
+    modelled = provenance(whole, f"{METER} ({', '.join(names)})") if names else ()
+    return tuple(dict.fromkeys((*mine, *told, *modelled)))
+
+
+def unknown(part: Elsewhere, receipt_id: str) -> Part:
+    """The part of a service that told nothing, on one of our receipts."""
+    return Part("", receipt_id, part.model, used(part), Charge(), "it", "D", footprint(part))
+
+
+def used(part: Elsewhere) -> Usage:
+    """Its tokens."""
+    return Usage(
+        prompt_tokens=part.prompt_tokens,
+        cached_tokens=part.cached_tokens,
+        completion_tokens=part.completion_tokens,
+    )
+
+
+def less(usage: Usage, parts: Sequence[Usage]) -> Usage:
+    """A request's usage without the tokens of some of its parts."""
+
+    def left(name: str) -> int:
+        taken = sum(int(getattr(part, name)) for part in parts)
+        return max(0, int(getattr(usage, name)) - taken)
+
+    return Usage(
+        prompt_tokens=left("prompt_tokens"),
+        cached_tokens=left("cached_tokens"),
+        completion_tokens=left("completion_tokens"),
+    )
 
 
 def part_of(model: str, told: TokenRates, usage: Usage) -> Elsewhere:

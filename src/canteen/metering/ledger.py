@@ -17,7 +17,7 @@ import msgspec
 from canteen.core.database import Connection, Row, Tables, insert
 from canteen.core.footprint import Counted, Receipt, TokenRates
 from canteen.core.processes import lives
-from canteen.metering import sums
+from canteen.metering import lookup, sums, told
 from canteen.metering.node import ACCOUNTS, Accounts
 from canteen.metering.store import AtOnce, Kept, NewerDatabase, Trouble, connect, upsert
 from canteen.metering.terms import Terms
@@ -128,7 +128,7 @@ class Ledger:
     def receipt(self, receipt_id: str) -> Receipt | None:
         """The receipt of an id, None where there is none. Blocks."""
         self.flush()
-        return sums.receipt(self._database, receipt_id)
+        return lookup.receipt(self._database, receipt_id)
 
     def sums(self, by: str, span: sums.Span) -> dict[str, Any]:
         """Sums up to now; raises InvalidRequest for an unknown `by`. Blocks."""
@@ -208,6 +208,8 @@ class Ledger:
             rows = [_row(one, rates[terms]["id"], self._run_id) for one, terms in batch.receipts]
             new = [one for row in rows for one in insert(connection, "receipts", row, _ONCE)]
             _keep_elsewhere(connection, [receipt for receipt, _ in batch.receipts])
+            parts = [(one.id, part) for one, _ in batch.receipts for part in one.told]
+            upsert(connection, "told", told.KEYS, [told.row(*one) for one in parts])
             receipted_uj = run["receipted_uj"] + sum(
                 one["prefill_uj"] + one["decode_uj"] for one in new if one["phase"] == "inference"
             )
@@ -267,18 +269,18 @@ class Ledger:
 
 @cache
 def _rates_row(terms: Terms) -> dict[str, Any]:
-    told = {
+    row = {
         "rates": msgspec.json.encode(terms.rates).decode(),
         "meter": terms.source,
         "boundary": terms.boundary,
         "grade": terms.grade,
     }
-    return {"id": hashlib.sha256("\n".join(told.values()).encode()).hexdigest(), **told}
+    return {"id": hashlib.sha256("\n".join(row.values()).encode()).hexdigest(), **row}
 
 
 @cache
-def _token_rates_row(told: TokenRates) -> dict[str, Any]:
-    text = msgspec.json.encode(told).decode()
+def _token_rates_row(rates: TokenRates) -> dict[str, Any]:
+    text = msgspec.json.encode(rates).decode()
     return {"id": hashlib.sha256(text.encode()).hexdigest(), "rates": text}
 
 
@@ -286,13 +288,13 @@ def _keep_elsewhere(connection: Connection, receipts: list[Receipt]) -> None:
     parts = [(receipt.id, part) for receipt in receipts for part in receipt.elsewhere]
     if not parts:
         return
-    told = {part.rates: _token_rates_row(part.rates) for _, part in parts}
-    upsert(connection, "token_rates", ("id",), list(told.values()))
+    rates = {part.rates: _token_rates_row(part.rates) for _, part in parts}
+    upsert(connection, "token_rates", ("id",), list(rates.values()))
     rows = [
         {
             "receipt_id": receipt_id,
             "upstream": part.model,
-            "token_rates_id": told[part.rates]["id"],
+            "token_rates_id": rates[part.rates]["id"],
             "read_tokens": part.prompt_tokens,
             "cached_read_tokens": part.cached_tokens,
             "written_tokens": part.completion_tokens,
@@ -318,6 +320,7 @@ def _row(receipt: Receipt, rates_id: str, run_id: str) -> dict[str, Any]:
         "operation": receipt.operation,
         "prompt_version": receipt.prompt_version,
         "asked": receipt.asked,
+        "node": receipt.node,
         "phase": receipt.phase,
         "prompt_tokens": usage.prompt_tokens,
         "cached_tokens": usage.cached_tokens,

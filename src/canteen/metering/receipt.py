@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from canteen.core.footprint import Footprint, Receipt
+from canteen.core.footprint import Charge, Footprint, Part, Receipt
+from canteen.core.generation import Usage
 from canteen.core.units import Input, Quantity, conversion, shares_of_variance
 
 
@@ -17,25 +18,29 @@ def as_json(receipt: Receipt) -> dict[str, Any]:
         "phase": receipt.phase,
         "prompt_version": receipt.prompt_version or None,
         "asked": receipt.asked or None,
-        "tokens": {
-            "prompt": usage.prompt_tokens,
-            "cached": usage.cached_tokens,
-            "completion": usage.completion_tokens,
-        },
+        "node": receipt.node or None,
+        "tokens": tokens_json(usage),
         "time_s": {
             "queue": usage.queue_s,
             "prefill": usage.prefill_s,
             "decode": usage.decode_s,
         },
         "energy_uj": {
-            "prefill": charge.prefill_uj,
-            "decode": charge.decode_uj,
+            **_charge_json(charge, receipt.boundary, receipt.grade),
             "idle_share": receipt.idle_share_uj,
-            "boundary": receipt.boundary,
-            "grade": receipt.grade,
         },
         **footprint_json(receipt.footprint),
+        "nodes": [_part_json(part) for part in receipt.parts] or None,
         "provenance": list(receipt.provenance),
+    }
+
+
+def tokens_json(usage: Usage) -> dict[str, int]:
+    """Its tokens."""
+    return {
+        "prompt": usage.prompt_tokens,
+        "cached": usage.cached_tokens,
+        "completion": usage.completion_tokens,
     }
 
 
@@ -85,6 +90,27 @@ def derivation(receipt: Receipt) -> dict[str, Any]:
             for one in _inputs(receipt.footprint)
         ],
         "share_of_variance": {name: _shares(one) for name, one in figures.items()},
+    }
+
+
+def _part_json(part: Part) -> dict[str, Any]:
+    """What one node did, as its own receipt would tell it."""
+    return {
+        "id": part.receipt_id,
+        "node": part.node or None,
+        "model": part.model,
+        "tokens": tokens_json(part.usage),
+        "energy_uj": _charge_json(part.charge, part.boundary, part.grade),
+        **footprint_json(part.footprint),
+    }
+
+
+def _charge_json(charge: Charge, boundary: str, grade: str) -> dict[str, Any]:
+    return {
+        "prefill": charge.prefill_uj,
+        "decode": charge.decode_uj,
+        "boundary": boundary,
+        "grade": grade,
     }
 
 

@@ -1,24 +1,23 @@
-"""Questions to the ledger: one receipt with its rates, and sums by what they are asked for."""
+"""Questions to the ledger: sums by what they are asked for."""
 
 import difflib
 import math
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
-import msgspec
-
-from canteen.core.database import Connection, Row
+from canteen.core.database import Row
 from canteen.core.errors import InvalidRequest
-from canteen.core.footprint import Charge, Elsewhere, Footprint, Receipt, TokenRates
+from canteen.core.footprint import Charge, Footprint, Part
 from canteen.core.generation import Usage
 from canteen.core.units import Quantity
-from canteen.metering.elsewhere import footprint, provenance_of, with_elsewhere
+from canteen.metering import told
+from canteen.metering.elsewhere import footprint, unknown, used
+from canteen.metering.lookup import charge_of, elsewhere_of, rates_of
 from canteen.metering.node import ACCOUNTS
-from canteen.metering.rates import Rates
-from canteen.metering.receipt import footprint_json, provenance
+from canteen.metering.receipt import footprint_json, tokens_json
 from canteen.metering.store import Database
 
 _COLUMNS = {
@@ -30,7 +29,32 @@ _COLUMNS = {
 }
 # What belongs to no conversation is no conversation.
 _RESTRICTED = {"conversation": "AND conversation_id <> '' "}
-BY = (*_COLUMNS, "phase", "account")
+BY = (*_COLUMNS, "phase", "account", "node")
+_TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")
+_SUMMED = (*_TOKENS, "prefill_uj", "decode_uj", "prefill_us", "decode_us")
+_DURING = "WHERE ended_s >= :since AND ended_s < :until "
+
+
+def _sums_of(columns: Iterable[str]) -> str:
+    return ", ".join(f"SUM({name}) AS {name}" for name in columns)
+
+
+# Receipts; their parts that are modelled, and those that others told: what is asked of each, after
+# a label. All names are our own.
+_OWN = (
+    f"rates_id, COUNT(*) AS requests, {_sums_of(_SUMMED)}, SUM(CASE WHEN prefill_uj + decode_uj "
+    "+ prefill_us + decode_us > 0 THEN 1 ELSE 0 END) AS worked FROM receipts"
+)
+_MODELLED = (
+    "'' AS upstream, rates, COUNT(*) AS requests, "
+    f"{_sums_of(('read_tokens', 'cached_read_tokens', 'written_tokens'))} FROM receipts "
+    "JOIN elsewhere ON receipt_id = receipts.id JOIN token_rates ON token_rates.id = token_rates_id"
+)
+_ALIKE = ", ".join(told.ALIKE)
+_TOLD = (
+    f"{_ALIKE}, '' AS upstream, '' AS told_id, COUNT(*) AS requests, {_sums_of(told.SUMMED)} "
+    "FROM receipts JOIN told ON receipt_id = receipts.id"
+)
 _HOUR_S = 3600
 
 
@@ -54,81 +78,6 @@ class Span:
         return span
 
 
-def receipt(database: Database, receipt_id: str) -> Receipt | None:
-    """The receipt of an id, None where there is none."""
-    asked = (
-        "SELECT receipts.*, rates.rates AS slopes, rates.meter, rates.boundary, rates.grade "
-        "FROM receipts JOIN rates ON rates.id = receipts.rates_id WHERE receipts.id = :id"
-    )
-    with database.reading() as connection:
-        rows = connection.execute(asked, {"id": receipt_id})
-        if not rows:
-            return None
-        row = rows[0]
-        parts = _parts(connection, receipt_id)
-        hour_idle_share_uj = _hour_idle_share_uj(connection, row)
-    charge = _charge(row)
-    own = _rates(row["slopes"]).footprint(charge)
-    whole = with_elsewhere(own, charge, parts)
-    return Receipt(
-        **{name: row[name] for name in ("id", "model", "digest", "engine", "caller_id")},
-        ended_s=row["ended_s"],
-        usage=Usage(
-            prompt_tokens=row["prompt_tokens"],
-            cached_tokens=row["cached_tokens"],
-            completion_tokens=row["completion_tokens"],
-            queue_s=row["queue_s"],
-            prefill_s=row["prefill_s"],
-            decode_s=row["decode_s"],
-        ),
-        charge=charge,
-        footprint=whole,
-        phase=row["phase"],
-        operation=row["operation"],
-        conversation_id=row["conversation_id"],
-        prompt_version=row["prompt_version"],
-        boundary=row["boundary"],
-        grade="D" if parts else row["grade"],
-        idle_share_uj=row["idle_share_uj"],
-        hour_idle_share_uj=hour_idle_share_uj,
-        provenance=provenance_of(provenance(own, row["meter"]), whole, charge, parts),
-        asked=row["asked"],
-        elsewhere=parts,
-    )
-
-
-def _parts(connection: Connection, receipt_id: str) -> tuple[Elsewhere, ...]:
-    """What others did for a receipt."""
-    asked = (
-        "SELECT * FROM elsewhere JOIN token_rates ON token_rates.id = token_rates_id "
-        "WHERE receipt_id = :id ORDER BY upstream"
-    )
-    return tuple(_part(row) for row in connection.execute(asked, {"id": receipt_id}))
-
-
-def _part(row: Row) -> Elsewhere:
-    names = ("read_tokens", "cached_read_tokens", "written_tokens")
-    return Elsewhere(row["upstream"], _token_rates(row["rates"]), *(int(row[n]) for n in names))
-
-
-def _hour_idle_share_uj(connection: Connection, row: Row) -> int | None:
-    """Of what its node idled in the hour that it ended in: by its energy over that of all that
-    ended in it. None for a receipt of an earlier release, whose node is not known."""
-    asked = (
-        "SELECT idle, (SELECT SUM(prefill_uj + decode_uj) FROM receipts WHERE ended_s >= :since "
-        "AND ended_s < :until AND run_id = :run) AS ended_uj "
-        "FROM accounts WHERE run_id = :run AND hour = :hour"
-    )
-    since_s = row["hour"] * _HOUR_S
-    values = {"run": row["run_id"], "hour": row["hour"]}
-    span = {"since": since_s, "until": since_s + _HOUR_S}
-    found = connection.execute(asked, values | span)
-    if not row["run_id"] or not found:
-        return None
-    ended_uj = int(found[0]["ended_uj"])
-    return found[0]["idle"] * _charge(row).energy_uj // ended_uj if ended_uj else 0
-
-
 def sums(database: Database, by: str, span: Span) -> dict[str, Any]:
     """What was eaten in a span, summed; raises InvalidRequest for an unknown `by`."""
     if by not in BY:
@@ -139,33 +88,27 @@ def sums(database: Database, by: str, span: Span) -> dict[str, Any]:
         return _accounts(database, span)
     if by == "phase":
         return {"by": by, "sums": _phases(database, span)}
+    if by == "node":
+        return {"by": by, "sums": _nodes(database, span)}
     return {"by": by, "sums": _groups(database, by, span)}
 
 
 def _groups(database: Database, by: str, span: Span) -> list[dict[str, Any]]:
-    asked = (
-        f"SELECT {_COLUMNS[by]} AS label, rates_id, COUNT(*) AS requests, "  # noqa: S608 - own names
-        "SUM(prompt_tokens) AS prompt_tokens, SUM(cached_tokens) AS cached_tokens, "
-        "SUM(completion_tokens) AS completion_tokens, SUM(prefill_uj) AS prefill_uj, "
-        "SUM(decode_uj) AS decode_uj, SUM(prefill_us) AS prefill_us, "
-        "SUM(decode_us) AS decode_us FROM receipts "
-        f"WHERE ended_s >= :since AND ended_s < :until {_RESTRICTED.get(by, '')}"
-        "GROUP BY 1, 2 ORDER BY 1"
-    )
-    abroad = (
-        f"SELECT {_COLUMNS[by]} AS label, '' AS upstream, rates, "  # noqa: S608 - own names
-        "SUM(read_tokens) AS read_tokens, SUM(cached_read_tokens) AS cached_read_tokens, "
-        "SUM(written_tokens) AS written_tokens FROM receipts "
-        "JOIN elsewhere ON receipt_id = receipts.id "
-        "JOIN token_rates ON token_rates.id = token_rates_id "
-        f"WHERE ended_s >= :since AND ended_s < :until {_RESTRICTED.get(by, '')}"
-        "GROUP BY 1, 3"
-    )
+    label = f"{_COLUMNS[by]} AS label"
+    during = f"{_DURING}{_RESTRICTED.get(by, '')}"
     with database.reading() as connection:
-        rows = connection.execute(asked, _bounds(span))
-        parts: dict[Any, list[Elsewhere]] = {}
-        for row in connection.execute(abroad, _bounds(span)):
-            parts.setdefault(row["label"], []).append(_part(row))
+        rows = connection.execute(
+            f"SELECT {label}, {_OWN} {during} GROUP BY 1, 2 ORDER BY 1", _bounds(span)
+        )
+        parts: dict[Any, list[Footprint]] = {}
+        for row in connection.execute(
+            f"SELECT {label}, {_MODELLED} {during} GROUP BY 1, 3", _bounds(span)
+        ):
+            parts.setdefault(row["label"], []).append(footprint(elsewhere_of(row)))
+        for row in connection.execute(
+            f"SELECT {label}, {_TOLD} {during} GROUP BY 1, {_ALIKE}", _bounds(span)
+        ):
+            parts.setdefault(row["label"], []).append(told.part_of(row).footprint)
         known = {row["id"]: row for row in connection.execute("SELECT * FROM rates")}
     groups: dict[Any, list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -201,12 +144,85 @@ def _group(
 
 
 def _eaten(
-    rows: list[Mapping[str, Any]], known: Mapping[str, Row], parts: Sequence[Elsewhere]
+    rows: list[Mapping[str, Any]], known: Mapping[str, Row], parts: Sequence[Footprint]
 ) -> dict[str, Any]:
     """The footprint of a group's charges, and of what others did for it."""
-    charged = [(_rates(known[row["rates_id"]]["rates"]), _charge(row)) for row in rows]
-    told = [rates.footprint(charge) for rates, charge in charged if charge != Charge() or not parts]
-    return footprint_json(_joined([*told, *(footprint(part) for part in parts)]))
+    charged = [(rates_of(known[row["rates_id"]]["rates"]), charge_of(row)) for row in rows]
+    own = [rates.footprint(charge) for rates, charge in charged if charge != Charge() or not parts]
+    return footprint_json(_joined([*own, *parts]))
+
+
+def _nodes(database: Database, span: Span) -> list[dict[str, Any]]:
+    """What each node did: by our receipts, by those of others, and, of no node, what is modelled.
+    Whose own receipts are in this ledger is not counted by what others tell of them too."""
+    is_not_here = "AND NOT EXISTS (SELECT 1 FROM receipts AS theirs WHERE theirs.id = told_id) "
+    label = "node AS label"
+    asked = {
+        "own": f"SELECT {label}, {_OWN} {_DURING} GROUP BY 1, 2",
+        "told": f"SELECT {label}, {_TOLD} {_DURING} GROUP BY 1, {_ALIKE}",
+        "new": f"SELECT {label}, {_TOLD} {_DURING} {is_not_here} GROUP BY 1, {_ALIKE}",
+        "modelled": f"SELECT {label}, {_MODELLED} {_DURING} GROUP BY 1, 3",
+    }
+    with database.reading() as connection:
+        rows = {name: connection.execute(sql, _bounds(span)) for name, sql in asked.items()}
+        known = {row["id"]: row for row in connection.execute("SELECT * FROM rates")}
+    groups: dict[str, _Node] = defaultdict(_Node)
+    for row in rows["own"]:
+        groups[row["label"]].add(int(row["worked"]), _own(row, known[row["rates_id"]]))
+    for row in rows["told"]:
+        groups[row["label"]].take(told.part_of(row).usage)
+    for row in rows["new"]:
+        groups[row["told_node"]].add(int(row["requests"]), told.part_of(row))
+    for row in rows["modelled"]:
+        part = elsewhere_of(row)
+        groups[row["label"]].take(used(part))
+        groups[""].add(int(row["requests"]), unknown(part, ""))
+    return [groups[name].as_json(name) for name in sorted(groups) if groups[name].requests]
+
+
+@dataclass(slots=True)
+class _Node:
+    """What a node did, in the making."""
+
+    requests: int = 0
+    tokens: Counter[str] = field(default_factory=Counter)
+    parts: list[Part] = field(default_factory=list)
+
+    def add(self, requests: int, part: Part) -> None:
+        """It did this part of so many requests."""
+        self.requests += requests
+        self.tokens.update(tokens_json(part.usage))
+        self.parts.append(part)
+
+    def take(self, usage: Usage) -> None:
+        """Of what is on its receipts it did not do this."""
+        self.tokens.subtract(tokens_json(usage))
+
+    def as_json(self, name: str) -> dict[str, Any]:
+        charges = [part.charge for part in self.parts]
+        return {
+            "node": name or None,
+            "requests": self.requests,
+            "tokens": dict(self.tokens),
+            "energy_uj": {
+                "prefill": sum(charge.prefill_uj for charge in charges),
+                "decode": sum(charge.decode_uj for charge in charges),
+            },
+            "meter": {
+                "boundary": _boundary(part.boundary for part in self.parts),
+                "grade": max(part.grade for part in self.parts),
+            },
+            **footprint_json(_joined([part.footprint for part in self.parts])),
+        }
+
+
+def _own(row: Row, rates: Row) -> Part:
+    """What a node did by its own receipts, which are told on these terms."""
+    charge = charge_of(row)
+    prompt, cached, completion = (int(row[name]) for name in _TOKENS)
+    usage = Usage(prompt, cached, completion)
+    eaten = rates_of(rates["rates"]).footprint(charge)
+    return Part(row["label"], "", "", usage, charge, rates["boundary"], rates["grade"], eaten)
 
 
 def _phases(database: Database, span: Span) -> list[dict[str, Any]]:
@@ -282,11 +298,6 @@ def _label(by: str, label: Any) -> Any:
     return label
 
 
-def _charge(row: Mapping[str, Any]) -> Charge:
-    names = ("prefill_uj", "decode_uj", "prefill_us", "decode_us")
-    return Charge(*(int(row[name]) for name in names))
-
-
 def _bounds(span: Span) -> dict[str, float]:
     return {"since": span.since_s, "until": span.until_s}
 
@@ -300,13 +311,3 @@ def _moment(name: str, told: str) -> float:
             param=name,
         ) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-@cache
-def _token_rates(told: str) -> TokenRates:
-    return msgspec.json.decode(told, type=TokenRates)
-
-
-@cache
-def _rates(told: str) -> Rates:
-    return msgspec.json.decode(told, type=Rates)

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from canteen.core.footprint import Charge, Elsewhere, Footprint, Phase, Receipt, TokenRates
+from canteen.core.footprint import Charge, Elsewhere, Footprint, Part, Phase, Receipt, TokenRates
 from canteen.core.generation import Usage
-from canteen.metering.elsewhere import part_of, provenance_of, with_elsewhere
+from canteen.metering import told
+from canteen.metering.elsewhere import footprint, less, part_of, parts, provenance_of, summed
 from canteen.metering.node import Accounts
 from canteen.metering.terms import Terms
 
@@ -40,24 +41,41 @@ class Order:
 
 @dataclass(slots=True)
 class _Bill:
+    receipt_id: str
+    node: str
     order: Order
     terms: Terms
     charge: Charge | None = None
     usage: Usage = field(default_factory=Usage)
-    elsewhere: dict[tuple[str, TokenRates], Usage] = field(default_factory=dict)
+    modelled: dict[tuple[str, TokenRates], Usage] = field(default_factory=dict)
+    told: list[Part] = field(default_factory=list)
+
+    def own(self) -> Part:
+        """What this node did."""
+        charge = self.charge or Charge()
+        return Part(
+            self.node,
+            self.receipt_id,
+            self.order.model,
+            less(self.usage, (*self.modelled.values(), *(part.usage for part in self.told))),
+            charge,
+            self.terms.boundary,
+            self.terms.grade,
+            self.terms.rates.footprint(charge),
+        )
 
     def footprint(self) -> Footprint:
         """What all that is on it means."""
-        charge = self.charge or Charge()
-        return with_elsewhere(self.terms.rates.footprint(charge), charge, self.parts())
+        own = self.own()
+        return summed(own, parts(own, self.elsewhere(), self.told))
 
-    def parts(self) -> tuple[Elsewhere, ...]:
-        """What others did."""
-        return tuple(part_of(model, told, used) for (model, told), used in self.elsewhere.items())
+    def elsewhere(self) -> tuple[Elsewhere, ...]:
+        """What others did and told nothing of."""
+        return tuple(part_of(model, rates, used) for (model, rates), used in self.modelled.items())
 
 
 class Till:
-    """The bills of all requests under way. `terms` says what counts the energy now."""
+    """The bills of all requests under way at `node`. `terms` says what counts the energy now."""
 
     def __init__(
         self,
@@ -66,7 +84,9 @@ class Till:
         accounts: Callable[[], Accounts],
         book: Book,
         clock: Callable[[], float] = time.time,
+        node: str = "",
     ) -> None:
+        self._node = node
         self._terms = terms
         self._now = terms()
         self._hour = _Hour(accounts, clock)
@@ -92,7 +112,7 @@ class Till:
         if receipt_id in self._settled:
             return
         self.look()
-        bill = self._bills.setdefault(receipt_id, _Bill(order, self._now))
+        bill = self._bills.setdefault(receipt_id, _Bill(receipt_id, self._node, order, self._now))
         if order.asked and order.asked == bill.order.asked:
             # Another of the chain is tried.
             bill.order = order
@@ -108,13 +128,19 @@ class Till:
             bill.charge = (bill.charge or Charge()) + charge
             bill.usage += usage
 
-    def add_elsewhere(self, receipt_id: str, model: str, told: TokenRates, usage: Usage) -> None:
-        """A part that somebody else's service did has ended, as the model of this name."""
-        self.add(receipt_id, Charge(), usage)
+    def add_elsewhere(self, receipt_id: str, model: str, rates: TokenRates, usage: Usage) -> None:
+        """A part that somebody else's service did has ended, as the model of this name; where it
+        is a Canteen, the usage has its receipt."""
+        self.add(receipt_id, Charge(), replace(usage, receipts=()))
         bill = self._bills.get(receipt_id)
-        if bill is not None and usage.prompt_tokens + usage.completion_tokens:
-            key = (model, told)
-            bill.elsewhere[key] = bill.elsewhere.get(key, Usage()) + usage
+        if bill is None:
+            return
+        cost = footprint(part_of(model, rates, usage)).cost
+        if theirs := told.priced(told.read(usage.receipts, model), cost):
+            bill.told += theirs
+        elif usage.prompt_tokens + usage.completion_tokens:
+            key = (model, rates)
+            bill.modelled[key] = bill.modelled.get(key, Usage()) + usage
 
     def so_far(self, receipt_id: str) -> tuple[Usage, Callable[[], Footprint]] | None:
         """What is on the bill of a request under way, and what that means; None before its first
@@ -131,7 +157,9 @@ class Till:
         bill = self._bills.pop(receipt_id, None)
         if bill is None or bill.charge is None:
             return self._settled.get(receipt_id)
-        parts, footprint = bill.parts(), bill.footprint()
+        own, elsewhere = bill.own(), bill.elsewhere()
+        did = parts(own, elsewhere, bill.told)
+        whole = summed(own, did)
         receipt = Receipt(
             id=receipt_id,
             model=bill.order.model,
@@ -141,17 +169,19 @@ class Till:
             ended_s=self._clock(),
             usage=replace(bill.usage, queue_s=queue_s),
             charge=bill.charge,
-            footprint=footprint,
+            footprint=whole,
             phase=bill.order.phase,
             operation=bill.order.operation,
             conversation_id=bill.order.conversation_id,
             prompt_version=bill.order.prompt_version,
             boundary=bill.terms.boundary,
-            grade="D" if parts else bill.terms.grade,
+            grade=max((part.grade for part in did), default=bill.terms.grade),
             idle_share_uj=self._hour.share_uj(bill.charge.energy_uj),
-            provenance=provenance_of(bill.terms.provenance, footprint, bill.charge, parts),
+            provenance=provenance_of(bill.terms.provenance, receipt_id, whole, did),
             asked=bill.order.asked,
-            elsewhere=parts,
+            elsewhere=elsewhere,
+            node=self._node,
+            parts=did,
         )
         self._settled[receipt_id] = receipt
         if len(self._settled) > _REMEMBERED:

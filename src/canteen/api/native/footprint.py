@@ -47,7 +47,7 @@ async def receipt(served: Served) -> Response:
 
 
 async def sums(served: Served) -> Response:
-    """Sums by model, key, phase, hour, day, conversation or account, from `since` to `until`."""
+    """Sums by model, key, phase, hour, day, conversation, account or node, `since` to `until`."""
     asked = served.request.query_params
     for name in asked:
         if name not in _ASKED:
