@@ -17,19 +17,10 @@ from canteen.core.footprint import Charge
 from canteen.metering import lookup, migrations, sums
 from canteen.metering.ledger import Ledger
 from canteen.metering.store import NewerDatabase, connect
-from tests.databases import emptied
 from tests.metering.books import COUNTED, TERMS, Books
 
 MIGRATIONS = Path(migrations.__file__).parent
 DAY_S = 24 * 3600.0
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'canteen.db'}"
-    return emptied(str(request.getfixturevalue("postgres")))
 
 
 def later_tables() -> list[str]:

@@ -1,7 +1,9 @@
 """How the service stands now, put among what it has counted, for whoever reads the metrics."""
 
+from collections.abc import Set
 from typing import TYPE_CHECKING
 
+from canteen.core.model import full_name
 from canteen.metering.metrics import ModelGauges
 
 if TYPE_CHECKING:
@@ -24,6 +26,15 @@ async def refresh(services: "Services") -> None:
         )
         for one in await services.loaded()
     ]
+    loaded += _not_loaded(services, {one.model for one in loaded})
     booked_uj = services.accounting.node.accounts().energy_uj
     services.metrics.book(booked_uj, has_trouble=bool(services.ledger.trouble))
     services.metrics.gauge(services.version, loaded)
+
+
+def _not_loaded(services: "Services", loaded: Set[str]) -> list[ModelGauges]:
+    """The default model while it is not in memory. A router that finds no queue at all does not
+    take it for an empty one."""
+    name = full_name(services.settings.default_model)
+    here = [card for card in services.catalog.list() if card.name == name and not card.members]
+    return [ModelGauges(name, 0, 0, 0.0, 0, 0.0) for _ in here if name not in loaded]

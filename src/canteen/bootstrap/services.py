@@ -228,7 +228,7 @@ class Services:
         card = self.catalog.get(model)
         if card.kind == "embedder":
             return ("embedding",)
-        has_tools = card.engine == "echo" or card.upstream or "tools" in card.template
+        has_tools = card.engine in ("echo", POOL) or card.upstream or "tools" in card.template
         return ("completion", "tools") if has_tools else ("completion",)
 
     def plan(self, request: PlanRequest, config: Mapping[str, Any] | None = None) -> Plan:

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from canteen.core.errors import EngineError, Overloaded
+from canteen.core.errors import Overloaded, UpstreamFailed
 from canteen.core.generation import GenerationRequest, Request
 from canteen.core.model import ModelCard
 from canteen.runtime.breaker import Breaker
@@ -126,7 +126,7 @@ class Balance:
                     async for piece in pieces:
                         is_begun = True
                         yield piece
-            except (EngineError, Overloaded):
+            except (UpstreamFailed, Overloaded):
                 member.is_up = member.is_up and is_begun
                 raise
             finally:
