@@ -29,6 +29,9 @@ class StandIn:
     script: list[Answer] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     is_hung_up_on: asyncio.Event = field(default_factory=asyncio.Event)
+    # What it answers who looks how it is, and how many have looked.
+    health: int = 200
+    num_looks: int = 0
 
     @property
     def base_url(self) -> str:
@@ -43,8 +46,8 @@ class StandIn:
                 for name, _, text in (line.partition(":") for line in head[1:] if line)
             }
             body = await reader.readexactly(int(headers.get("content-length", 0)))
-            self.asked.append(Asked(head[0].split()[1], headers, json.loads(body)))
-            answer = self.script.pop(0) if self.script else self.usual
+            method, path, _ = head[0].split()
+            answer = self._looked() if method == "GET" else self._asked(path, headers, body)
             answering = asyncio.ensure_future(answer(writer))
             leaving = asyncio.ensure_future(reader.read())
             await asyncio.wait([answering, leaving], return_when=asyncio.FIRST_COMPLETED)
@@ -54,6 +57,14 @@ class StandIn:
                 task.cancel()
             await asyncio.gather(answering, leaving, return_exceptions=True)
         writer.close()
+
+    def _looked(self) -> Answer:
+        self.num_looks += 1
+        return refuses(self.health)
+
+    def _asked(self, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        self.asked.append(Asked(path, headers, json.loads(body)))
+        return self.script.pop(0) if self.script else self.usual
 
 
 @asynccontextmanager

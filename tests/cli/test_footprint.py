@@ -41,6 +41,14 @@ def test_sums_by_key_come_as_csv(home: Path) -> None:
     assert row.startswith("a-key,1,")
 
 
+def test_sums_by_node_are_told(home: Path) -> None:
+    answer = CliRunner().invoke(main, ["footprint", "--by", "node"])
+
+    headings, row = answer.output.splitlines()
+    assert headings.startswith("NODE")
+    assert row.split()[:2] == ["-", "1"]
+
+
 def test_phases_are_told_in_watt_hours(home: Path) -> None:
     (summed, told) = (
         CliRunner().invoke(main, ["footprint", "--by", "phase", how]).output

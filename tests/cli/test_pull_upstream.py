@@ -72,9 +72,24 @@ def test_a_chain_has_models_of_the_store(call: Call, echo_home: Path) -> None:
     assert card.context_length == 4000
 
 
+def test_a_pool_has_upstreams_and_another_pull_gives_it_others(call: Call, echo_home: Path) -> None:
+    for name in "abc":
+        call("pull", f"upstream:{name}", *WHERE)
+
+    for members in ("upstream:a,upstream:b", "upstream:b,upstream:c"):
+        told = call("pull", f"pool:{members}", "--name", "big")
+
+        assert "big:latest is in the store" in told.stdout
+        card = Catalog(echo_home).get("big")
+        assert (card.engine, card.members) == ("pool", tuple(members.split(",")))
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
+        (("pool:echo", "--name", "big"), "upstreams of the store"),
+        (("pool:", "--name", "big"), "upstreams of the store"),
+        (("pool:upstream:a",), "--name"),
         (("upstream:a",), "--base-url"),
         (("upstream:a", "--base-url", "ftp://host", "--model", "m"), "--base-url"),
         (("upstream:a", "--base-url", "https://host:port/v1", "--model", "m"), "--base-url"),
