@@ -150,5 +150,34 @@ async def test_the_receipt_tells_the_member_and_the_pool(
     assert receipt.asked == "big:latest"
 
 
+async def test_a_chain_goes_on_where_its_pool_has_nobody_left(
+    services: Services, members: list[StandIn]
+) -> None:
+    source = "chain:big,echo"
+    services.catalog.put(remote.chain_card(services.catalog, "safe", source))
+    first = await answer(services, ask("safe"))
+    for member in members:
+        member.asked.clear()
+        member.script = [refuses(500)]
+
+    then = await answer(services, ask("safe"))
+
+    assert first.text == "one two"
+    assert then.text == "who is Oppenheimer"
+    assert [len(member.asked) for member in members] == [1, 1]
+
+
+async def test_what_is_no_upstream_any_more_is_no_member(
+    services: Services, members: list[StandIn]
+) -> None:
+    out, left = members
+    services.catalog.copy("echo", f"upstream:{out.port}")
+
+    for _ in range(4):
+        await answer(services, ask("big"))
+
+    assert len(left.asked) == 4
+
+
 async def test_tools_go_through_a_pool(services: Services, members: list[StandIn]) -> None:
     assert await services.capabilities("big") == ("completion", "tools")

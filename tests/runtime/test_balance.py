@@ -192,6 +192,7 @@ def answers(error: CanteenError | None, *pieces: str) -> Callable[[ModelCard], A
 
 async def test_a_request_is_counted_while_it_is_answered() -> None:
     bench = Bench()
+    bench.order()
     pieces = bench.balance.counted(answers(None, "one", "two"))(CARDS[0])
 
     await anext(pieces)
@@ -207,6 +208,7 @@ async def test_a_request_is_counted_while_it_is_answered() -> None:
 )
 async def test_who_fails_before_it_begins_is_last_until_the_next_look(error: CanteenError) -> None:
     bench = Bench()
+    await bench.looked()
 
     with pytest.raises(type(error)):
         await anext(bench.balance.counted(answers(error))(CARDS[0]))

@@ -61,7 +61,7 @@ from canteen.runtime.memory import GB, budget_bytes, machine_bytes
 from canteen.runtime.pool import Pool
 from canteen.runtime.prompts import PromptStore
 from canteen.runtime.pull import Puller
-from canteen.runtime.remote import members_of
+from canteen.runtime.remote import groups_of, members_of
 from canteen.runtime.slot import Health, LoadedModel, Served
 from canteen.settings import Settings
 from canteen.tasks import fitting
@@ -268,14 +268,13 @@ class Services:
         card = self._card(request.model, kind)
         if not card.upstream and not card.members:
             return ask(card)
-        cards = members_of(self.catalog, card)
+        balance = self.upstreams.balance
+        groups = groups_of(self.catalog, card)
+        cards = [one for group in groups for one in balance.ordered(group, request)]
         if isinstance(request, ScoreRequest):
             # No upstream can, so nobody is asked in vain.
             cards = [one for one in cards if not one.upstream] or cards
-        if card.engine == POOL:
-            balance = self.upstreams.balance
-            cards, ask = balance.ordered(cards, request), balance.counted(ask)
-        return answered(cards, ask, request.deadline_s)
+        return answered(cards, balance.counted(ask), request.deadline_s)
 
     @asynccontextmanager
     async def _using(self, request: Request, card: ModelCard) -> AsyncIterator[tuple[Any, float]]:

@@ -45,7 +45,6 @@ class Upstreams:
         self._make_gate = make_gate
         self._most_at_once = most_at_once
         self._breakers: dict[str, Breaker] = {}
-        self._members: dict[str, Member] = {}
         self._lookouts: list[Lookout] = []
         self.balance = Balance(self._member)
         self._rates: dict[str, TokenRates] = {}
@@ -77,21 +76,18 @@ class Upstreams:
 
     def _member(self, card: ModelCard) -> Member:
         """What is known of an upstream as one of a pool."""
-        if card.digest not in self._members:
-            from canteen.engines import openai
-            from canteen.engines.openai_looks import Lookout
+        from canteen.engines import openai
+        from canteen.engines.openai_looks import Lookout
 
-            upstream = Upstream(**card.upstream)
-            client = openai.Client(upstream, lambda: _key(card.name, upstream))
-            lookout = Lookout(upstream, client)
-            self._lookouts.append(lookout)
-            self._members[card.digest] = Member(
-                f"{upstream.model} at {upstream.base_url}",
-                self._breaker(card),
-                lookout.look,
-                partial(self._metrics.upstreams.tell_up, card.name),
-            )
-        return self._members[card.digest]
+        upstream = Upstream(**card.upstream)
+        lookout = Lookout(upstream, openai.Client(upstream, lambda: _key(card.name, upstream)))
+        self._lookouts.append(lookout)
+        return Member(
+            f"{upstream.model} at {upstream.base_url}",
+            self._breaker(card),
+            lookout.look,
+            partial(self._metrics.upstreams.tell_up, card.name),
+        )
 
     async def close(self) -> None:
         """Look at nobody any more."""

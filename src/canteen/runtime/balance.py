@@ -64,8 +64,9 @@ def ordered(members: Sequence[Member], beginning: str) -> list[Member]:
     Whose circuit is to be tried is first: it refuses at once, and that sets off its probe. Who is
     down is last, as a look may be wrong.
     """
-    due = [one for one in members if one.breaker.state == "half-open"]
-    well = [one for one in members if one.breaker.state == "closed" and one.is_up]
+    up = [one for one in members if one.is_up]
+    due = [one for one in up if one.breaker.state == "half-open"]
+    well = [one for one in up if one.breaker.state == "closed"]
     rest = [one for one in members if one not in due and one not in well]
     # Equals in any order.
     random.shuffle(well)
@@ -96,41 +97,33 @@ def beginning(request: Request) -> str:
 
 
 class Balance:
-    """Shares the requests to pools among their members, and looks how these are while it does."""
+    """Shares the requests to equal models among these, and looks how they are while it does."""
 
     def __init__(
         self,
-        member: Callable[[ModelCard], Member],
+        made: Callable[[ModelCard], Member],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._member = member
+        self._made = made
         self._clock = clock
+        self._members: dict[str, Member] = {}
         self._looking: set[asyncio.Task[None]] = set()
 
     def ordered(self, cards: Sequence[ModelCard], request: Request) -> list[ModelCard]:
-        """The members of a pool in the order to ask them."""
+        """Equal upstreams in the order to ask them. A model that is alone is not looked at."""
+        if len(cards) < 2:
+            return list(cards)
         members = {self._member(card): card for card in cards}
         for member in members:
             self._see_to(member)
         return [members[one] for one in ordered(list(members), beginning(request))]
 
     def counted(self, ask: Ask[Piece]) -> Ask[Piece]:
-        """The same asking, known to who is asked: how many there are, and whether one failed
-        before it began."""
+        """The same asking, known to whoever is asked as one of several."""
 
-        async def asked(card: ModelCard) -> AsyncGenerator[Piece]:
-            member, is_begun = self._member(card), False
-            member.num_here += 1
-            try:
-                async with aclosing(ask(card)) as pieces:
-                    async for piece in pieces:
-                        is_begun = True
-                        yield piece
-            except (UpstreamFailed, Overloaded):
-                member.is_up = member.is_up and is_begun
-                raise
-            finally:
-                member.num_here -= 1
+        def asked(card: ModelCard) -> AsyncGenerator[Piece]:
+            member = self._members.get(card.digest)
+            return ask(card) if member is None else _counted(member, ask(card))
 
         return asked
 
@@ -140,6 +133,11 @@ class Balance:
             looking.cancel()
         if self._looking:
             await asyncio.wait(self._looking)
+
+    def _member(self, card: ModelCard) -> Member:
+        if card.digest not in self._members:
+            self._members[card.digest] = self._made(card)
+        return self._members[card.digest]
 
     def _see_to(self, member: Member) -> None:
         """Have it looked at, if it is time."""
@@ -157,3 +155,20 @@ class Balance:
             member.tell(member.is_up)
         finally:
             member.looked_s, member.looking = self._clock(), None
+
+
+async def _counted(member: Member, pieces: AsyncGenerator[Piece]) -> AsyncGenerator[Piece]:
+    """An answer of a member, which has so much more to do until its end, and is not up where it
+    failed before it began."""
+    is_begun = False
+    member.num_here += 1
+    try:
+        async with aclosing(pieces):
+            async for piece in pieces:
+                is_begun = True
+                yield piece
+    except (UpstreamFailed, Overloaded):
+        member.is_up = member.is_up and is_begun
+        raise
+    finally:
+        member.num_here -= 1

@@ -3,7 +3,7 @@ nothing to fetch."""
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -45,7 +45,7 @@ def chain_card(catalog: Catalog, name: str, source: str) -> ModelCard:
     """The card of `chain:A,B,C`, whose models are in the store; raises ModelNotFound, and
     InvalidRequest for what makes no chain."""
     cards = _named(catalog, source.removeprefix(CHAINED))
-    if not _are_alike(cards) or any(card.members for card in cards):
+    if not _are_alike(cards) or any(card.engine == CHAIN for card in cards):
         raise InvalidRequest(
             "a chain is chain:MODEL,MODEL and so on: models of the store that all generate or all "
             "embed, and none of them a chain",
@@ -68,18 +68,32 @@ def pool_card(catalog: Catalog, name: str, source: str) -> ModelCard:
 
 
 def members_of(catalog: Catalog, card: ModelCard) -> list[ModelCard]:
-    """The models to ask for one, in order; those that were removed are left out.
+    """All models that may be asked for one; raises what `groups_of` does."""
+    return [one for group in groups_of(catalog, card) for one in group]
+
+
+def groups_of(catalog: Catalog, card: ModelCard) -> list[list[ModelCard]]:
+    """The models to ask for one, in order; those of a pool, which are equal, stand together. Left
+    out is what was removed, or is no such model any more.
 
     Raises InvalidRequest where none of them is left."""
-    if not card.members:
-        return [card]
-    here = {one.name: one for one in catalog.list()}
-    found = [here[name] for name in card.members if name in here and not here[name].members]
-    if not found:
+    here = {one.name: one for one in catalog.list()} if card.members else {}
+    links = [card]
+    if card.engine == CHAIN:
+        links = [here[name] for name in card.members if name in here]
+    groups = [_equals(here, one) for one in links if one.engine != CHAIN]
+    if not any(groups):
         raise InvalidRequest(
             f"none of the models of '{card.name}' is in the store; pull it anew", param="model"
         )
-    return found
+    return groups
+
+
+def _equals(here: Mapping[str, ModelCard], card: ModelCard) -> list[ModelCard]:
+    """A model, or those of the pool that it is."""
+    if not card.members:
+        return [card]
+    return [here[name] for name in card.members if name in here and here[name].upstream]
 
 
 def _named(catalog: Catalog, names: str) -> list[ModelCard]:

@@ -67,7 +67,7 @@ Source = PypiSource | HubSource | FileSource | BuiltinSource
 
 def is_source(text: str) -> bool:
     """Whether a text names a source rather than a model."""
-    return text.startswith(("pypi:", "hf:", "file:", "builtin:", "upstream:", "chain:"))
+    return text.startswith(("pypi:", "hf:", "file:", "builtin:", "upstream:", "chain:", "pool:"))
 
 
 def parse(text: str) -> Source:
@@ -81,9 +81,9 @@ def parse(text: str) -> Source:
         return PypiSource(found["package"], found["version"], found["path"])
     if scheme == "hf" and (found := _HUB.fullmatch(rest)):
         return HubSource(found["repo"], found["which"] or "")
-    if scheme in ("upstream", "chain"):
+    if scheme in ("upstream", "chain", "pool"):
         raise InvalidRequest(
-            "upstreams and chains are made on the command line: canteen pull upstream:NAME "
+            "upstreams, chains and pools are made on the command line: canteen pull upstream:NAME "
             "--base-url URL --model MODEL, or canteen pull chain:MODEL,MODEL --name NAME",
             param="model",
         )
