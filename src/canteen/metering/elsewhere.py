@@ -5,7 +5,7 @@ Nothing of it is on a meter of ours, so it stands beside a request's charge, nev
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from canteen.core.footprint import Charge, Elsewhere, Footprint, Part, TokenRates
@@ -73,18 +73,40 @@ def parts(own: Part, elsewhere: Sequence[Elsewhere], told: Sequence[Part]) -> tu
     if not elsewhere and not told:
         return ()
     mine = (own,) if own.charge != Charge() else ()
-    theirs = sorted(told, key=lambda part: (part.node, part.receipt_id))
-    return (*mine, *theirs, *(unknown(part, own.receipt_id) for part in elsewhere))
+    return (*mine, *told, *(unknown(part, own.receipt_id) for part in elsewhere))
 
 
 def summed(own: Part, parts: Sequence[Part]) -> Footprint:
-    """A request's footprint: of all its parts, and our own where there are none."""
+    """A request's footprint: of all its parts, and our own where there are none. Nodes err
+    independently, the parts of one do not."""
     if not parts:
         return own.footprint
+    by_node: dict[str, list[Footprint]] = {}
+    for part in parts:
+        by_node.setdefault(part.node or part.model, []).append(part.footprint)
+    nodes = [joined(told) for told in by_node.values()]
 
     def added(name: str) -> Any:
-        known = tuple(one for part in parts if (one := getattr(part.footprint, name)) is not None)
+        known = tuple(one for node in nodes if (one := getattr(node, name)) is not None)
         return total(known) if known else None
+
+    return Footprint(**{name: added(name) for name in Footprint.__slots__})
+
+
+def joined(told: Sequence[Footprint]) -> Footprint:
+    """The sum of footprints that share most of their factors: bounds add up like medians."""
+
+    def added(name: str) -> Any:
+        parts: list[Quantity] = [one for each in told if (one := getattr(each, name)) is not None]
+        if len(parts) < 2:
+            return parts[0] if parts else None
+        return replace(
+            parts[0],
+            central=sum(part.central for part in parts),
+            low=sum(part.low for part in parts),
+            high=sum(part.high for part in parts),
+            grade=max(part.grade for part in parts),
+        )
 
     return Footprint(**{name: added(name) for name in Footprint.__slots__})
 
@@ -95,17 +117,15 @@ def provenance_of(
     """Where the figures of a receipt come from that `summed` gave; `own` says it of our charge."""
     if not parts:
         return tuple(own)
-    mine = (
-        own if any(part.charge.energy_uj for part in parts if part.receipt_id == receipt_id) else ()
-    )
-    told = [
-        f"node {part.node}: as its own receipts tell"
-        for part in parts
-        if part.receipt_id != receipt_id and part.node
-    ]
-    names = dict.fromkeys(part.model for part in parts if part.charge == Charge())
-    modelled = provenance(whole, f"{METER} ({', '.join(names)})") if names else ()
-    return tuple(dict.fromkeys((*mine, *told, *modelled)))
+    lines = list[str]()
+    if any(part.receipt_id == receipt_id and part.charge.energy_uj for part in parts):
+        lines += own
+    theirs = [part.node for part in parts if part.receipt_id != receipt_id and part.node]
+    lines += [f"node {node}: as its own receipts tell" for node in theirs]
+    unknown = [part.model for part in parts if not part.node and part.charge == Charge()]
+    if unknown:
+        lines += provenance(whole, f"{METER} ({', '.join(dict.fromkeys(unknown))})")
+    return tuple(dict.fromkeys(lines))
 
 
 def unknown(part: Elsewhere, receipt_id: str) -> Part:

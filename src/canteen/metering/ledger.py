@@ -208,8 +208,8 @@ class Ledger:
             rows = [_row(one, rates[terms]["id"], self._run_id) for one, terms in batch.receipts]
             new = [one for row in rows for one in insert(connection, "receipts", row, _ONCE)]
             _keep_elsewhere(connection, [receipt for receipt, _ in batch.receipts])
-            parts = [(one.id, part) for one, _ in batch.receipts for part in one.told]
-            upsert(connection, "told", told.KEYS, [told.row(*one) for one in parts])
+            parts = [part for receipt, _ in batch.receipts for part in told.rows(receipt)]
+            upsert(connection, "told", told.KEYS, parts)
             receipted_uj = run["receipted_uj"] + sum(
                 one["prefill_uj"] + one["decode_uj"] for one in new if one["phase"] == "inference"
             )

@@ -99,7 +99,7 @@ def _elsewhere(connection: Connection, receipt_id: str) -> tuple[Elsewhere, ...]
 
 
 def _told(connection: Connection, receipt_id: str) -> tuple[Part, ...]:
-    asked = "SELECT * FROM told WHERE receipt_id = :id"
+    asked = "SELECT * FROM told WHERE receipt_id = :id ORDER BY part"
     return tuple(told.part_of(row) for row in connection.execute(asked, {"id": receipt_id}))
 
 

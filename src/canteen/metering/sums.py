@@ -12,9 +12,8 @@ from canteen.core.database import Row
 from canteen.core.errors import InvalidRequest
 from canteen.core.footprint import Charge, Footprint, Part
 from canteen.core.generation import Usage
-from canteen.core.units import Quantity
 from canteen.metering import told
-from canteen.metering.elsewhere import footprint, unknown, used
+from canteen.metering.elsewhere import footprint, joined, unknown, used
 from canteen.metering.lookup import charge_of, elsewhere_of, rates_of
 from canteen.metering.node import ACCOUNTS
 from canteen.metering.receipt import footprint_json, tokens_json
@@ -149,7 +148,7 @@ def _eaten(
     """The footprint of a group's charges, and of what others did for it."""
     charged = [(rates_of(known[row["rates_id"]]["rates"]), charge_of(row)) for row in rows]
     own = [rates.footprint(charge) for rates, charge in charged if charge != Charge() or not parts]
-    return footprint_json(_joined([*own, *parts]))
+    return footprint_json(joined([*own, *parts]))
 
 
 def _nodes(database: Database, span: Span) -> list[dict[str, Any]]:
@@ -212,7 +211,7 @@ class _Node:
                 "boundary": _boundary(part.boundary for part in self.parts),
                 "grade": max(part.grade for part in self.parts),
             },
-            **footprint_json(_joined([part.footprint for part in self.parts])),
+            **footprint_json(joined([part.footprint for part in self.parts])),
         }
 
 
@@ -270,24 +269,6 @@ def _boundary(told: Iterable[str]) -> str | None:
     if not kinds:
         return None
     return kinds[0] if len(kinds) == 1 else "mixed"
-
-
-def _joined(told: list[Footprint]) -> Footprint:
-    """Of runs with other factors. Most they share, so their bounds add up like their medians."""
-
-    def added(name: str) -> Any:
-        parts: list[Quantity] = [one for each in told if (one := getattr(each, name)) is not None]
-        if not parts:
-            return None
-        return replace(
-            parts[0],
-            central=sum(part.central for part in parts),
-            low=sum(part.low for part in parts),
-            high=sum(part.high for part in parts),
-            grade=max(part.grade for part in parts),
-        )
-
-    return Footprint(**{name: added(name) for name in Footprint.__slots__})
 
 
 def _label(by: str, label: Any) -> Any:

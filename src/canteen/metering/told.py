@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, get_args
 
-from canteen.core.footprint import Charge, Counted, Footprint, Part
+from canteen.core.footprint import Charge, Counted, Footprint, Part, Receipt
 from canteen.core.generation import Usage
 from canteen.core.units import Boundary, Grade, Quantity
 
@@ -36,7 +36,7 @@ SUMMED = (
     *(f"{name}_{bound}" for name in _FIGURES for bound in _BOUNDS),
 )
 ALIKE = ("told_node", "boundary", "grade", "grades")
-KEYS = ("receipt_id", "told_id", "told_node")
+KEYS = ("receipt_id", "part")
 
 
 def read(receipts: Sequence[Mapping[str, Any]], model: str) -> tuple[Part, ...]:
@@ -48,28 +48,11 @@ def read(receipts: Sequence[Mapping[str, Any]], model: str) -> tuple[Part, ...]:
         return ()
 
 
-def row(receipt_id: str, part: Part) -> dict[str, Any]:
-    """A part as the ledger keeps it, with the receipt that it is a part of."""
-    figures = {name: getattr(part.footprint, name) for name in _FIGURES}
-    return {
-        "receipt_id": receipt_id,
-        "told_id": part.receipt_id,
-        "told_node": part.node,
-        "upstream": part.model,
-        "read_tokens": part.usage.prompt_tokens,
-        "cached_read_tokens": part.usage.cached_tokens,
-        "written_tokens": part.usage.completion_tokens,
-        "read_uj": part.charge.prefill_uj,
-        "written_uj": part.charge.decode_uj,
-        "boundary": part.boundary,
-        "grade": part.grade,
-        "grades": "".join(one.grade if one else "-" for one in figures.values()),
-        **{
-            f"{name}_{bound}": one and getattr(one, bound)
-            for name, one in figures.items()
-            for bound in _BOUNDS
-        },
-    }
+def rows(receipt: Receipt) -> list[dict[str, Any]]:
+    """The parts of a receipt that were told, as the ledger keeps them."""
+    return [
+        {"receipt_id": receipt.id, "part": at, **_row(one)} for at, one in enumerate(receipt.told)
+    ]
 
 
 def part_of(row: Mapping[str, Any]) -> Part:
@@ -104,6 +87,28 @@ def priced(parts: Sequence[Part], cost: Quantity | None) -> tuple[Part, ...]:
         replace(part, footprint=replace(part.footprint, cost=one))
         for part, one in zip(parts, costs, strict=True)
     )
+
+
+def _row(part: Part) -> dict[str, Any]:
+    figures = {name: getattr(part.footprint, name) for name in _FIGURES}
+    return {
+        "told_id": part.receipt_id,
+        "told_node": part.node,
+        "upstream": part.model,
+        "read_tokens": part.usage.prompt_tokens,
+        "cached_read_tokens": part.usage.cached_tokens,
+        "written_tokens": part.usage.completion_tokens,
+        "read_uj": part.charge.prefill_uj,
+        "written_uj": part.charge.decode_uj,
+        "boundary": part.boundary,
+        "grade": part.grade,
+        "grades": "".join(one.grade if one else "-" for one in figures.values()),
+        **{
+            f"{name}_{bound}": one and getattr(one, bound)
+            for name, one in figures.items()
+            for bound in _BOUNDS
+        },
+    }
 
 
 def _part(told: Mapping[str, Any], model: str) -> Part:

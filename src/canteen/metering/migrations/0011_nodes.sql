@@ -4,6 +4,7 @@ ALTER TABLE receipts ADD COLUMN node TEXT NOT NULL DEFAULT '';
 -- their meters, in microjoules; figures in J, L, g and USD, each with its bounds. A grade a figure.
 CREATE TABLE told (
     receipt_id TEXT NOT NULL,
+    part INTEGER NOT NULL,
     told_id TEXT NOT NULL,
     told_node TEXT NOT NULL,
     upstream TEXT NOT NULL,
@@ -33,5 +34,5 @@ CREATE TABLE told (
     cost_central DOUBLE PRECISION,
     cost_low DOUBLE PRECISION,
     cost_high DOUBLE PRECISION,
-    PRIMARY KEY (receipt_id, told_id, told_node)
+    PRIMARY KEY (receipt_id, part)
 );
