@@ -7,7 +7,7 @@ from canteen.core.errors import CanteenError
 from canteen.core.upstream import Upstream
 from canteen.engines.openai import Client
 
-WITHIN_S = 1.0
+WITHIN_S = 2.0
 # Canteen's, vLLM's, and what every service of the dialect has.
 _HEALTH = ("/health/ready", "/health")
 _NOT_HERE = (404, 405)
