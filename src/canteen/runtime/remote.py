@@ -3,12 +3,13 @@ nothing to fetch."""
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from canteen.core.errors import InvalidRequest
+from canteen.core.errors import EngineError, InvalidRequest, ModelNotFound
 from canteen.core.model import ModelCard, full_name
 from canteen.core.upstream import CHAIN, CONTEXT_LENGTH, EMBEDDER, GENERATOR, POOL, Upstream
 from canteen.runtime.catalog import Catalog, now
@@ -77,11 +78,8 @@ def groups_of(catalog: Catalog, card: ModelCard) -> list[list[ModelCard]]:
     out is what was removed, or is no such model any more.
 
     Raises InvalidRequest where none of them is left."""
-    here = {one.name: one for one in catalog.list()} if card.members else {}
-    links = [card]
-    if card.engine == CHAIN:
-        links = [here[name] for name in card.members if name in here]
-    groups = [_equals(here, one) for one in links if one.engine != CHAIN]
+    links = _left(catalog, card) if card.engine == CHAIN else [card]
+    groups = [_equals(catalog, one) for one in links if one.engine != CHAIN]
     if not any(groups):
         raise InvalidRequest(
             f"none of the models of '{card.name}' is in the store; pull it anew", param="model"
@@ -89,11 +87,18 @@ def groups_of(catalog: Catalog, card: ModelCard) -> list[list[ModelCard]]:
     return groups
 
 
-def _equals(here: Mapping[str, ModelCard], card: ModelCard) -> list[ModelCard]:
+def _equals(catalog: Catalog, card: ModelCard) -> list[ModelCard]:
     """A model, or those of the pool that it is."""
-    if not card.members:
-        return [card]
-    return [here[name] for name in card.members if name in here and here[name].upstream]
+    return [one for one in _left(catalog, card) if one.upstream] if card.members else [card]
+
+
+def _left(catalog: Catalog, card: ModelCard) -> list[ModelCard]:
+    """The members that can still be had."""
+    left = list[ModelCard]()
+    for name in card.members:
+        with suppress(ModelNotFound, EngineError):
+            left.append(catalog.get(name))
+    return left
 
 
 def _named(catalog: Catalog, names: str) -> list[ModelCard]:
