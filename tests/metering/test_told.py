@@ -112,6 +112,8 @@ def test_over_two_gateways_each_node_is_named_once() -> None:
         (("energy_wh", "boundary"), "it"),
         (("energy_wh", "central"), "much"),
         (("energy_wh", "low"), 1e9),
+        (("energy_wh", "high"), 1e300),
+        (("energy_wh", "high"), 10**400),
         (("energy_wh", "grade"), "Z"),
         (("water_ml", "site"), None),
         (("carbon_g",), None),

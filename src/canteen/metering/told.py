@@ -11,7 +11,7 @@ from canteen.core.generation import Usage
 from canteen.core.units import Boundary, Grade, Quantity
 
 _NAME = re.compile(r"[\x21-\x7e]{1,128}")
-# No node counts so much for one request; what is more would be too much for the ledger's sums.
+# No request takes so much of anything; what is more would be too much for the ledger's sums.
 _MOST = 1 << 50
 # Where a figure stands in a receipt, its unit there and here, and what it is a count of.
 _FIGURES: Mapping[str, tuple[tuple[str, ...], str, str, Boundary]] = {
@@ -44,7 +44,7 @@ def read(receipts: Sequence[Mapping[str, Any]], model: str) -> tuple[Part, ...]:
     it may be of something else or of a later release."""
     try:
         return tuple(_part(one, model) for told in receipts for one in told["nodes"] or (told,))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, OverflowError, TypeError, ValueError):
         return ()
 
 
@@ -142,6 +142,8 @@ def _figure(told: Mapping[str, Any], name: str) -> Any:
     if found["boundary"] != (boundary.carbon or boundary.water or boundary.energy or None):
         raise ValueError(f"{name} is a count of something else")
     central, low, high = (float(found[bound]) for bound in _BOUNDS)
+    if high > _MOST:
+        raise ValueError("more than there is")
     return Quantity(central, low, high, unit, _grade(found["grade"]), boundary).to(ours)
 
 
