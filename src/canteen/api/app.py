@@ -18,7 +18,7 @@ from canteen.api.auditing import Audited, beginning
 from canteen.api.auth import Auth
 from canteen.api.background import Background
 from canteen.api.background.preferring import Preferring
-from canteen.api.documenting import describe, operation, operation_id
+from canteen.api.documenting import describe
 from canteen.api.draining import Counting, Drain
 from canteen.api.endpoint import drawn, endpoint
 from canteen.api.errors import HttpError
@@ -123,23 +123,12 @@ def _audit(services: "Services") -> Book | None:
 
 
 def _mount(fastapi: FastAPI, dialect: Dialect, services: "Services") -> None:
+    """Put a dialect's rows where they are called; GET brings HEAD. FastAPI's own way of calling an
+    endpoint, which has nothing to add to ours, would be a tenth of a request's time."""
     for prefix in dialect.prefixes:
-        for route in dialect.routes:
-            path, answer = prefix + route.path, endpoint(route, dialect, services)
-            fastapi.add_api_route(
-                path,
-                answer,
-                methods=[route.method],
-                summary=route.summary,
-                response_model=None,
-                include_in_schema=prefix == dialect.prefixes[0],
-                operation_id=operation_id(dialect, route),
-                openapi_extra=operation(dialect, route),
-            )
-            if route.method == "GET":
-                fastapi.add_api_route(
-                    path, answer, methods=["HEAD"], response_model=None, include_in_schema=False
-                )
+        for row in dialect.routes:
+            answer = endpoint(row, dialect, services)
+            fastapi.router.routes.append(Route(prefix + row.path, answer, methods=[row.method]))
 
 
 def _dialect_of(path: str) -> Dialect:
