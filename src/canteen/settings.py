@@ -198,6 +198,18 @@ class Settings:
     keep_alive_s: float = _setting(
         "CANTEEN_KEEP_ALIVE_S", "seconds an idle model stays loaded", 300.0, _seconds
     )
+    ray: str = _setting(
+        "CANTEEN_RAY",
+        "Ray cluster that runs the models: HOST:PORT, or local for one on this machine",
+        "",
+        str,
+    )
+    ray_min_replicas: int = _setting(
+        "CANTEEN_RAY_MIN_REPLICAS", "replicas that a model on Ray has at least", 1, _whole(1, 1000)
+    )
+    ray_max_replicas: int = _setting(
+        "CANTEEN_RAY_MAX_REPLICAS", "replicas that it may have when many wait", 8, _whole(1, 1000)
+    )
     drain_delay_s: float = _setting(
         "CANTEEN_DRAIN_DELAY_S", "seconds of accepting after SIGTERM", 0.0, _seconds
     )

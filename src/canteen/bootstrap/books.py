@@ -33,15 +33,15 @@ def _meter(settings: Settings, host: Device) -> Meter:
     """A counter that lives, or a model of the processor's power."""
     assert host.power_idle is not None
     idle_w, max_w = host.power_idle.central, host.power_max.central
-    model: Meter = Modelled(idle_w, max_w, host.num_threads, _joule(host.power_max))
+    model: Meter = Modelled(idle_w, max_w, host.num_threads, joule(host.power_max))
     if settings.power_w:
         told = _set(settings.power_w, "W", "power of this machine")
-        model = Declared(settings.power_w, _joule(told))
+        model = Declared(settings.power_w, joule(told))
     counted = exact(1, "J", _AT_PLUG) * site.meter_to_plug()
     return choose(PROCESSOR, counted, model)
 
 
-def _joule(power: Quantity) -> Quantity:
+def joule(power: Quantity) -> Quantity:
     """A joule at the plug, as uncertain as the power it is modelled from."""
     return (power * exact(1 / power.central, "s")).to("J").bounded(_AT_PLUG)
 

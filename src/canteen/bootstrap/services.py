@@ -1,5 +1,6 @@
 """The services behind every door, wired from the rooms."""
 
+import sys
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -9,6 +10,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from canteen.bootstrap.books import accounting
+from canteen.bootstrap.cluster import Clustered
 from canteen.bootstrap.deferred import DeferredRooms, deferred
 from canteen.bootstrap.jobs import jobs
 from canteen.bootstrap.keys import limiter, ring
@@ -31,6 +33,7 @@ from canteen.core.upstream import POOL
 from canteen.core.version import VERSION
 from canteen.engines import registry
 from canteen.engines.process import Worker, WorkerEmbedder, WorkerEngine
+from canteen.engines.ray import Cluster
 from canteen.factors.hardware import Device
 from canteen.lifecycle.jobs.runner import Jobs
 from canteen.metering.accounting import Accounting
@@ -92,6 +95,7 @@ class Services:
     accounting: Accounting
     upstreams: Upstreams
     waiting: set[str]
+    cluster: Cluster | None = None
     version: str = VERSION
     started_s: float = field(default_factory=time.time)
     is_draining: bool = False
@@ -260,6 +264,8 @@ class Services:
         await self.jobs.close()
         await self.pool.close()
         await self.upstreams.close()
+        if self.cluster is not None:
+            await self.cluster.close()
         self.limiter.close()
         await self.accounting.close()
 
@@ -353,13 +359,16 @@ def build(settings: Settings) -> Services:
         return Gate(capacity, limits, waiting.discard)
 
     upstreams = Upstreams(books, metrics, gate, settings.max_num_seqs)
+    clustered = Clustered(settings, books, gate, figures.memory_bytes) if settings.ray else None
 
     async def create(card: ModelCard) -> tuple[Served, Health]:
         books.start()
         if card.upstream:
             return await upstreams.made(card)
-        listener = books.node.consumer(_step_cost(card, host, constants))
-        worker = Worker(card.engine, _options(settings, catalog, card), listener)
+        options, cost = _options(settings, catalog, card), _step_cost(card, host, constants)
+        if clustered is not None:
+            return await clustered.made(card, options, cost)
+        worker = Worker(card.engine, options, books.node.consumer(cost))
         loaded = await worker.start()
         if registry.is_embedder(card.engine):
             embedder: Embedder = books.metered_embedder(WorkerEmbedder(worker, loaded))
@@ -372,7 +381,7 @@ def build(settings: Settings) -> Services:
         catalog=catalog,
         pool=Pool(
             create,
-            Budget(budget_bytes(settings.memory_gb), figures, partial(_memory_told, figures)),
+            Budget(_budget_bytes(settings), figures, partial(_memory_told, figures)),
             keep_alive_s=settings.keep_alive_s,
             # As many as the gate of the loaded model has places for, to run and to wait.
             max_waiting=settings.max_num_seqs + settings.max_queue,
@@ -386,7 +395,13 @@ def build(settings: Settings) -> Services:
         accounting=books,
         upstreams=upstreams,
         waiting=waiting,
+        cluster=clustered.cluster if clustered is not None else None,
     )
+
+
+def _budget_bytes(settings: Settings) -> int:
+    """What the models may take together; on a cluster, its nodes' memory is Ray's to give."""
+    return sys.maxsize if settings.ray else budget_bytes(settings.memory_gb)
 
 
 def _memory_told(figures: Figures, card: ModelCard) -> str:

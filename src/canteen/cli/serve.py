@@ -36,6 +36,7 @@ Ctrl-C stops.
 @click.option(
     "--allow-remote", is_flag=True, default=None, help="Let other machines call without keys."
 )
+@click.option("--ray", help="The Ray cluster that runs the models: HOST:PORT, or local.")
 @click.option("--no-pull", is_flag=True, help="Do not pull what is not there.")
 @store.as_json
 def command(no_pull: bool, is_json: bool, **overrides: Any) -> None:
@@ -57,6 +58,8 @@ def command(no_pull: bool, is_json: bool, **overrides: Any) -> None:
     logging.basicConfig(level=settings.log_level, stream=sys.stderr)
     for handler in (Exceptions, Changes):
         logging.getLogger().addHandler(handler(to_stdout))
+    if services.cluster is not None:
+        services.cluster.connect()
     if not no_pull:
         asyncio.run(store.ensure(services, settings.default_model))
         _ensure_embedder(services)

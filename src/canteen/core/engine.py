@@ -1,9 +1,16 @@
 """The seam: what runs a model, and how a stream becomes a completion."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Collection,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from canteen.core.errors import CanteenError
 from canteen.core.generation import (
@@ -69,11 +76,14 @@ class Work(NamedTuple):
 
 
 class StepRecord(NamedTuple):
-    """What a step took and did. `cpu_s` is all processor time of its process so far."""
+    """What a step took and did. `cpu_s` is all processor time of its process so far. Of a step
+    that is told in parts, `work` has some of its requests, `duration_s` is their share, and
+    `num_requests` says how many there were."""
 
     duration_s: float
     cpu_s: float
     work: Sequence[Work]
+    num_requests: int = 0
 
 
 class StepListener(Protocol):
@@ -90,6 +100,29 @@ class StepListener(Protocol):
 
     def lost(self) -> None:
         """The process has ended, of itself or not."""
+
+
+class Home(NamedTuple):
+    """Where a model runs on another machine: which copy of it, on the node of which name. `cpu_s`
+    is what loading it took, and `facts` are what the node tells of its processor."""
+
+    replica: str
+    node: str
+    cpu_s: float
+    facts: Mapping[str, Any]
+
+
+class ClusterListener(Protocol):
+    """Hears what the replicas of a model do on their nodes."""
+
+    def began(self, request_id: str, home: Home) -> None:
+        """A replica has taken a request."""
+
+    def step(self, replica: str, record: StepRecord) -> None:
+        """It has told of a step for a request that it has taken."""
+
+    def only(self, replicas: Collection[str]) -> None:
+        """No others are there any more."""
 
 
 class Engine(Protocol):

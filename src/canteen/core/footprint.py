@@ -18,20 +18,24 @@ Account = Literal["requests", "train", "load", "idle", "unattributed"]
 @dataclass(frozen=True, slots=True)
 class Charge:
     """A request's part of what its node's meter read, in microjoules, and of the time of its
-    devices, in microseconds. Integers, so that the parts add up to the whole."""
+    devices, in microseconds. Integers, so that the parts add up to the whole. `node` names the
+    machines of a cluster that did the work, with commas between; it is empty for this machine."""
 
     prefill_uj: int = 0
     decode_uj: int = 0
     prefill_us: int = 0
     decode_us: int = 0
+    node: str = field(default="", kw_only=True)
 
     def __add__(self, other: "Charge") -> "Charge":
         """Of two parts of one request."""
+        nodes = {name for one in (self, other) for name in one.node.split(",") if name}
         return Charge(
             self.prefill_uj + other.prefill_uj,
             self.decode_uj + other.decode_uj,
             self.prefill_us + other.prefill_us,
             self.decode_us + other.decode_us,
+            node=",".join(sorted(nodes)),
         )
 
     @property

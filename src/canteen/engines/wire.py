@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from canteen.core.engine import Capabilities, Delta, EngineStats, StepRecord
+from canteen.core.engine import Capabilities, Delta, EngineStats, Home, StepRecord
 from canteen.core.errors import (
     CanteenError,
     ContextTooLong,
@@ -15,6 +15,7 @@ from canteen.core.errors import (
     InvalidRequest,
     ModelUnsuitable,
     NotSupported,
+    WorkerDied,
 )
 from canteen.core.generation import (
     Chunk,
@@ -121,12 +122,49 @@ class Stats(msgspec.Struct, tag=True, frozen=True):
     stats: EngineStats
 
 
+class Report(msgspec.Struct, frozen=True):
+    """What a replica of a cluster is and does: either `loaded`, or the error that it met."""
+
+    home: Home
+    loaded: Loaded | None = None
+    error: WireError | None = None
+    stats: EngineStats = EngineStats()
+
+
+class Told(msgspec.Struct):
+    """What a replica tells a request at once: what it has answered since the last time, and what
+    that took. The first time it says who it is."""
+
+    chunks: list[Chunk] = []
+    scores: Scores | None = None
+    embeddings: Embeddings | None = None
+    error: WireError | None = None
+    records: list[StepRecord] = []
+    home: Home | None = None
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the request has ended."""
+        is_whole = bool(self.chunks) and self.chunks[-1].usage is not None
+        return is_whole or any(
+            one is not None for one in (self.scores, self.embeddings, self.error)
+        )
+
+    def answers(self) -> list[Chunk | Scores | Embeddings]:
+        """What is told but the error, in order."""
+        whole = (self.scores, self.embeddings)
+        return [*self.chunks, *(one for one in whole if one is not None)]
+
+
 Command = Load | Add | Score | Cancel | Embed | AskStats
 Event = Loaded | LoadFailed | Step | Embedded | Stats
 
 _encoder = msgspec.msgpack.Encoder()
 decode_command = msgspec.msgpack.Decoder(Command).decode
 decode_event = msgspec.msgpack.Decoder(Event).decode
+decode_report = msgspec.msgpack.Decoder(Report).decode
+decode_told = msgspec.msgpack.Decoder(Told).decode
+encode = _encoder.encode
 
 
 def frame(message: Command | Event) -> bytes:
@@ -161,6 +199,8 @@ def from_wire(wire: WireError) -> CanteenError:
         return ContextTooLong(**wire.fields)
     if wire.kind == DeadlineExceeded.__name__:
         return DeadlineExceeded()
+    if wire.kind == WorkerDied.__name__:
+        return WorkerDied(wire.message)
     kind = INVALID.get(wire.kind)
     if kind is not None:
         return kind(wire.message, param=wire.fields.get("param"), code=wire.code)

@@ -5,10 +5,11 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from canteen.core.engine import Embedder, Engine
+from canteen.core.engine import Embedder, Engine, Home
 from canteen.core.footprint import Account, Charge, TokenRates
 from canteen.core.generation import Usage
 from canteen.core.units import Quantity
+from canteen.metering.cluster import Nodes, Replicas
 from canteen.metering.consumer import process_cpu_s
 from canteen.metering.ledger import Ledger
 from canteen.metering.meter import Meter
@@ -57,6 +58,7 @@ class Accounting:
         self._rates = rates
         self._terms: dict[str, Terms] = {}
         self._is_open = False
+        self._nodes: Nodes | None = None
         self.node = Node(meter)
         self.ledger = Ledger(database_url, meter.boundary, self.node.accounts)
         self.till = Till(self.terms, accounts=self.node.accounts, book=self.ledger, node=name)
@@ -69,7 +71,22 @@ class Accounting:
 
     def terms(self) -> Terms:
         """What counts now: where a counter has died, a model goes on in its place."""
-        meter = self.node.meter
+        return self._terms_of(self.node.meter)
+
+    def cluster(self, make_meter: Callable[[Home], Meter]) -> Nodes:
+        """The accounts of a cluster's nodes, kept going with those of this machine."""
+        self._nodes = Nodes(make_meter, self._terms_of, self.till)
+        return self._nodes
+
+    def metered_on(self, engine: Engine, replicas: Replicas, nodes: Nodes) -> Engine:
+        """The engine of a cluster, its requests charged where they ran."""
+        return Metered(engine, replicas, nodes)
+
+    def embedder_on(self, embedder: Embedder, replicas: Replicas, nodes: Nodes) -> Embedder:
+        """The embedder of a cluster."""
+        return MeteredEmbedder(embedder, replicas, nodes)
+
+    def _terms_of(self, meter: Meter) -> Terms:
         if meter.source not in self._terms:
             self._terms[meter.source] = terms(meter, self._rates(meter.joule))
         return self._terms[meter.source]
@@ -137,6 +154,8 @@ class Accounting:
     def book(self) -> None:
         """Book what was counted until now."""
         self.node.tick()
+        if self._nodes is not None:
+            self._nodes.tick()
         self.till.look()
         self.ledger.tick()
 

@@ -46,10 +46,13 @@ class Weights:
     decode_s: float = 0.0
 
 
-def add_step(weights: dict[str, Weights], cost: StepCost, work: Sequence[Work]) -> None:
-    """Add a step to what its requests took: an equal part of what is common, and their own."""
+def add_step(
+    weights: dict[str, Weights], cost: StepCost, work: Sequence[Work], num_requests: int = 0
+) -> None:
+    """Add a step to what its requests took: an equal part of what is common, and their own. Where
+    `work` has some of them only, `num_requests` says how many there were."""
     num_rows = _num_rows(work)
-    common_s = cost.fixed_s / len(num_rows) if num_rows else 0.0
+    common_s = cost.fixed_s / (num_requests or len(num_rows)) if num_rows else 0.0
     for row in work:
         taken = weights.get(row.request_id)
         if taken is None:

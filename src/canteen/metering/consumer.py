@@ -71,7 +71,7 @@ class Consumer(StepListener):
         self.cpu_s += max(0.0, record.cpu_s - self._told_s)
         self._told_s = record.cpu_s
         self.stepped_s += record.duration_s
-        add_step(self.weights, self._cost, record.work)
+        add_step(self.weights, self._cost, record.work, record.num_requests)
 
     def lost(self) -> None:
         """The worker has ended, and with it what its last steps were for."""

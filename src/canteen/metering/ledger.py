@@ -174,7 +174,8 @@ class Ledger:
     def _forget(self) -> None:
         """The oldest, of more receipts than can be kept."""
         over = max(0, len(self._pending) - _MOST_PENDING)
-        self._lost_uj += sum(receipt.charge.energy_uj for receipt, _ in self._pending[:over])
+        forgotten = [receipt.charge for receipt, _ in self._pending[:over]]
+        self._lost_uj += sum(charge.energy_uj for charge in forgotten if not charge.node)
         del self._pending[:over]
 
     def _take(self) -> _Batch | None:
@@ -207,11 +208,15 @@ class Ledger:
             upsert(connection, "rates", ("id",), list(rates.values()))
             rows = [_row(one, rates[terms]["id"], self._run_id) for one, terms in batch.receipts]
             new = [one for row in rows for one in insert(connection, "receipts", row, _ONCE)]
+            # What a cluster did is in no account of this machine.
+            afar = {receipt.id for receipt, _ in batch.receipts if receipt.charge.node}
             _keep_elsewhere(connection, [receipt for receipt, _ in batch.receipts])
             parts = [part for receipt, _ in batch.receipts for part in told.rows(receipt)]
             upsert(connection, "told", told.KEYS, parts)
             receipted_uj = run["receipted_uj"] + sum(
-                one["prefill_uj"] + one["decode_uj"] for one in new if one["phase"] == "inference"
+                one["prefill_uj"] + one["decode_uj"]
+                for one in new
+                if one["phase"] == "inference" and one["id"] not in afar
             )
             open_uj = energy_uj["requests"] - self._runs_before["requests"] - receipted_uj
             connection.execute(

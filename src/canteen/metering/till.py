@@ -54,7 +54,7 @@ class _Bill:
         """What this node did."""
         charge = self.charge or Charge()
         return Part(
-            self.node,
+            charge.node or self.node,
             self.receipt_id,
             self.order.model,
             less(self.usage, (*self.modelled.values(), *(part.usage for part in self.told))),
@@ -121,12 +121,16 @@ class Till:
         """Whether there is a bill, or a receipt not long ago."""
         return receipt_id in self._bills or receipt_id in self._settled
 
-    def add(self, receipt_id: str, charge: Charge, usage: Usage) -> None:
-        """A part of a request has ended. What comes after the receipt is on no bill."""
+    def add(
+        self, receipt_id: str, charge: Charge, usage: Usage, terms: Terms | None = None
+    ) -> None:
+        """A part of a request has ended, charged on the terms of this machine or of the one that
+        did it. What comes after the receipt is on no bill."""
         bill = self._bills.get(receipt_id)
         if bill is not None:
             bill.charge = (bill.charge or Charge()) + charge
             bill.usage += usage
+            bill.terms = terms or bill.terms
 
     def add_elsewhere(self, receipt_id: str, model: str, rates: TokenRates, usage: Usage) -> None:
         """A part that somebody else's service did has ended, as the model of this name; where it
@@ -176,11 +180,12 @@ class Till:
             prompt_version=bill.order.prompt_version,
             boundary=bill.terms.boundary,
             grade=max((part.grade for part in did), default=bill.terms.grade),
-            idle_share_uj=self._hour.share_uj(bill.charge.energy_uj),
+            # What a machine of a cluster idles is not in the accounts of this one.
+            idle_share_uj=0 if bill.charge.node else self._hour.share_uj(bill.charge.energy_uj),
             provenance=provenance_of(bill.terms.provenance, receipt_id, whole, did),
             asked=bill.order.asked,
             elsewhere=elsewhere,
-            node=self._node,
+            node=own.node,
             parts=did,
         )
         self._settled[receipt_id] = receipt

@@ -85,6 +85,11 @@ class Gate:
         finally:
             self._leave(ticket)
 
+    def resize(self, capacity: int) -> None:
+        """Let in so many from now on; who is in stays."""
+        self.capacity = capacity
+        self._let_in()
+
     def predicted_wait_s(self, ticket: Ticket) -> float:
         """Seconds until a newcomer would run: the work ahead, dealt out to the places."""
         free_s = [0.0] * (self.capacity - self.num_running)

@@ -1,0 +1,469 @@
+"""The gateway's side of a Ray cluster: it deploys replicas of a model, asks them, and scales.
+
+Ray Serve places, routes and scales. What is waited for, counted and translated stays here.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import os
+import re
+import sys
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from statistics import fmean
+from typing import Any
+
+from canteen.core.engine import Capabilities, ClusterListener, EngineStats
+from canteen.core.errors import (
+    DeadlineExceeded,
+    EngineError,
+    InvalidRequest,
+    NotSupported,
+    WorkerDied,
+)
+from canteen.core.generation import (
+    Chunk,
+    EmbeddingRequest,
+    Embeddings,
+    GenerationRequest,
+    ScoreRequest,
+    Scores,
+)
+from canteen.core.telemetry_off import switch_off
+from canteen.core.turns import Turns
+from canteen.engines.process import Answer
+from canteen.engines.ray_replica import Replica
+from canteen.engines.wire import (
+    Add,
+    Embed,
+    Report,
+    Score,
+    Told,
+    decode_report,
+    decode_told,
+    encode,
+    from_wire,
+)
+
+logger = logging.getLogger(__name__)
+
+LOCAL = "local"
+# Where nobody on the cluster has room for it, a model that loads is waited for no longer.
+PLACED_WITHIN_S = 60.0
+# A replica's start is looked for this often.
+LOOK_EVERY_S = 0.1
+# What had not begun to be answered when its replica died is asked again after these pauses.
+PAUSES_S = (0.1, 0.5, 2.0)
+REPORT_WITHIN_S = 5.0
+# Ray's own words for a replica that no node has room for.
+NO_ROOM = "to be scheduled"
+DIED = "the replica that held the model ended; please send the request again"
+Facts = Callable[[], Mapping[str, Any]]
+Ask = Add | Score | Embed
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a replica takes of its node, by which Ray finds one. `also` are further resources."""
+
+    num_cpus: float = 1.0
+    num_gpus: float = 0.0
+    memory_bytes: int = 0
+    also: Mapping[str, float] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        also = "".join(f", {amount:g} {name}" for name, amount in self.also.items())
+        memory = f"{self.memory_bytes / 1e9:.1f} GB of memory"
+        return f"{self.num_cpus:g} CPU, {self.num_gpus:g} GPU, {memory}{also}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How many replicas a model has, and how soon there are more or fewer. A replica that goes may
+    finish what it has begun within `drain_s`."""
+
+    min_replicas: int = 1
+    max_replicas: int = 8
+    upscale_delay_s: float = 5.0
+    downscale_delay_s: float = 300.0
+    drain_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A model for the cluster: the engine with its options, each replica of which has room for
+    `num_seqs` requests at a time. `facts` are asked on the node."""
+
+    name: str
+    engine: str
+    options: dict[str, Any]
+    facts: Facts
+    num_seqs: int
+    needs: Needs = Needs()
+    scale: Scale = Scale()
+
+    @property
+    def app(self) -> str:
+        """What it is called on the cluster: the same for the same gateway and model, so that what
+        a killed gateway has left is found again."""
+        plain = re.sub(r"[^A-Za-z0-9]+", "-", self.name)
+        told = f"{self.name} {self.engine} {sorted(self.options.items())}"
+        return f"canteen-{plain}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+
+
+class Cluster:
+    """A Ray cluster: `local` is one that begins and ends with this process, on loopback; else the
+    address of one whose node this machine is. Ray is imported when it is first used."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def connect(self) -> None:
+        """Join it, where that was not done; blocks. Raises NotSupported, InvalidRequest and
+        EngineError."""
+        if self._address == LOCAL:
+            # Before it is imported: what is on one machine need not be heard on the others.
+            os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        elif "://" in self._address:
+            raise InvalidRequest(
+                "the address of a Ray cluster is HOST:PORT; this machine must be a node of it",
+                param="ray",
+            )
+        try:
+            import ray
+            from ray import serve
+        except ImportError:
+            raise NotSupported(
+                "Ray is not installed; run: pip install 'canteen-llm[ray]'"
+            ) from None
+        if ray.is_initialized():
+            return
+        switch_off(os.environ, sys.modules)
+        local = {"include_dashboard": False} if self._address == LOCAL else {}
+        try:
+            ray.init(
+                self._address,
+                namespace="canteen",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                **local,
+            )
+        except (ConnectionError, ValueError, RuntimeError) as exc:
+            logger.debug("no cluster", exc_info=exc)
+            raise EngineError(
+                f"no Ray cluster at {self._address} can be joined from here; start one, and this "
+                "machine as a node of it, with: ray start"
+            ) from exc
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        serve.start(proxy_location="Disabled")
+
+    async def resources(self) -> list[Mapping[str, float]]:
+        """What each node has, by Ray's names: `CPU`, `GPU`, `memory`, `accelerator_type:…`."""
+        import ray
+
+        await asyncio.to_thread(self.connect)
+        nodes = await asyncio.to_thread(ray.nodes)
+        return [node["Resources"] for node in nodes if node["Alive"]]
+
+    async def deploy(self, wanted: Wanted) -> "Deployed":
+        """Have replicas of a model; returns when the first has loaded it. Raises what loading it
+        raised, and EngineError where no node has room."""
+        await asyncio.to_thread(self.connect)
+        try:
+            handle = await asyncio.to_thread(_deploy, wanted)
+            await _until_placed(wanted)
+            first = await _first_report(handle)
+            if first.error is not None:
+                raise from_wire(first.error)
+            return Deployed(wanted, handle, first)
+        except BaseException:
+            await asyncio.to_thread(_delete, wanted.app)
+            raise
+
+    async def close(self) -> None:
+        """Leave it; a local one ends."""
+        if "ray" in sys.modules:
+            await asyncio.to_thread(sys.modules["ray"].shutdown)
+
+
+class Deployed:
+    """A model on the cluster. For the pool it is the model's health.
+
+    `listener` hears what its replicas do; `on_scale` hears how many replicas' worth of requests
+    may be sent from now on.
+    """
+
+    is_over = False
+    num_restarts = 0
+
+    def __init__(self, wanted: Wanted, handle: Any, first: Report) -> None:
+        assert first.loaded is not None
+        self.loaded = first.loaded
+        self.stats = first.stats
+        self.num_replicas = 1
+        self.listener: ClusterListener | None = None
+        self.on_scale: Callable[[int], object] = lambda num_taken: None
+        self._wanted = wanted
+        self._handle = handle
+        self._looking = Turns(self._look)
+        self._looking.start()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether any replica is there."""
+        return self.num_replicas > 0
+
+    @property
+    def num_taken(self) -> int:
+        """Replicas whose places may be filled: one more than there are, so that Ray sees some
+        requests wait and starts another."""
+        return min(self.num_replicas + 1, self._wanted.scale.max_replicas)
+
+    async def answers(self, command: Ask) -> AsyncGenerator[Answer]:
+        """The answers to a command. What has not begun when its replica dies is asked again
+        elsewhere; the rest ends with WorkerDied."""
+        is_begun = False
+        for pause_s in (*PAUSES_S, None):
+            try:
+                async with aclosing(self._once(command)) as answers:
+                    async for answer in answers:
+                        is_begun = True
+                        yield answer
+                return
+            except WorkerDied:
+                if is_begun or pause_s is None:
+                    raise
+            await asyncio.sleep(pause_s)
+
+    async def close(self) -> None:
+        """Take it off the cluster."""
+        await self._looking.close()
+        if self.listener is not None:
+            self.listener.only(())
+        await asyncio.to_thread(_delete, self._wanted.app)
+
+    async def _once(self, command: Ask) -> AsyncGenerator[Answer]:
+        request = command.request
+        left_s = None if request.deadline_s is None else request.deadline_s - time.monotonic()
+        timeless = type(command)(replace(request, deadline_s=None))  # type: ignore[arg-type]
+        stream = self._handle.options(stream=True).ask.remote(encode(timeless), left_s)
+        replica, is_over = "", False
+        try:
+            while not is_over:
+                told = await _next(stream, request.deadline_s)
+                is_over = told.is_last
+                replica = self._booked(request.id, replica, told)
+                for answer in told.answers():
+                    yield answer
+                if told.error is not None:
+                    raise from_wire(told.error)
+        finally:
+            if not is_over:
+                stream.cancel()
+
+    def _booked(self, request_id: str, replica: str, told: Told) -> str:
+        """Which replica tells, after the listener has heard what it did: the answers come then,
+        and with the last of them the request is charged."""
+        if self.listener is None:
+            return replica
+        if told.home is not None:
+            replica = told.home.replica
+            self.listener.began(request_id, told.home)
+        for record in told.records:
+            self.listener.step(replica, record)
+        return replica
+
+    async def _look(self) -> None:
+        """See who is there and what they do."""
+        reports = [one for one in await _reports(self._handle) if one.loaded is not None]
+        self.stats = _summed([report.stats for report in reports])
+        if self.listener is not None:
+            self.listener.only([report.home.replica for report in reports])
+        if len(reports) != self.num_replicas:
+            self.num_replicas = len(reports)
+            self.on_scale(self.num_taken)
+
+
+class RayEngine:
+    """An Engine whose model lives on the cluster."""
+
+    def __init__(self, deployed: Deployed) -> None:
+        assert deployed.loaded.capabilities is not None
+        self._deployed = deployed
+        self.name = deployed.loaded.name
+        self.capabilities: Capabilities = deployed.loaded.capabilities
+
+    async def generate(self, request: GenerationRequest) -> AsyncGenerator[Chunk]:
+        """Yield the chunks; closing early cancels the sequence in its replica."""
+        async with aclosing(self._deployed.answers(Add(request))) as answers:
+            async for answer in answers:
+                assert isinstance(answer, Chunk)
+                yield answer
+
+    async def score(self, request: ScoreRequest) -> Scores:
+        """Score; who stops waiting cancels what has not been computed."""
+        async with aclosing(self._deployed.answers(Score(request))) as answers:
+            answer = await anext(answers)
+        assert isinstance(answer, Scores)
+        return answer
+
+    async def stats(self) -> EngineStats:
+        """Of all replicas, as they were when last looked at."""
+        return self._deployed.stats
+
+    async def close(self) -> None:
+        """Take the model off the cluster."""
+        await self._deployed.close()
+
+
+class RayEmbedder:
+    """An Embedder whose model lives on the cluster."""
+
+    def __init__(self, deployed: Deployed) -> None:
+        self._deployed = deployed
+        self.name = deployed.loaded.name
+
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        """Embed; who stops waiting cancels what has not begun."""
+        async with aclosing(self._deployed.answers(Embed(request))) as answers:
+            answer = await anext(answers)
+        assert isinstance(answer, Embeddings)
+        return answer
+
+    async def stats(self) -> EngineStats:
+        """Of all replicas, as they were when last looked at."""
+        return self._deployed.stats
+
+    async def close(self) -> None:
+        """Take the model off the cluster."""
+        await self._deployed.close()
+
+
+def _deploy(wanted: Wanted) -> Any:
+    """A handle to what Ray begins to start now."""
+    from ray import serve
+
+    needs, scale = wanted.needs, wanted.scale
+    deployment = serve.deployment(
+        name="replica",
+        max_ongoing_requests=wanted.num_seqs,
+        graceful_shutdown_timeout_s=scale.drain_s,
+        autoscaling_config={
+            "min_replicas": scale.min_replicas,
+            "max_replicas": scale.max_replicas,
+            # More than they have places for: some wait.
+            "target_ongoing_requests": wanted.num_seqs,
+            "upscale_delay_s": scale.upscale_delay_s,
+            "downscale_delay_s": scale.downscale_delay_s,
+            "look_back_period_s": max(1.0, scale.upscale_delay_s),
+            "metrics_interval_s": 1.0,
+        },
+        ray_actor_options={
+            "num_cpus": needs.num_cpus,
+            "num_gpus": needs.num_gpus,
+            "memory": needs.memory_bytes,
+            "resources": dict(needs.also),
+        },
+    )(Replica)
+    target = serve.RunTarget(
+        deployment.bind(wanted.engine, wanted.options, wanted.facts),
+        name=wanted.app,
+        route_prefix=None,
+    )
+    return serve.run_many([target], wait_for_applications_running=False)[0]
+
+
+def _delete(app: str) -> None:
+    import ray
+    from ray import serve
+
+    if ray.is_initialized():
+        serve.delete(app)
+
+
+async def _until_placed(wanted: Wanted) -> None:
+    """Until Ray has started the replicas that there must be at least."""
+    from ray import serve
+
+    began_s = time.monotonic()
+    while True:
+        told = (await asyncio.to_thread(serve.status)).applications.get(wanted.app)
+        status = "" if told is None else str(told.status.value)
+        said = [] if told is None else [one.message for one in told.deployments.values()]
+        if status == "RUNNING":
+            return
+        if status in ("DEPLOY_FAILED", "UNHEALTHY"):
+            logger.error("a replica cannot be started: %s", "\n".join(said))
+            raise EngineError(
+                "the Ray cluster cannot start a replica of the model; each node needs this version "
+                "of Canteen and the model's files at the same path; the log has more"
+            )
+        is_late = time.monotonic() - began_s > PLACED_WITHIN_S
+        if is_late and any(NO_ROOM in message for message in said):
+            raise EngineError(
+                f"no node of the Ray cluster has room for the model: a replica takes "
+                f"{wanted.needs}; add a node, or take other models off it"
+            )
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _first_report(handle: Any) -> Report:
+    """Of any replica, once the handle knows one."""
+    while True:
+        if reports := await _reports(handle):
+            return reports[0]
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _reports(handle: Any) -> list[Report]:
+    """Of all replicas but those that are just ending; raises EngineError."""
+    with _errors():
+        told = await handle.broadcast("report").results_async(
+            timeout_s=REPORT_WITHIN_S, return_exceptions=True
+        )
+    return [decode_report(one) for one in told if isinstance(one, bytes)]
+
+
+async def _next(stream: Any, deadline_s: float | None) -> Told:
+    """The next piece of an answer; raises DeadlineExceeded and EngineError."""
+    try:
+        with _errors():
+            async with asyncio.timeout_at(deadline_s):
+                return decode_told(await anext(stream))
+    except TimeoutError:
+        raise DeadlineExceeded from None
+    except StopAsyncIteration:
+        raise WorkerDied(DIED) from None
+
+
+@contextlib.contextmanager
+def _errors() -> Iterator[None]:
+    """Ray's errors as ours: what a replica raised itself is a fault there, and whatever else goes
+    wrong is that it, its node or the way to it is gone."""
+    from ray.exceptions import RayError, RayTaskError
+    from ray.serve.exceptions import RayServeException
+
+    try:
+        yield
+    except RayTaskError as exc:
+        logger.error("a replica failed", exc_info=exc)
+        raise EngineError("the replica could not take this request") from exc
+    except (RayError, RayServeException) as exc:
+        logger.warning("a replica is gone: %s", type(exc).__name__)
+        raise WorkerDied(DIED) from exc
+
+
+def _summed(stats: Sequence[EngineStats]) -> EngineStats:
+    """Of all replicas together; the memory is the most that one of them takes."""
+    if not stats:
+        return EngineStats()
+    return EngineStats(
+        num_running=sum(one.num_running for one in stats),
+        kv_cache_usage=fmean(one.kv_cache_usage for one in stats),
+        memory_bytes=max(one.memory_bytes for one in stats),
+        num_steps=sum(one.num_steps for one in stats),
+    )
