@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +13,9 @@ from canteen.runtime.catalog import Catalog
 from canteen.runtime.pull import Puller
 from tests import databases, serving
 from tests.serving import Server
+
+if TYPE_CHECKING:
+    from canteen.engines.ray import Cluster
 
 # What a CI machine may lack. A skip for any other reason fails a run with CI=true.
 EXCUSES = ("no GPU", "no hub", "no Maven Central", "no PostgreSQL")
@@ -94,6 +99,21 @@ def echo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = serving.start(home, folder / "serve.log", {"CANTEEN_MODEL": "echo"})
     yield server
     serving.end(server)
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator["Cluster"]:
+    """A Ray cluster on this machine, for as long as the tests run; it takes ten seconds."""
+    pytest.importorskip("ray", reason="Ray is not installed")
+    from canteen.engines.ray import Cluster
+
+    cluster = Cluster("local")
+    with warnings.catch_warnings():
+        # What Ray itself uses is for Ray to mend.
+        warnings.simplefilter("ignore")
+        cluster.connect()
+    yield cluster
+    asyncio.run(cluster.close())
 
 
 class SkipsAreFailures:

@@ -12,17 +12,20 @@ from canteen.core.generation import Chunk, GenerationRequest, ScoreRequest
 
 
 class Stepped:
-    """Runs an engine on an event loop of its own. A request is added once its first piece is
-    there, since only then does an upstream say what is wrong with it."""
+    """Runs an engine on an event loop of its own, and makes it there where it is not made yet. A
+    request is added once its first piece is there, since only then does an upstream say what is
+    wrong with it. `heard` has the work that was told since it was last looked at."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine | Coroutine[Any, Any, Engine]) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._ready: list[Delta] = []
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self.name = engine.name
+        self._engine = self._run(engine) if isinstance(engine, Coroutine) else engine
+        self.heard: list[Work] = []
+        self._work: list[Work] = []
+        self.name = self._engine.name
 
     @property
     def capabilities(self) -> Capabilities:
@@ -48,8 +51,8 @@ class Stepped:
         return taken
 
     def work(self) -> Sequence[Work]:
-        """Nothing is computed here."""
-        return ()
+        """What was heard with it; nothing of an upstream."""
+        return self._work
 
     def stats(self) -> EngineStats:
         """How many are under way, or were not told to their end."""
@@ -64,7 +67,7 @@ class Stepped:
         self._loop.close()
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     async def _begin(self, request: GenerationRequest) -> None:
         first: asyncio.Future[None] = self._loop.create_future()
@@ -102,4 +105,6 @@ class Stepped:
     async def _taken(self) -> list[Delta]:
         await asyncio.sleep(0.001)
         taken, self._ready = self._ready[:1], self._ready[1:]
+        self._work = self.heard[:]
+        self.heard.clear()
         return taken

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Any
 
+from canteen.core.addresses import is_loopback
 from canteen.core.engine import Capabilities, ClusterListener, EngineStats
 from canteen.core.errors import (
     DeadlineExceeded,
@@ -58,6 +59,8 @@ PLACED_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.1
 # What had not begun to be answered when its replica died is asked again after these pauses.
 PAUSES_S = (0.1, 0.5, 2.0)
+# Whether replicas are enough is judged by the worst of these seconds; Ray wants more than 10.
+LOOK_BACK_S = 11.0
 REPORT_WITHIN_S = 5.0
 # Ray's own words for a replica that no node has room for.
 NO_ROOM = "to be scheduled"
@@ -125,14 +128,15 @@ class Cluster:
     def connect(self) -> None:
         """Join it, where that was not done; blocks. Raises NotSupported, InvalidRequest and
         EngineError."""
-        if self._address == LOCAL:
+        if self._address == LOCAL or is_loopback(self._address.rpartition(":")[0]):
             # Before it is imported: what is on one machine need not be heard on the others.
             os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-        elif "://" in self._address:
+        if "://" in self._address:
             raise InvalidRequest(
                 "the address of a Ray cluster is HOST:PORT; this machine must be a node of it",
                 param="ray",
             )
+        os.environ.setdefault("RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S", "1")
         try:
             import ray
             from ray import serve
@@ -359,8 +363,8 @@ def _deploy(wanted: Wanted) -> Any:
             "target_ongoing_requests": wanted.num_seqs,
             "upscale_delay_s": scale.upscale_delay_s,
             "downscale_delay_s": scale.downscale_delay_s,
-            "look_back_period_s": max(1.0, scale.upscale_delay_s),
-            "metrics_interval_s": 1.0,
+            "look_back_period_s": LOOK_BACK_S,
+            "aggregation_function": "max",
         },
         ray_actor_options={
             "num_cpus": needs.num_cpus,
