@@ -207,12 +207,13 @@ class Deployed:
     def __init__(self, wanted: Wanted, handle: Any, first: Report) -> None:
         assert first.loaded is not None
         self.loaded = first.loaded
-        self.stats = first.stats
-        self.num_replicas = 1
+        self.num_replicas = wanted.scale.min_replicas
         self.listener: ClusterListener | None = None
         self.on_scale: Callable[[int], object] = lambda num_taken: None
         self._wanted = wanted
         self._handle = handle
+        self._stats = first.stats
+        self._num_open = 0
         self._looking = Turns(self._look)
         self._looking.start()
 
@@ -220,6 +221,13 @@ class Deployed:
     def is_ready(self) -> bool:
         """Whether any replica is there."""
         return self.num_replicas > 0
+
+    @property
+    def stats(self) -> EngineStats:
+        """Of all replicas, as they were when they last had time to tell."""
+        if self._num_open < self._wanted.num_seqs:
+            return self._stats
+        return replace(self._stats, num_running=self._num_open)
 
     @property
     def num_taken(self) -> int:
@@ -251,6 +259,15 @@ class Deployed:
         await asyncio.to_thread(_delete, self._wanted.app)
 
     async def _once(self, command: Ask) -> AsyncGenerator[Answer]:
+        self._num_open += 1
+        try:
+            async with aclosing(self._streamed(command)) as answers:
+                async for answer in answers:
+                    yield answer
+        finally:
+            self._num_open -= 1
+
+    async def _streamed(self, command: Ask) -> AsyncGenerator[Answer]:
         request = command.request
         left_s = None if request.deadline_s is None else request.deadline_s - time.monotonic()
         timeless = type(command)(replace(request, deadline_s=None))  # type: ignore[arg-type]
@@ -283,13 +300,16 @@ class Deployed:
 
     async def _look(self) -> None:
         """See who is there and what they do."""
-        reports = [one for one in await _reports(self._handle) if one.loaded is not None]
-        self.stats = _summed([report.stats for report in reports])
-        if self.listener is not None:
-            self.listener.only([report.home.replica for report in reports])
-        if len(reports) != self.num_replicas:
-            self.num_replicas = len(reports)
+        num_replicas = await asyncio.to_thread(_num_running, self._wanted.app)
+        if num_replicas != self.num_replicas:
+            self.num_replicas = num_replicas
             self.on_scale(self.num_taken)
+        # A question to a replica whose places are all taken would wait for one.
+        if self._num_open < self._wanted.num_seqs:
+            reports = [one for one in await _reports(self._handle) if one.loaded is not None]
+            self._stats = _summed([report.stats for report in reports])
+            if self.listener is not None:
+                self.listener.only([report.home.replica for report in reports])
 
 
 class RayEngine:
@@ -356,6 +376,7 @@ def _deploy(wanted: Wanted) -> Any:
         name="replica",
         max_ongoing_requests=wanted.num_seqs,
         graceful_shutdown_timeout_s=scale.drain_s,
+        graceful_shutdown_wait_loop_s=0.5,
         autoscaling_config={
             "min_replicas": scale.min_replicas,
             "max_replicas": scale.max_replicas,
@@ -387,6 +408,15 @@ def _delete(app: str) -> None:
 
     if ray.is_initialized():
         serve.delete(app)
+
+
+def _num_running(app: str) -> int:
+    """How many replicas Ray says there are."""
+    from ray import serve
+
+    told = serve.status().applications.get(app)
+    deployments = () if told is None else told.deployments.values()
+    return sum(one.replica_states.get("RUNNING", 0) for one in deployments)
 
 
 async def _until_placed(wanted: Wanted) -> None:
@@ -425,10 +455,13 @@ async def _first_report(handle: Any) -> Report:
 
 async def _reports(handle: Any) -> list[Report]:
     """Of all replicas but those that are just ending; raises EngineError."""
-    with _errors():
-        told = await handle.broadcast("report").results_async(
-            timeout_s=REPORT_WITHIN_S, return_exceptions=True
-        )
+    try:
+        with _errors():
+            told = await handle.broadcast("report").results_async(
+                timeout_s=REPORT_WITHIN_S, return_exceptions=True
+            )
+    except TimeoutError as exc:
+        raise EngineError("the replicas of a model do not tell how they are") from exc
     return [decode_report(one) for one in told if isinstance(one, bytes)]
 
 
