@@ -128,7 +128,7 @@ def of_many(service: Service) -> None:
 
 def main() -> None:
     """Measure, fit, predict, and log all of it."""
-    os.environ["CANTEEN_RAY"] = "local"
+    os.environ |= {"CANTEEN_RAY": "local", "CANTEEN_EMBEDDER": "echo-embed"}
     for bound in ("MIN", "MAX"):
         os.environ[f"CANTEEN_RAY_{bound}_REPLICAS"] = f"{NUM_REPLICAS}"
     speeds = {"tokens_per_s": TOKENS_PER_S, "prefill_tokens_per_s": PREFILL_TOKENS_PER_S}

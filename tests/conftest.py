@@ -16,7 +16,7 @@ from tests import databases, serving
 from tests.serving import Server
 
 if TYPE_CHECKING:
-    from canteen.engines.ray import Cluster
+    from canteen.engines.ray_cluster import Cluster
 
 # What a CI machine may lack. A skip for any other reason fails a run with CI=true.
 EXCUSES = ("no GPU", "no hub", "no Maven Central", "no PostgreSQL")
@@ -105,7 +105,7 @@ def echo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator["Cluster"]:
     """A Ray cluster on this machine, for as long as the tests run; it takes ten seconds."""
-    from canteen.engines.ray import Cluster
+    from canteen.engines.ray_cluster import Cluster
 
     if find_spec("ray") is None:
         pytest.skip("Ray is not installed")

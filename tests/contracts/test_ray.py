@@ -9,7 +9,9 @@ import pytest
 
 from canteen.core.engine import ClusterListener, Engine, Home, StepEngine, StepRecord
 from canteen.core.generation import EmbeddingRequest
-from canteen.engines.ray import Cluster, RayEmbedder, RayEngine, Scale, Wanted
+from canteen.engines.ray import RayEmbedder, RayEngine
+from canteen.engines.ray_cluster import Cluster
+from canteen.engines.ray_wanted import Scale, Wanted
 from tests.contracts import test_engine as contract
 from tests.contracts.stepped import Stepped
 

@@ -14,7 +14,9 @@ import pytest_asyncio
 from canteen.core.engine import ClusterListener, Home, StepRecord, complete
 from canteen.core.errors import DeadlineExceeded, EngineError, NotSupported, WorkerDied
 from canteen.core.generation import GenerationRequest, SamplingParams
-from canteen.engines.ray import Cluster, Deployed, Needs, RayEngine, Scale, Wanted
+from canteen.engines.ray import Deployed, RayEngine
+from canteen.engines.ray_cluster import Cluster
+from canteen.engines.ray_wanted import Needs, Scale, Wanted
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 LONG = SamplingParams(max_tokens=1000)

@@ -1,13 +1,16 @@
 """Models on a Ray cluster, wired: replicas there, the queue and the books here."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from canteen.bootstrap.books import joule
 from canteen.core.engine import Home
 from canteen.core.model import ModelCard
 from canteen.engines import registry
-from canteen.engines.ray import Cluster, Needs, RayEmbedder, RayEngine, Scale, Wanted
+from canteen.engines.ray import RayEmbedder, RayEngine
+from canteen.engines.ray_cluster import Cluster
+from canteen.engines.ray_wanted import Needs, Scale, Wanted
 from canteen.metering.accounting import Accounting
 from canteen.metering.attribution import StepCost
 from canteen.metering.cluster import Replicas
@@ -23,6 +26,7 @@ from canteen.settings import Settings
 # Ray's resource of a node with an accelerator; the least that can be taken of it.
 _KIND = "accelerator_type:"
 _A_LITTLE = 0.001
+_PARALLEL = ("tensor_parallel_size", "pipeline_parallel_size")
 Options = dict[str, Any]
 
 
@@ -74,12 +78,12 @@ class Clustered:
 
 
 def spread(
-    options: Options, needs: Needs, nodes: list[Mapping[str, float]]
+    options: Options, needs: Needs, nodes: Sequence[Mapping[str, float]]
 ) -> tuple[Options, Needs]:
     """The GPUs of a replica that takes several: those of one node, where one has so many. Else the
     engine itself spreads over nodes, and Ray gives it what it asks for; then the replica only has
     to be where there are GPUs."""
-    num_gpus = options.get("tensor_parallel_size", 1) * options.get("pipeline_parallel_size", 1)
+    num_gpus = math.prod(int(options.get(name, 1)) for name in _PARALLEL)
     if any(node.get("GPU", 0) >= num_gpus for node in nodes):
         return options, Needs(needs.num_cpus, num_gpus, needs.memory_bytes)
     kinds = sorted({name for node in nodes for name in node if name.startswith(_KIND)})

@@ -33,7 +33,7 @@ from canteen.core.upstream import POOL
 from canteen.core.version import VERSION
 from canteen.engines import registry
 from canteen.engines.process import Worker, WorkerEmbedder, WorkerEngine
-from canteen.engines.ray import Cluster
+from canteen.engines.ray_cluster import Cluster
 from canteen.factors.hardware import Device
 from canteen.lifecycle.jobs.runner import Jobs
 from canteen.metering.accounting import Accounting

@@ -1,29 +1,22 @@
-"""The gateway's side of a Ray cluster: it deploys replicas of a model, asks them, and scales.
+"""The gateway's side of a model on a Ray cluster: it asks its replicas, and counts them.
 
 Ray Serve places, routes and scales. What is waited for, counted and translated stays here.
 """
 
 import asyncio
 import contextlib
-import hashlib
 import logging
-import os
-import re
-import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
-from canteen.core.addresses import is_loopback
 from canteen.core.engine import Capabilities, ClusterListener, EngineStats
 from canteen.core.errors import (
     DeadlineExceeded,
     EngineError,
-    InvalidRequest,
-    NotSupported,
     WorkerDied,
 )
 from canteen.core.generation import (
@@ -34,10 +27,9 @@ from canteen.core.generation import (
     ScoreRequest,
     Scores,
 )
-from canteen.core.telemetry_off import switch_off
 from canteen.core.turns import Turns
 from canteen.engines.process import Answer
-from canteen.engines.ray_replica import Replica
+from canteen.engines.ray_wanted import Wanted
 from canteen.engines.wire import (
     Add,
     Embed,
@@ -52,146 +44,13 @@ from canteen.engines.wire import (
 
 logger = logging.getLogger(__name__)
 
-LOCAL = "local"
-# Where nobody on the cluster has room for it, a model that loads is waited for no longer.
-PLACED_WITHIN_S = 60.0
 # A replica's start is looked for this often.
 LOOK_EVERY_S = 0.1
 # What had not begun to be answered when its replica died is asked again after these pauses.
 PAUSES_S = (0.1, 0.5, 2.0)
-# Whether replicas are enough is judged by the worst of these seconds; Ray wants more than 10.
-LOOK_BACK_S = 11.0
 REPORT_WITHIN_S = 5.0
-# Ray's own words for a replica that no node has room for.
-NO_ROOM = "to be scheduled"
 DIED = "the replica that held the model ended; please send the request again"
-Facts = Callable[[], Mapping[str, Any]]
 Ask = Add | Score | Embed
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What a replica takes of its node, by which Ray finds one. `also` are further resources."""
-
-    num_cpus: float = 1.0
-    num_gpus: float = 0.0
-    memory_bytes: int = 0
-    also: Mapping[str, float] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        also = "".join(f", {amount:g} {name}" for name, amount in self.also.items())
-        memory = f"{self.memory_bytes / 1e9:.1f} GB of memory"
-        return f"{self.num_cpus:g} CPU, {self.num_gpus:g} GPU, {memory}{also}"
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """How many replicas a model has, and how soon there are more or fewer. A replica that goes may
-    finish what it has begun within `drain_s`."""
-
-    min_replicas: int = 1
-    max_replicas: int = 8
-    upscale_delay_s: float = 5.0
-    downscale_delay_s: float = 300.0
-    drain_s: float = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A model for the cluster: the engine with its options, each replica of which has room for
-    `num_seqs` requests at a time. `facts` are asked on the node."""
-
-    name: str
-    engine: str
-    options: dict[str, Any]
-    facts: Facts
-    num_seqs: int
-    needs: Needs = Needs()
-    scale: Scale = Scale()
-
-    @property
-    def app(self) -> str:
-        """What it is called on the cluster: the same for the same gateway and model, so that what
-        a killed gateway has left is found again."""
-        plain = re.sub(r"[^A-Za-z0-9]+", "-", self.name)
-        told = f"{self.name} {self.engine} {sorted(self.options.items())}"
-        return f"canteen-{plain}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
-
-
-class Cluster:
-    """A Ray cluster: `local` is one that begins and ends with this process, on loopback; else the
-    address of one whose node this machine is. Ray is imported when it is first used."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-
-    def connect(self) -> None:
-        """Join it, where that was not done; blocks. Raises NotSupported, InvalidRequest and
-        EngineError."""
-        if self._address == LOCAL or is_loopback(self._address.rpartition(":")[0]):
-            # Before it is imported: what is on one machine need not be heard on the others.
-            os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-        if "://" in self._address:
-            raise InvalidRequest(
-                "the address of a Ray cluster is HOST:PORT; this machine must be a node of it",
-                param="ray",
-            )
-        os.environ.setdefault("RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S", "1")
-        try:
-            import ray
-            from ray import serve
-        except ImportError:
-            raise NotSupported(
-                "Ray is not installed; run: pip install 'canteen-llm[ray]'"
-            ) from None
-        if ray.is_initialized():
-            return
-        switch_off(os.environ, sys.modules)
-        local = {"include_dashboard": False} if self._address == LOCAL else {}
-        try:
-            ray.init(
-                self._address,
-                namespace="canteen",
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                **local,
-            )
-        except (ConnectionError, ValueError, RuntimeError) as exc:
-            logger.debug("no cluster", exc_info=exc)
-            raise EngineError(
-                f"no Ray cluster at {self._address} can be joined from here; start one, and this "
-                "machine as a node of it, with: ray start"
-            ) from exc
-        logging.getLogger("ray").setLevel(logging.ERROR)
-        serve.start(proxy_location="Disabled")
-
-    async def resources(self) -> list[Mapping[str, float]]:
-        """What each node has, by Ray's names: `CPU`, `GPU`, `memory`, `accelerator_type:…`."""
-        import ray
-
-        await asyncio.to_thread(self.connect)
-        nodes = await asyncio.to_thread(ray.nodes)
-        return [node["Resources"] for node in nodes if node["Alive"]]
-
-    async def deploy(self, wanted: Wanted) -> "Deployed":
-        """Have replicas of a model; returns when the first has loaded it. Raises what loading it
-        raised, and EngineError where no node has room."""
-        await asyncio.to_thread(self.connect)
-        try:
-            handle = await asyncio.to_thread(_deploy, wanted)
-            await _until_placed(wanted)
-            first = await _first_report(handle)
-            if first.error is not None:
-                raise from_wire(first.error)
-            return Deployed(wanted, handle, first)
-        except BaseException:
-            await asyncio.to_thread(_delete, wanted.app)
-            raise
-
-    async def close(self) -> None:
-        """Leave it; a local one ends."""
-        if "ray" in sys.modules:
-            await asyncio.to_thread(sys.modules["ray"].shutdown)
 
 
 class Deployed:
@@ -256,7 +115,7 @@ class Deployed:
         await self._looking.close()
         if self.listener is not None:
             self.listener.only(())
-        await asyncio.to_thread(_delete, self._wanted.app)
+        await asyncio.to_thread(delete, self._wanted.app)
 
     async def _once(self, command: Ask) -> AsyncGenerator[Answer]:
         self._num_open += 1
@@ -367,42 +226,8 @@ class RayEmbedder:
         await self._deployed.close()
 
 
-def _deploy(wanted: Wanted) -> Any:
-    """A handle to what Ray begins to start now."""
-    from ray import serve
-
-    needs, scale = wanted.needs, wanted.scale
-    deployment = serve.deployment(
-        name="replica",
-        max_ongoing_requests=wanted.num_seqs,
-        graceful_shutdown_timeout_s=scale.drain_s,
-        graceful_shutdown_wait_loop_s=0.5,
-        autoscaling_config={
-            "min_replicas": scale.min_replicas,
-            "max_replicas": scale.max_replicas,
-            # More than they have places for: some wait.
-            "target_ongoing_requests": wanted.num_seqs,
-            "upscale_delay_s": scale.upscale_delay_s,
-            "downscale_delay_s": scale.downscale_delay_s,
-            "look_back_period_s": LOOK_BACK_S,
-            "aggregation_function": "max",
-        },
-        ray_actor_options={
-            "num_cpus": needs.num_cpus,
-            "num_gpus": needs.num_gpus,
-            "memory": needs.memory_bytes,
-            "resources": dict(needs.also),
-        },
-    )(Replica)
-    target = serve.RunTarget(
-        deployment.bind(wanted.engine, wanted.options, wanted.facts),
-        name=wanted.app,
-        route_prefix=None,
-    )
-    return serve.run_many([target], wait_for_applications_running=False)[0]
-
-
-def _delete(app: str) -> None:
+def delete(app: str) -> None:
+    """Take an application off the cluster, if it is there; blocks."""
     import ray
     from ray import serve
 
@@ -419,33 +244,7 @@ def _num_running(app: str) -> int:
     return sum(one.replica_states.get("RUNNING", 0) for one in deployments)
 
 
-async def _until_placed(wanted: Wanted) -> None:
-    """Until Ray has started the replicas that there must be at least."""
-    from ray import serve
-
-    began_s = time.monotonic()
-    while True:
-        told = (await asyncio.to_thread(serve.status)).applications.get(wanted.app)
-        status = "" if told is None else str(told.status.value)
-        said = [] if told is None else [one.message for one in told.deployments.values()]
-        if status == "RUNNING":
-            return
-        if status in ("DEPLOY_FAILED", "UNHEALTHY"):
-            logger.error("a replica cannot be started: %s", "\n".join(said))
-            raise EngineError(
-                "the Ray cluster cannot start a replica of the model; each node needs this version "
-                "of Canteen and the model's files at the same path; the log has more"
-            )
-        is_late = time.monotonic() - began_s > PLACED_WITHIN_S
-        if is_late and any(NO_ROOM in message for message in said):
-            raise EngineError(
-                f"no node of the Ray cluster has room for the model: a replica takes "
-                f"{wanted.needs}; add a node, or take other models off it"
-            )
-        await asyncio.sleep(LOOK_EVERY_S)
-
-
-async def _first_report(handle: Any) -> Report:
+async def first_report(handle: Any) -> Report:
     """Of any replica, once the handle knows one."""
     while True:
         if reports := await _reports(handle):
