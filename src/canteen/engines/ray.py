@@ -15,6 +15,7 @@ from typing import Any
 
 from canteen.core.engine import Capabilities, ClusterListener, EngineStats
 from canteen.core.errors import (
+    CanteenError,
     DeadlineExceeded,
     EngineError,
     WorkerDied,
@@ -28,7 +29,7 @@ from canteen.core.generation import (
     Scores,
 )
 from canteen.core.turns import Turns
-from canteen.engines.process import Answer
+from canteen.engines.coalescing import is_last
 from canteen.engines.ray_wanted import Wanted
 from canteen.engines.wire import (
     Add,
@@ -39,7 +40,6 @@ from canteen.engines.wire import (
     decode_report,
     decode_told,
     encode,
-    from_wire,
 )
 
 logger = logging.getLogger(__name__)
@@ -51,6 +51,7 @@ PAUSES_S = (0.1, 0.5, 2.0)
 REPORT_WITHIN_S = 5.0
 DIED = "the replica that held the model ended; please send the request again"
 Ask = Add | Score | Embed
+Answer = Chunk | Scores | Embeddings
 
 
 class Deployed:
@@ -135,12 +136,12 @@ class Deployed:
         try:
             while not is_over:
                 told = await _next(stream, request.deadline_s)
-                is_over = told.is_last
                 replica = self._booked(request.id, replica, told)
-                for answer in told.answers():
-                    yield answer
-                if told.error is not None:
-                    raise from_wire(told.error)
+                said = told.said
+                is_over = is_last(said)
+                if isinstance(said, CanteenError):
+                    raise said
+                yield said
         finally:
             if not is_over:
                 stream.cancel()

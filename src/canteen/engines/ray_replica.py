@@ -9,8 +9,10 @@ from typing import Any
 
 from canteen.core.engine import Home, StepListener, StepRecord
 from canteen.core.errors import CanteenError, EngineError
-from canteen.core.generation import Chunk, Embeddings, Scores
-from canteen.engines.process import Answer, Inbox, Worker
+from canteen.core.generation import Chunk, Scores
+from canteen.engines.coalescing import Said
+from canteen.engines.coalescing import is_last as ends
+from canteen.engines.process import Worker
 from canteen.engines.wire import (
     Add,
     Embed,
@@ -57,8 +59,9 @@ class Replica:
                 home: Home | None = self._recorder.home
                 is_last = False
                 while not is_last:
-                    told = _told(await _waiting(inbox))
-                    is_last = told.is_last
+                    said = await inbox.get()
+                    is_last = ends(said)
+                    told = _told(said)
                     told.records = self._recorder.take(request_id)
                     told.home, home = home, None
                     yield encode(told)
@@ -79,27 +82,12 @@ class Replica:
             raise EngineError("its worker ended again and again")
 
 
-async def _waiting(inbox: Inbox) -> list[Answer | CanteenError]:
-    """All answers that are there, at least one: one message carries them more cheaply."""
-    answers = [await inbox.get()]
-    while not inbox.empty():
-        answers.append(inbox.get_nowait())
-    return answers
-
-
-def _told(answers: list[Answer | CanteenError]) -> Told:
-    told = Told()
-    for answer in answers:
-        if isinstance(answer, Chunk):
-            told.chunks.append(answer)
-        elif isinstance(answer, Scores):
-            told.scores = answer
-        elif isinstance(answer, Embeddings):
-            told.embeddings = answer
-        else:
-            told.error = to_wire(answer)
-            break
-    return told
+def _told(said: Said) -> Told:
+    if isinstance(said, CanteenError):
+        return Told(error=to_wire(said))
+    if isinstance(said, Chunk):
+        return Told(chunk=said)
+    return Told(scores=said) if isinstance(said, Scores) else Told(embeddings=said)
 
 
 def _place() -> tuple[str, str]:

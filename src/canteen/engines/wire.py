@@ -132,10 +132,10 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class Told(msgspec.Struct):
-    """What a replica tells a request at once: what it has answered since the last time, and what
-    that took. The first time it says who it is."""
+    """What a replica tells a request at once: an answer or an error, and what was done for it since
+    the last time. The first time it says who it is."""
 
-    chunks: list[Chunk] = []
+    chunk: Chunk | None = None
     scores: Scores | None = None
     embeddings: Embeddings | None = None
     error: WireError | None = None
@@ -143,17 +143,13 @@ class Told(msgspec.Struct):
     home: Home | None = None
 
     @property
-    def is_last(self) -> bool:
-        """Whether the request has ended."""
-        is_whole = bool(self.chunks) and self.chunks[-1].usage is not None
-        return is_whole or any(
-            one is not None for one in (self.scores, self.embeddings, self.error)
-        )
-
-    def answers(self) -> list[Chunk | Scores | Embeddings]:
-        """What is told but the error, in order."""
-        whole = (self.scores, self.embeddings)
-        return [*self.chunks, *(one for one in whole if one is not None)]
+    def said(self) -> Chunk | Scores | Embeddings | CanteenError:
+        """The answer or the error; there is one."""
+        if self.error is not None:
+            return from_wire(self.error)
+        said = self.chunk or self.scores or self.embeddings
+        assert said is not None
+        return said
 
 
 Command = Load | Add | Score | Cancel | Embed | AskStats
