@@ -7,10 +7,12 @@ import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
 import httpx
+import pytest
 
 from canteen.core.version import VERSION
 from tests import serving
@@ -93,6 +95,17 @@ def test_a_port_of_something_silent_is_taken_too(echo_home: Path) -> None:
         silent.listen()
 
         assert "does not speak HTTP" in refused(echo_home, "--port", str(silent.getsockname()[1]))
+
+
+@pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [("127.0.0.1:9", "no Ray cluster at 127.0.0.1:9"), ("ray://head:10001", "HOST:PORT")],
+)
+def test_a_ray_cluster_that_cannot_be_joined_is_refused(
+    echo_home: Path, address: str, said: str
+) -> None:
+    assert said in refused(echo_home, "--port", "0", "--ray", address)
 
 
 def test_the_model_of_the_start_is_pulled_and_warm(

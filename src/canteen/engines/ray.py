@@ -98,6 +98,22 @@ class Deployed:
     async def answers(self, command: Ask) -> AsyncGenerator[Answer]:
         """The answers to a command. What has not begun when its replica dies is asked again
         elsewhere; the rest ends with WorkerDied."""
+        self._num_open += 1
+        try:
+            async with aclosing(self._tried(command)) as answers:
+                async for answer in answers:
+                    yield answer
+        finally:
+            self._num_open -= 1
+
+    async def close(self) -> None:
+        """Take it off the cluster."""
+        await self._looking.close()
+        if self.listener is not None:
+            self.listener.only(())
+        await asyncio.to_thread(delete, self._wanted.app)
+
+    async def _tried(self, command: Ask) -> AsyncGenerator[Answer]:
         is_begun = False
         for pause_s in (*PAUSES_S, None):
             try:
@@ -111,23 +127,7 @@ class Deployed:
                     raise
             await asyncio.sleep(pause_s)
 
-    async def close(self) -> None:
-        """Take it off the cluster."""
-        await self._looking.close()
-        if self.listener is not None:
-            self.listener.only(())
-        await asyncio.to_thread(delete, self._wanted.app)
-
     async def _once(self, command: Ask) -> AsyncGenerator[Answer]:
-        self._num_open += 1
-        try:
-            async with aclosing(self._streamed(command)) as answers:
-                async for answer in answers:
-                    yield answer
-        finally:
-            self._num_open -= 1
-
-    async def _streamed(self, command: Ask) -> AsyncGenerator[Answer]:
         request = command.request
         left_s = None if request.deadline_s is None else request.deadline_s - time.monotonic()
         timeless = type(command)(replace(request, deadline_s=None))  # type: ignore[arg-type]
@@ -240,7 +240,8 @@ def _num_running(app: str) -> int:
     """How many replicas Ray says there are."""
     from ray import serve
 
-    told = serve.status().applications.get(app)
+    with _errors():
+        told = serve.status().applications.get(app)
     deployments = () if told is None else told.deployments.values()
     return sum(one.replica_states.get("RUNNING", 0) for one in deployments)
 

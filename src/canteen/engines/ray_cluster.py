@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from canteen.engines.wire import from_wire
 logger = logging.getLogger(__name__)
 
 LOCAL = "local"
+KNOCK_S = 5.0
 # Where nobody on the cluster has room for it, a model that loads is waited for no longer.
 PLACED_WITHIN_S = 60.0
 # Whether replicas are enough is judged by the worst of these seconds; Ray wants more than 10.
@@ -61,6 +63,7 @@ class Cluster:
         switch_off(os.environ, sys.modules)
         local = {"include_dashboard": False} if self._address == LOCAL else {}
         try:
+            self._knock()
             ray.init(
                 self._address,
                 namespace="canteen",
@@ -68,7 +71,7 @@ class Cluster:
                 logging_level=logging.ERROR,
                 **local,
             )
-        except (ConnectionError, ValueError, RuntimeError) as exc:
+        except (OSError, ValueError, RuntimeError) as exc:
             logger.debug("no cluster", exc_info=exc)
             raise EngineError(
                 f"no Ray cluster at {self._address} can be joined from here; start one, and this "
@@ -76,6 +79,12 @@ class Cluster:
             ) from exc
         logging.getLogger("ray").setLevel(logging.ERROR)
         serve.start(proxy_location="Disabled")
+
+    def _knock(self) -> None:
+        """Raises OSError where nobody answers, which Ray itself notices after a minute only."""
+        host, colon, port = self._address.rpartition(":")
+        if colon:
+            socket.create_connection((host, int(port)), timeout=KNOCK_S).close()
 
     async def resources(self) -> list[Mapping[str, float]]:
         """What each node has, by Ray's names: `CPU`, `GPU`, `memory`, `accelerator_type:…`."""
