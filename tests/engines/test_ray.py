@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Collection
 from contextlib import aclosing
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from canteen.engines.ray_cluster import Cluster
 from canteen.engines.ray_wanted import Needs, Scale, Wanted
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-LONG = SamplingParams(max_tokens=1000)
+LONG, LONG_ENOUGH = SamplingParams(max_tokens=1000), SamplingParams(max_tokens=100)
 # Twenty words are read in a second, so that there is time before the first token.
 SPEEDS = {"tokens_per_s": 50.0, "prefill_tokens_per_s": 20.0}
 UNREAD = " ".join(["word"] * 40)
@@ -148,23 +149,22 @@ async def test_a_model_that_no_node_has_room_for_is_refused(ray_cluster: Cluster
 
 @pytest.mark.slow
 async def test_replicas_come_while_requests_wait_and_go_when_none_do(ray_cluster: Cluster) -> None:
-    scale = Scale(max_replicas=2, upscale_delay_s=0.0, downscale_delay_s=1.0)
+    scale = Scale(max_replicas=2, upscale_delay_s=0.0, downscale_delay_s=1.0, drain_s=5.0)
     deployed = await ray_cluster.deploy(wanted("wide", scale))
     heard = deployed.listener = Heard()
     engine = RayEngine(deployed)
-    most = SamplingParams(max_tokens=400)
+    number = count()
 
-    answers = await asyncio.gather(
-        *(complete(engine, request(f"wide {number}", sampling=most)) for number in range(12))
-    )
-    num_at_most = deployed.num_replicas
-    for _ in range(60):
-        await asyncio.sleep(1)
-        if deployed.num_replicas == 1:
-            break
+    async def ask_until_two_answer() -> None:
+        while len({home.replica for homes in heard.homes.values() for home in homes}) < 2:
+            await complete(engine, request(f"wide {next(number)}", sampling=LONG_ENOUGH))
 
-    assert {answer.usage.completion_tokens for answer in answers} == {400}
-    assert num_at_most == 2
-    assert len({home.replica for homes in heard.homes.values() for home in homes}) == 2
+    # Twice as many as one has places for.
+    await asyncio.wait_for(asyncio.gather(*(ask_until_two_answer() for _ in range(8))), 90)
+    assert deployed.num_replicas == 2
+    fewer = asyncio.Event()
+    deployed.on_scale = lambda num_taken: fewer.set()
+    await fewer.wait()
+
     assert deployed.num_replicas == 1
     await deployed.close()

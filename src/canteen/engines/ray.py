@@ -228,12 +228,12 @@ class RayEmbedder:
 
 
 def delete(app: str) -> None:
-    """Take an application off the cluster, if it is there; blocks."""
+    """Have an application taken off the cluster, if it is there; it may end what it has begun."""
     import ray
     from ray import serve
 
     if ray.is_initialized():
-        serve.delete(app)
+        serve.delete(app, _blocking=False)
 
 
 def _num_running(app: str) -> int:
