@@ -122,7 +122,7 @@ def test_a_receipt_is_on_the_terms_of_the_node_that_did_the_work() -> None:
     bench.till.settle("r")
 
     ((receipt, terms),) = bench.kept.receipts
-    assert receipt.charge.node == "one"
+    assert receipt.charge.node == receipt.node == "one"
     assert terms.source == "the meter of one"
     assert receipt.idle_share_uj == 0
 

@@ -36,7 +36,7 @@ _HOUR_S = 3600
 # What an hour's row has: the accounts, and the meter that they add up to.
 _BOOKED = (*ACCOUNTS, "meter")
 # One that is there already counts once. To be told all of a row takes longer than to write it.
-_ONCE = "ON CONFLICT (id) DO NOTHING RETURNING phase, prefill_uj, decode_uj"
+_ONCE = "ON CONFLICT (id) DO NOTHING RETURNING run_id, phase, prefill_uj, decode_uj"
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,17 +206,17 @@ class Ledger:
             upsert(connection, "accounts", ("run_id", "hour"), [row], _BOOKED)
             rates = {terms: _rates_row(terms) for _, terms in batch.receipts}
             upsert(connection, "rates", ("id",), list(rates.values()))
-            rows = [_row(one, rates[terms]["id"], self._run_id) for one, terms in batch.receipts]
+            rows = [
+                _row(one, rates[terms]["id"], self._run_of(one)) for one, terms in batch.receipts
+            ]
             new = [one for row in rows for one in insert(connection, "receipts", row, _ONCE)]
-            # What a cluster did is in no account of this machine.
-            afar = {receipt.id for receipt, _ in batch.receipts if receipt.charge.node}
             _keep_elsewhere(connection, [receipt for receipt, _ in batch.receipts])
             parts = [part for receipt, _ in batch.receipts for part in told.rows(receipt)]
             upsert(connection, "told", told.KEYS, parts)
             receipted_uj = run["receipted_uj"] + sum(
                 one["prefill_uj"] + one["decode_uj"]
                 for one in new
-                if one["phase"] == "inference" and one["id"] not in afar
+                if one["phase"] == "inference" and one["run_id"]
             )
             open_uj = energy_uj["requests"] - self._runs_before["requests"] - receipted_uj
             connection.execute(
@@ -225,6 +225,10 @@ class Ledger:
             )
         self._before, self._hour = before, hour
         self._written, self._written_s = energy_uj, now_s
+
+    def _run_of(self, receipt: Receipt) -> str:
+        """This run; none for what a cluster did, which is in no account of this machine."""
+        return "" if receipt.charge.node else self._run_id
 
     def _run(self, connection: Connection, now_s: float) -> Row:
         """This run's row, seen now. Where others held it for dead and ended it, another run goes
