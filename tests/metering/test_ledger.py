@@ -72,6 +72,21 @@ def test_what_a_killed_run_measured_without_a_receipt_is_unattributed(url: str) 
     assert told["meter_uj"] == 100
 
 
+def test_what_a_cluster_did_is_summed_by_its_node_and_in_no_account_of_this_one(url: str) -> None:
+    books = Books()
+    ledger = opened(url, books)
+    ledger.add(books.receipt(1, 5, 5), TERMS)
+    charge = Charge(70, 30, 10, 20, node="rack-7")
+    ledger.add(replace(Books().receipt(2), charge=charge, node="rack-7"), TERMS)
+    ledger.close()
+
+    by_node = {one["node"]: one["energy_uj"] for one in asked(url, "node")["sums"]}
+
+    assert by_node["rack-7"] == {"prefill": 70, "decode": 30}
+    accounts = asked(url, "account")
+    assert (accounts["requests_uj"], accounts["unattributed_uj"]) == (10, 0)
+
+
 def test_a_gateway_held_for_dead_goes_on_and_keeps_its_sums(url: str) -> None:
     books = Books()
     slow = opened(url, books)
