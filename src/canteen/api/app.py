@@ -127,8 +127,9 @@ def _mount(fastapi: FastAPI, dialect: Dialect, services: "Services") -> None:
     endpoint, which has nothing to add to ours, would be a tenth of a request's time."""
     for prefix in dialect.prefixes:
         for row in dialect.routes:
-            answer = endpoint(row, dialect, services)
-            fastapi.router.routes.append(Route(prefix + row.path, answer, methods=[row.method]))
+            path = prefix + row.path
+            answer = endpoint(row, path, dialect, services)
+            fastapi.router.routes.append(Route(path, answer, methods=[row.method]))
 
 
 def _dialect_of(path: str) -> Dialect:

@@ -26,12 +26,12 @@ logger = logging.getLogger(__name__)
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def endpoint(route: Route, dialect: Dialect, services: "Services") -> Endpoint:
-    """What answers one route; it raises nothing but cancellation."""
+def endpoint(route: Route, path: str, dialect: Dialect, services: "Services") -> Endpoint:
+    """What answers one route at a path; it raises nothing but cancellation."""
 
     async def answer(request: Request) -> Response:
         observe: Observation = request.scope["canteen.observe"]
-        observe.operation = route.operation
+        observe.operation, observe.pattern = route.operation, path
         try:
             check_scope(route.scope, observe.caller)
             return await _answered(route, services, request, observe)

@@ -36,6 +36,7 @@ SANE_CONVERSATION = re.compile(r"[\x21-\x7e]{1,128}")
 class Observation:
     """A request's record in the making; times are of `clock`.
 
+    `route` is the path that was asked, `pattern` that of the row which answers it.
     `is_waiting` tells whether it still waits for its model or its turn. `receipt_id` is that of
     its receipt, if a model works for it, `audit` the hash of its record, if there is one. `caller`
     is who shows a key, where keys are asked for, and `account` what it is counted on, where its
@@ -53,6 +54,7 @@ class Observation:
     span_id: str = ""
     audit: str = ""
     route: str = ""
+    pattern: str = ""
     operation: str = ""
     model: str = ""
     status: int = 0

@@ -90,7 +90,7 @@ class Tracing:
 
 
 def _traced(begun: _Begun, scope: Scope, observe: Observation) -> Traced:
-    route = getattr(scope.get("route"), "path", "")
+    route = observe.pattern
     end_ns = time.time_ns()
     attributes: dict[str, Any] = {
         "http.request.method": scope["method"],

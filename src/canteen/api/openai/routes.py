@@ -94,9 +94,10 @@ async def _events(
     async with aclosing(chunks):
         async for chunk in chunks:
             usage = chunk.usage or usage
-            for frame in frames.of(chunk):
-                if chunk.usage is not None and not include_usage:
-                    frame |= served.footprint()
+            made = [*frames.of(chunk)]
+            if chunk.usage is not None and not include_usage:
+                made[-1] |= served.footprint()
+            for frame in made:
                 yield sse(json_bytes(frame))
     if include_usage:
         yield sse(json_bytes(frames.usage(usage) | served.footprint()))
