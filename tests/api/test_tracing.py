@@ -19,7 +19,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from canteen.api.app import create_app
-from canteen.api.spans import Spans
+from canteen.api.spans import Spans, Told, Traced
+from canteen.api.streaming import json_bytes
 from canteen.api.tracing import Tracing
 from canteen.bootstrap import build
 from canteen.core.upstream import Upstream
@@ -35,7 +36,7 @@ CHAT = {"model": "echo", "messages": [{"role": "user", "content": "canary in the
 QUESTION = "/v1/chat/completions"
 
 
-class Told:
+class Seen:
     """What the tests see of a served request: its spans by name, and the log."""
 
     def __init__(self) -> None:
@@ -52,12 +53,12 @@ class Told:
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def told() -> Seen:
+    return Seen()
 
 
 @pytest.fixture
-async def asked(echo_home: Path, told: Told) -> AsyncIterator[httpx.AsyncClient]:
+async def asked(echo_home: Path, told: Seen) -> AsyncIterator[httpx.AsyncClient]:
     services = build(Settings(home=echo_home, default_model="echo"))
     spans = Spans(SimpleSpanProcessor(told.exporter))
     app = Tracing(create_app(services, told.lines.append), spans.add)
@@ -81,7 +82,7 @@ def inside(inner: ReadableSpan, outer: ReadableSpan) -> bool:
 
 
 async def test_a_request_is_a_span_of_its_callers_trace_with_the_phases_in_it(
-    asked: httpx.AsyncClient, told: Told
+    asked: httpx.AsyncClient, told: Seen
 ) -> None:
     answer = await asked.post(QUESTION, json=CHAT, headers={"traceparent": PARENT})
 
@@ -97,7 +98,7 @@ async def test_a_request_is_a_span_of_its_callers_trace_with_the_phases_in_it(
     assert answer.status_code == 200
 
 
-async def test_the_names_are_those_of_the_conventions(asked: httpx.AsyncClient, told: Told) -> None:
+async def test_the_names_are_those_of_the_conventions(asked: httpx.AsyncClient, told: Seen) -> None:
     await asked.post(QUESTION, json=CHAT, headers={"x-conversation-id": "rivers"})
 
     attributes = dict(told.spans["chat echo"].attributes or {})
@@ -117,7 +118,7 @@ async def test_the_names_are_those_of_the_conventions(asked: httpx.AsyncClient, 
 
 
 async def test_log_receipt_and_trace_join_by_their_ids(
-    asked: httpx.AsyncClient, told: Told
+    asked: httpx.AsyncClient, told: Seen
 ) -> None:
     answer = await asked.post(QUESTION, json=CHAT)
 
@@ -131,7 +132,7 @@ async def test_log_receipt_and_trace_join_by_their_ids(
 
 
 async def test_a_latency_has_its_trace_and_receipt_as_exemplar(
-    asked: httpx.AsyncClient, told: Told
+    asked: httpx.AsyncClient, told: Seen
 ) -> None:
     answer = await asked.post(QUESTION, json=CHAT, headers={"traceparent": PARENT})
 
@@ -146,7 +147,7 @@ async def test_a_latency_has_its_trace_and_receipt_as_exemplar(
 
 
 async def test_an_upstream_is_asked_as_part_of_the_trace(
-    asked: httpx.AsyncClient, told: Told, echo_home: Path
+    asked: httpx.AsyncClient, told: Seen, echo_home: Path
 ) -> None:
     async with stand_in() as elsewhere:
         where = Upstream(elsewhere.base_url, "m")
@@ -161,7 +162,7 @@ async def test_an_upstream_is_asked_as_part_of_the_trace(
     assert "baggage" not in sent
 
 
-async def test_a_span_ends_when_its_stream_does(asked: httpx.AsyncClient, told: Told) -> None:
+async def test_a_span_ends_when_its_stream_does(asked: httpx.AsyncClient, told: Seen) -> None:
     await asked.post(QUESTION, json={**CHAT, "stream": True})
 
     server, model = told.spans[f"POST {QUESTION}"], told.spans["chat echo"]
@@ -171,7 +172,7 @@ async def test_a_span_ends_when_its_stream_does(asked: httpx.AsyncClient, told: 
 
 
 async def test_a_refusal_is_told_and_no_failure_of_ours(
-    asked: httpx.AsyncClient, told: Told
+    asked: httpx.AsyncClient, told: Seen
 ) -> None:
     await asked.post(QUESTION, json={**CHAT, "model": "nobody"})
 
@@ -188,7 +189,7 @@ async def test_a_problem_names_its_trace(asked: httpx.AsyncClient) -> None:
 
 
 async def test_text_is_in_no_span_and_probes_are_not_traced(
-    asked: httpx.AsyncClient, told: Told
+    asked: httpx.AsyncClient, told: Seen
 ) -> None:
     await asked.post(QUESTION, json=CHAT)
     await asked.get("/health/live")
@@ -270,3 +271,23 @@ def test_a_program_that_dies_while_it_sends_costs_no_answer(
 
     assert [answer.status_code for answer in answers] == [200] * 3
     assert server.stop() == 0
+
+
+def test_what_a_killed_gateway_told_is_sent(
+    collector: tuple[str, list[ExportTraceServiceRequest]],
+) -> None:
+    url, sent = collector
+    told = Traced(Told("POST", 1, 2), trace_id=TRACE, span_id="b7ad6b7169203331")
+    line = json_bytes(told)
+    program = [sys.executable, "-m", "canteen.api.spans", f"{url}/v1/traces"]
+
+    subprocess.run(program, input=line + b"\n" + line[:20], check=True, timeout=60)
+
+    spans = [
+        span
+        for request in sent
+        for one in request.resource_spans
+        for scope in one.scope_spans
+        for span in scope.spans
+    ]
+    assert [(span.name, span.trace_id.hex()) for span in spans] == [("POST", TRACE)]
