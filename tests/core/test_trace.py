@@ -27,3 +27,9 @@ def test_a_trace_is_passed_on_with_its_state_and_without_baggage() -> None:
 )
 def test_nonsense_is_no_trace(parent: str) -> None:
     assert trace.incoming({"traceparent": parent}) == trace.Trace()
+
+
+def test_a_state_that_cannot_be_sent_on_is_left_out() -> None:
+    here = trace.incoming({"traceparent": PARENT, "tracestate": "a=ü"})
+
+    assert here.headers == {"traceparent": PARENT}

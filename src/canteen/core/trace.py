@@ -32,7 +32,7 @@ def incoming(headers: Mapping[str, str]) -> Trace:
         return Trace()
     passed = {PARENT: parent}
     state = headers.get(STATE, "")
-    if state and len(state) <= LONGEST_STATE:
+    if state.isascii() and 0 < len(state) <= LONGEST_STATE:
         passed[STATE] = state
     return Trace(found[1], "", passed)
 

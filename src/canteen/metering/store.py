@@ -266,7 +266,7 @@ class _Postgresql:
     def execute(self, sql: str, values: Mapping[str, Any] = {}) -> list[Row]:
         # Its own sign for a value is one of SQL's too.
         told = _NAMED.sub(r"%(\1)s", sql.replace("%", "%%"))
-        cursor = self._connection.execute(told, values)
+        cursor = self._connection.execute(told, {name: _text(one) for name, one in values.items()})
         return cursor.fetchall() if cursor.description else []
 
     def version(self) -> int:
@@ -276,6 +276,11 @@ class _Postgresql:
         if not found[0]["found"]:
             return 0
         return int(self.execute("SELECT version FROM schema_version")[0]["version"])
+
+
+def _text(value: Any) -> Any:
+    """A value that PostgreSQL takes: it has no NUL in its texts."""
+    return value.replace("\0", "\ufffd") if isinstance(value, str) else value
 
 
 class _SqliteDriver:
