@@ -4,19 +4,19 @@ from typing import Any
 
 from canteen.core.generation import Chunk, GenerationRequest, Grammar, SamplingParams
 from canteen.engines.detokenizing import Vocabulary
-from canteen.engines.writing import MOST_BLANKS, Writing
+from canteen.engines.writing import MOST_BLANKS, TokenWriting
 
 END = 256
 VOCABULARY = Vocabulary([*(bytes([i]) for i in range(256)), b"<end>"], [END], lambda ids: "")
 
 
-def writing(*stop: str, **changes: Any) -> Writing:
+def writing(*stop: str, **changes: Any) -> TokenWriting:
     sampling = SamplingParams(stop=stop)
     request = GenerationRequest("r", "any", prompt="", sampling=sampling, **changes)
-    return Writing(request, VOCABULARY, [END])
+    return TokenWriting(request, VOCABULARY, [END])
 
 
-def fed(choice: Writing, text: str) -> list[Chunk | None]:
+def fed(choice: TokenWriting, text: str) -> list[Chunk | None]:
     chunks = []
     for byte in text.encode():
         choice.feed([byte], [-1.0])

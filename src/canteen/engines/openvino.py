@@ -13,11 +13,11 @@ from canteen.core.generation import Chunk, FinishReason, GenerationRequest, Scor
 from canteen.engines import sampling_limits
 from canteen.engines.openvino_config import NUM_SEEDS, generation_config, guess_ahead
 from canteen.engines.openvino_grammar import GrammarTrial
-from canteen.engines.openvino_prompts import Prompts
+from canteen.engines.openvino_prompts import OpenVinoPrompts
 from canteen.engines.openvino_scoring import Scoring
 from canteen.engines.prefixes import PrefixMirror
 from canteen.engines.schedule import Progress, work_of_step
-from canteen.engines.writing import Writing
+from canteen.engines.writing import TokenWriting
 
 BLOCK_SIZE = 32
 
@@ -28,7 +28,7 @@ class _Sequence:
     is dropped takes its request with it."""
 
     index: int
-    writing: Writing
+    writing: TokenWriting
     progress: Progress
     handle: Any = None
     is_ended: bool = False
@@ -92,7 +92,7 @@ class OpenVinoEngine:
             str(folder), scheduler, "CPU", properties
         )
         tokenizer = self._pipeline.get_tokenizer()
-        self._prompts = Prompts(tokenizer, folder)
+        self._prompts = OpenVinoPrompts(tokenizer, folder)
         self._grammars = GrammarTrial(tokenizer, len(self._prompts.vocabulary))
         self._scoring = Scoring(folder, self._prompts, max_batched_tokens, num_threads)
         self._running: dict[str, _Running] = {}
@@ -213,7 +213,7 @@ class OpenVinoEngine:
         return [
             _Sequence(
                 index,
-                Writing(request, self._prompts.vocabulary, self._prompts.eos_ids),
+                TokenWriting(request, self._prompts.vocabulary, self._prompts.eos_ids),
                 Progress(request.id, num_prompt_tokens, 0),
             )
             for index in range(request.n)

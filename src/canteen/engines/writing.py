@@ -1,4 +1,4 @@
-"""One choice as it is written: tokens in; text, log-probabilities and the end out."""
+"""One choice as it is written: pieces in; text, log-probabilities and the end out."""
 
 from collections import deque
 from collections.abc import Collection, Sequence
@@ -13,17 +13,11 @@ MOST_BLANKS = 128
 
 
 class Writing:
-    """Collects what becomes of a sequence between two chunks."""
+    """Collects what becomes of a sequence between two chunks, from pieces of text."""
 
-    def __init__(
-        self, request: GenerationRequest, vocabulary: Vocabulary, eos_ids: Collection[int]
-    ) -> None:
-        self.tokens: list[int] = []
+    def __init__(self, request: GenerationRequest) -> None:
         self.finish_reason: FinishReason | None = None
         self.is_over = False
-        self._vocabulary = vocabulary
-        self._eos_ids = eos_ids
-        self._detokenizer = vocabulary.detokenizer()
         self._stops = StopStrings(request.sampling.stop)
         self._has_logprobs = request.logprobs
         self._is_json = request.grammar is not None and request.grammar.kind != "regex"
@@ -40,28 +34,22 @@ class Writing:
         """The stop string that was complete; empty where none was."""
         return self._stops.hit
 
-    def feed(self, token_ids: Sequence[int], logprobs: Sequence[float]) -> None:
-        """Take the tokens of a step; sets `finish_reason` where a stop string is complete."""
-        for token_id, logprob in zip(token_ids, logprobs, strict=True):
-            self.tokens.append(token_id)
-            self._num_tokens += 1
-            text = self._detokenizer.feed(token_id)
-            self._num_characters += len(text)
-            if self._has_logprobs and token_id not in self._eos_ids:
-                self._logprobs.append((self._num_characters, self._logprob(token_id, logprob)))
-            self._show(self._stops.feed(text))
-            if self._stops.is_hit or (self._is_json and self._has_run_blank(text)):
-                self.finish_reason = "stop"
-                return
+    def take(self, text: str, num_tokens: int, logprob: TokenLogprob | None = None) -> None:
+        """Take whole characters, with the tokens that they took; sets `finish_reason` where a stop
+        string is complete."""
+        self._num_tokens += num_tokens
+        self._num_characters += len(text)
+        if self._has_logprobs and logprob is not None:
+            self._logprobs.append((self._num_characters, logprob))
+        self._show(self._stops.feed(text))
+        if self._stops.is_hit or (self._is_json and self._has_run_blank(text)):
+            self.finish_reason = "stop"
 
     def finish(self, reason: FinishReason) -> None:
-        """No more tokens come; a stop string that was complete before stays the reason."""
+        """No more comes; a stop string that was complete before stays the reason."""
         self.is_over = True
         if self.finish_reason:
             return
-        text = self._detokenizer.finish()
-        self._num_characters += len(text)
-        self._show(self._stops.feed(text))
         self._show(self._stops.finish())
         self.finish_reason = "stop" if self._stops.is_hit else reason
 
@@ -78,10 +66,6 @@ class Writing:
         self._text += text
         self._num_shown += len(text)
 
-    def _logprob(self, token_id: int, logprob: float) -> TokenLogprob:
-        token = self._vocabulary.tokens[token_id]
-        return TokenLogprob(token.decode("utf-8", "replace"), logprob, token)
-
     def _shown_logprobs(self) -> tuple[TokenLogprob, ...]:
         shown = []
         while self._logprobs and self._logprobs[0][0] <= self._num_shown:
@@ -91,3 +75,38 @@ class Writing:
     def _has_run_blank(self, text: str) -> bool:
         self._num_blanks = self._num_blanks + len(text) if not text.strip() else 0
         return self._num_blanks > MOST_BLANKS
+
+
+class TokenWriting(Writing):
+    """A choice that comes as token ids of a vocabulary."""
+
+    def __init__(
+        self, request: GenerationRequest, vocabulary: Vocabulary, eos_ids: Collection[int]
+    ) -> None:
+        super().__init__(request)
+        self.tokens: list[int] = []
+        self._vocabulary = vocabulary
+        self._eos_ids = eos_ids
+        self._detokenizer = vocabulary.detokenizer()
+
+    def feed(self, token_ids: Sequence[int], logprobs: Sequence[float]) -> None:
+        """Take the tokens of a step; sets `finish_reason` where a stop string is complete."""
+        for token_id, logprob in zip(token_ids, logprobs, strict=True):
+            self.tokens.append(token_id)
+            is_shown = self._has_logprobs and token_id not in self._eos_ids
+            text = self._detokenizer.feed(token_id)
+            self.take(text, 1, self._logprob(token_id, logprob) if is_shown else None)
+            if self.finish_reason:
+                return
+
+    def finish(self, reason: FinishReason) -> None:
+        """No more tokens come; an incomplete character becomes a replacement character."""
+        if not self.finish_reason:
+            rest = self._detokenizer.finish()
+            self._num_characters += len(rest)
+            self._show(self._stops.feed(rest))
+        super().finish(reason)
+
+    def _logprob(self, token_id: int, logprob: float) -> TokenLogprob:
+        token = self._vocabulary.tokens[token_id]
+        return TokenLogprob(token.decode("utf-8", "replace"), logprob, token)
