@@ -150,6 +150,12 @@ class Settings:
     default_embedder: str = _setting(
         "CANTEEN_EMBEDDER", "the embedding model of tasks and search indexes", "all-minilm", str
     )
+    engine: Literal["auto", "openvino", "llamacpp"] = _setting(
+        "CANTEEN_ENGINE",
+        "what runs GGUF models: auto (by file and machine), openvino or llamacpp",
+        "auto",
+        _one_of("auto", "openvino", "llamacpp"),
+    )
     max_num_seqs: int = _setting(
         "CANTEEN_MAX_NUM_SEQS",
         "sequences a model decodes at once; 1 guesses ahead from the prompt",

@@ -10,13 +10,24 @@ from canteen.engines.llamacpp import LlamaCppEngine
 from canteen.engines.openvino import OpenVinoEngine
 from canteen.engines.openvino_embedder import OpenVinoEmbedder
 from canteen.runtime.catalog import Catalog
+from tests.engines.llamacpp_models import llamacpp_engine
+from tests.lifecycle.tiny_model import CHATML, TinyModel
 
 
-@pytest.fixture(scope="session", params=["echo", "openvino", "llamacpp"])
-def engine(request: pytest.FixtureRequest) -> StepEngine:
-    """Every engine; the real ones with the default model."""
+ENGINES = ["echo", "openvino", "llamacpp", pytest.param("llamacpp default", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> StepEngine:
+    """Every engine; the real ones with the default model, and llama.cpp with another that OpenVINO
+    does not run too."""
     if request.param == "echo":
         return EchoEngine(context_length=512)
+    if request.param == "llamacpp":
+        return llamacpp_engine(
+            tmp_path_factory.mktemp("gemma"),
+            TinyModel("gemma", template=CHATML, context_length=4096),
+        )
     home: Path = request.getfixturevalue("model_home")
     catalog = Catalog(home)
     card = catalog.get("smollm2:135m")

@@ -11,7 +11,7 @@ from gguf import GGMLQuantizationType
 
 from canteen.core.model import Progress
 from canteen.lifecycle.perplexity import EXACT
-from canteen.lifecycle.prepare import prepare
+from canteen.lifecycle.prepare import Wanted, prepare
 
 from .tiny_model import CONTEXT_LENGTH, TinyModel
 
@@ -46,7 +46,8 @@ def run(folder: Path, mode: dict[str, str]) -> Any:
 def test_a_prepared_model_computes_what_its_weights_mean(tiny: TinyModel, tmp_path: Path) -> None:
     told: list[Progress] = []
 
-    prepared = prepare(tiny.write(tmp_path / "tiny"), tmp_path / "out", told.append)
+    wanted = Wanted("openvino")
+    prepared = prepare(tiny.write(tmp_path / "tiny"), tmp_path / "out", told.append, wanted)
 
     expected, found = tiny.logits(IDS), run(tmp_path / "out", EXACT)
     # Int8 rounding leaves this near; positions, heads or norms taken otherwise do not.
@@ -54,7 +55,8 @@ def test_a_prepared_model_computes_what_its_weights_mean(tiny: TinyModel, tmp_pa
     assert prepared.quantization == tiny.kind.name
     assert prepared.context_length == CONTEXT_LENGTH
     steps = list(dict.fromkeys(step.status for step in told))
-    assert steps == ["dequantizing", "converting", "compressing", "measuring"]
+    assert steps[0] == "for openvino, as it was asked for"
+    assert steps[1:] == ["dequantizing", "converting", "compressing", "measuring"]
     assert not list((tmp_path / "out").glob("float16-*"))
 
 

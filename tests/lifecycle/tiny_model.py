@@ -41,6 +41,7 @@ class TinyModel:
     num_kv_heads: int = 1
     num_layers: int = 2
     template: str = ""
+    context_length: int = CONTEXT_LENGTH
 
     @cached_property
     def vocabulary(self) -> list[str]:
@@ -103,7 +104,7 @@ class TinyModel:
     def write(self, path: Path) -> Path:
         """Write the GGUF."""
         writer = GGUFWriter(path, self.architecture)
-        writer.add_context_length(CONTEXT_LENGTH)
+        writer.add_context_length(self.context_length)
         writer.add_embedding_length(self.hidden_size)
         writer.add_block_count(self.num_layers)
         writer.add_feed_forward_length(self.wide_size)

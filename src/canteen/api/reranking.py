@@ -10,8 +10,15 @@ from canteen.api.routing import Route, Served
 from canteen.api.whole import whole
 from canteen.api.wire import WHOLE, Name, Wire, expecting
 from canteen.core.errors import InvalidRequest
+from canteen.core.model import Kind
 from canteen.tasks.model import Model
 from canteen.tasks.reranking import PROMPT, Method, Ranked, rerank
+
+METHODS: dict[Kind, Method] = {
+    "generator": "language_model",
+    "embedder": "embedding",
+    "reranker": "reranker",
+}
 
 
 class RerankDocument(Wire):
@@ -23,7 +30,7 @@ class RerankDocument(Wire):
 class RerankRequest(Wire):
     """What to rank, and by what."""
 
-    model: Name = Field(description="A model that embeds, or one that generates.")
+    model: Name = Field(description="A model that ranks, one that embeds, or one that generates.")
     query: str
     documents: list[Annotated[str | RerankDocument, expecting('a text, or {"text": …}')]]
     top_n: Annotated[int, WHOLE] | None = Field(None, description="Only so many, the best.")
@@ -40,7 +47,8 @@ class RankedText(BaseModel):
 
 class RerankMeta(BaseModel):
     """`embedding`: the cosine of query and text, from -1 to 1 mapped to 0 to 1. `language_model`:
-    the probability that the model says yes to whether the text answers the query."""
+    the probability that the model says yes to whether the text answers the query. `reranker`: that
+    of a model made for it."""
 
     method: Method
 
@@ -63,8 +71,8 @@ async def run(body: RerankRequest, served: Served) -> Response:
         raise InvalidRequest("top_n must be 1 or more", param="top_n")
     texts = [one if isinstance(one, str) else one.text for one in body.documents]
     card = served.services.catalog.get(body.model)
-    method: Method = "embedding" if card.kind == "embedder" else "language_model"
-    version = "" if method == "embedding" else PROMPT.id
+    method = METHODS[card.kind]
+    version = PROMPT.id if method == "language_model" else ""
     request_id = f"rerank-{served.observe.receipt_id.removeprefix('rcpt_')}"
     model = Model(
         served.services,

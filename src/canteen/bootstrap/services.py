@@ -1,5 +1,6 @@
 """The services behind every door, wired from the rooms."""
 
+import logging
 import sys
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from canteen.bootstrap.cluster import Clustered
 from canteen.bootstrap.deferred import DeferredRooms, deferred
 from canteen.bootstrap.jobs import jobs
 from canteen.bootstrap.keys import limiter, ring
+from canteen.bootstrap.running import KV_TYPES, chosen, options
 from canteen.bootstrap.upstreams import Upstreams
 from canteen.core.classifier import Classifier
 from canteen.core.engine import Embedder, Engine
@@ -28,7 +30,7 @@ from canteen.core.generation import (
     ScoreRequest,
     Scores,
 )
-from canteen.core.model import ModelCard, Progress, full_name
+from canteen.core.model import Kind, ModelCard, Progress, full_name
 from canteen.core.upstream import POOL
 from canteen.core.version import VERSION
 from canteen.engines import registry
@@ -63,7 +65,7 @@ from canteen.runtime.gate import Gate, Limits
 from canteen.runtime.memory import GB, budget_bytes, machine_bytes
 from canteen.runtime.pool import Pool
 from canteen.runtime.prompts import PromptStore
-from canteen.runtime.pull import Puller
+from canteen.runtime.pull import PREPARE, USUAL, Form, Puller
 from canteen.runtime.remote import groups_of, members_of
 from canteen.runtime.slot import Health, LoadedModel, Served
 from canteen.settings import Settings
@@ -74,7 +76,14 @@ from canteen.tasks.indexes import Indexes
 from canteen.tasks.library import Library
 from canteen.tasks.model import Model
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
+DOES: Mapping[Kind, str] = {
+    "generator": "generates",
+    "embedder": "embeds",
+    "reranker": "ranks texts by a query",
+}
 
 
 @dataclass(slots=True)
@@ -153,7 +162,7 @@ class Services:
 
     async def embed(self, request: EmbeddingRequest) -> Embeddings:
         """Embed texts with the model the request names."""
-        return await one(self._asked(request, "embedder", partial(self._embed, request)))
+        return await one(self._asked(request, _kind_of(request), partial(self._embed, request)))
 
     async def _embed(
         self, request: EmbeddingRequest, card: ModelCard
@@ -191,7 +200,7 @@ class Services:
     async def load(self, model: str, keep_alive_s: float | None = None) -> float:
         """Load a model; the seconds it took, about 0 when it was there."""
         started_s = time.monotonic()
-        for card in members_of(self.catalog, self.catalog.get(model)):
+        for card in self._members(self.catalog.get(model)):
             async with self.pool.use(card, keep_alive_s):
                 pass
         return time.monotonic() - started_s
@@ -204,8 +213,9 @@ class Services:
         card = cards.get(full_name(model))
         if card is None or card.upstream or card.members:
             pass
-        elif card.kind == "embedder":
-            await self.embed(EmbeddingRequest("warm-up", model, ("Hello",)))
+        elif card.kind != "generator":
+            query = "Hello" if card.kind == "reranker" else None
+            await self.embed(EmbeddingRequest("warm-up", model, ("Hello",), query=query))
         else:
             sampling = SamplingParams(max_tokens=1)
             request = GenerationRequest("warm-up", model, prompt="Hello", sampling=sampling)
@@ -215,7 +225,7 @@ class Services:
 
     async def unload(self, model: str) -> None:
         """Take a model out of memory."""
-        for card in members_of(self.catalog, self.catalog.get(model)):
+        for card in self._members(self.catalog.get(model)):
             await self.pool.unload(card)
 
     def planned_bytes(self, card: ModelCard) -> int:
@@ -230,8 +240,8 @@ class Services:
     async def capabilities(self, model: str) -> tuple[str, ...]:
         """What a model can do, in Ollama's words."""
         card = self.catalog.get(model)
-        if card.kind == "embedder":
-            return ("embedding",)
+        if card.kind != "generator":
+            return ("embedding",) if card.kind == "embedder" else ("rerank",)
         has_tools = card.engine in ("echo", POOL) or card.upstream or "tools" in card.template
         return ("completion", "tools") if has_tools else ("completion",)
 
@@ -254,10 +264,15 @@ class Services:
         return plan(request, subject, here, date.today())
 
     def pull(
-        self, what: str, name: str | None = None, *, over_http: bool = False
+        self,
+        what: str,
+        name: str | None = None,
+        *,
+        over_http: bool = False,
+        form: Form = USUAL,
     ) -> AsyncGenerator[Progress]:
         """Bring a model of the menu, or from a source, into the store, as `name` if given."""
-        return self.puller.pull(what, name, over_http=over_http)
+        return self.puller.pull(what, name, over_http=over_http, form=form)
 
     async def close(self) -> None:
         """End every worker and job, and write everything down."""
@@ -269,14 +284,15 @@ class Services:
         self.limiter.close()
         await self.accounting.close()
 
-    def _asked(self, request: Request, kind: str, ask: Ask[T]) -> AsyncGenerator[T]:
+    def _asked(self, request: Request, kind: Kind, ask: Ask[T]) -> AsyncGenerator[T]:
         """The answer of the model that a request names, or of one of its chain or pool."""
         card = self._card(request.model, kind)
         if not card.upstream and not card.members:
             return ask(card)
         balance = self.upstreams.balance
         groups = groups_of(self.catalog, card)
-        cards = [one for group in groups for one in balance.ordered(group, request)]
+        ordered = [one for group in groups for one in balance.ordered(group, request)]
+        cards = [chosen(self.settings, self.catalog, one) for one in ordered]
         if isinstance(request, ScoreRequest):
             # No upstream can, so nobody is asked in vain.
             cards = [one for one in cards if not one.upstream] or cards
@@ -330,12 +346,25 @@ class Services:
             return request
         return replace(request, sampling=replace(request.sampling, max_tokens=limit))
 
-    def _card(self, model: str, kind: str) -> ModelCard:
+    def _card(self, model: str, kind: Kind) -> ModelCard:
         card = self.catalog.get(model)
         if card.kind != kind:
-            can = "embeds and does not generate" if kind == "generator" else "does not embed"
-            raise InvalidRequest(f"model '{model}' {can}; choose another", param="model")
-        return card
+            raise InvalidRequest(
+                f"model '{model}' is one that {DOES[card.kind]}, and not one that {DOES[kind]}; "
+                "choose another",
+                param="model",
+            )
+        return chosen(self.settings, self.catalog, card)
+
+    def _members(self, card: ModelCard) -> list[ModelCard]:
+        """What a model, or a chain, is run by."""
+        members = members_of(self.catalog, card)
+        return [chosen(self.settings, self.catalog, one) for one in members]
+
+
+def _kind_of(request: EmbeddingRequest) -> Kind:
+    """What kind of model answers it."""
+    return "embedder" if request.query is None else "reranker"
 
 
 def _learn(method: str, rows: Sequence[Sequence[float]], gold: Sequence[int]) -> fitting.Learned:
@@ -365,10 +394,11 @@ def build(settings: Settings) -> Services:
         books.start()
         if card.upstream:
             return await upstreams.made(card)
-        options, cost = _options(settings, catalog, card), _step_cost(card, host, constants)
+        logger.info("a model is loaded", extra={"model": card.name, "engine": card.engine})
+        told, cost = options(settings, catalog, card), _step_cost(card, host, constants)
         if clustered is not None:
-            return await clustered.made(card, options, cost)
-        worker = Worker(card.engine, options, books.node.consumer(cost))
+            return await clustered.made(card, told, cost)
+        worker = Worker(card.engine, told, books.node.consumer(cost))
         loaded = await worker.start()
         if registry.is_embedder(card.engine):
             embedder: Embedder = books.metered_embedder(WorkerEmbedder(worker, loaded))
@@ -387,7 +417,7 @@ def build(settings: Settings) -> Services:
             max_waiting=settings.max_num_seqs + settings.max_queue,
             tell=lambda event: metrics.count_event(event.model, event.what, event.before),
         ),
-        puller=Puller(catalog, watch=books.helper),
+        puller=Puller(catalog, (*PREPARE, "--engine", settings.engine), watch=books.helper),
         prompts=PromptStore(settings.home),
         classifiers=ClassifierStore(settings.home),
         library=Library(Indexes(settings.home / "indexes"), catalog.get, settings.default_embedder),
@@ -410,12 +440,12 @@ def _memory_told(figures: Figures, card: ModelCard) -> str:
     if not card.size_bytes:
         return ""
     told = figures.told(card)
-    if card.engine != "openvino" or not has_shape(card):
+    if card.engine not in KV_TYPES or not has_shape(card):
         return told
-    context = Sequences(card.context_length, kv_type="bf16")
+    context = Sequences(card.context_length, kv_type=KV_TYPES[card.engine])
     subject = of_card(card)
     weights = subject.weights_in(None)
-    held = memory.plan_memory(subject.spec, weights, context, memory.ENGINES["openvino"])
+    held = memory.plan_memory(subject.spec, weights, context, memory.ENGINES[card.engine])
     return f"{told}. Planned with one whole context: {'; '.join(memory.arithmetic(held))}"
 
 
@@ -442,21 +472,3 @@ def _step_cost(card: ModelCard, host: Device, constants: Constants | None) -> St
         attention_s=sum(one.flops_per_pair for one in steps.attention) / flops_per_s,
         cache_s=sum(one.kv_bytes_per_token for one in steps.attention) / bytes_per_s,
     )
-
-
-def _options(settings: Settings, catalog: Catalog, card: ModelCard) -> dict[str, Any]:
-    """An engine's keyword arguments."""
-    if card.engine == "echo-embedder":
-        return {}
-    if card.engine == "echo":
-        known = ("tokens_per_s", "prefill_tokens_per_s", "context_length")
-        speeds = {key: card.parameters[key] for key in known if key in card.parameters}
-        return {"max_num_seqs": settings.max_num_seqs, **speeds}
-    options = {"folder": str(catalog.path(card)), "num_threads": settings.num_threads}
-    if card.engine == "openvino":
-        options |= {
-            "max_num_seqs": settings.max_num_seqs,
-            "kv_cache_gb": settings.kv_cache_gb,
-            "max_batched_tokens": settings.max_batched_tokens,
-        }
-    return options

@@ -1,23 +1,27 @@
 """`canteen engines`: what can run models here."""
 
+import dataclasses
+
 import click
 
 from canteen.cli import store
-from canteen.engines.registry import ENGINES, is_installed
+from canteen.engines.standing import standings
+from canteen.runtime.engine_install import own_environment
 
 
 @click.command
 @store.as_json
 def command(is_json: bool) -> None:
-    """List the engines, and whether their libraries are installed."""
+    """List the engines: which are installed, which this machine could use, and why."""
+    settings = store.settings()
+    found = standings(own_environment(settings.home, "vllm"))
     if is_json:
-        store.echo_json(
-            [
-                {"name": name, "is_installed": is_installed(name), "about": entry.about}
-                for name, entry in ENGINES.items()
-            ]
-        )
+        store.echo_json([dataclasses.asdict(one) for one in found])
         return
-    for name, entry in ENGINES.items():
-        state = "installed" if is_installed(name) else "not installed"
-        click.echo(f"{name:20}{state:16}{entry.about}")
+    rows = [
+        (one.name, "installed" if one.is_installed else "not installed", one.why, one.about)
+        for one in found
+    ]
+    store.echo_table(("ENGINE", "STATE", "HERE", "FOR"), rows)
+    chooses = "by file and machine" if settings.engine == "auto" else f"always {settings.engine}"
+    click.echo(f"\nGGUF models are run {chooses} (CANTEEN_ENGINE={settings.engine})")

@@ -39,6 +39,7 @@ VERBS = {
     "promote": "Let a name be another model, if a gate holds",
     "rollback": "Let a name be what it was before",
     "engines": "What can run models here",
+    "engine": "Set up what runs models",
     "keys": "Who may call, and how much each may have",
     "settings": "Every setting, its meaning and its value",
     "bench": "How fast a service answers, and under which load",

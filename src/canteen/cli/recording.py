@@ -8,7 +8,19 @@ from canteen.metering.audit.book import FILE, FOLDER, Book
 
 # Verbs that change what a service does. None of them has a prompt or a secret among its words.
 CHANGING = frozenset(
-    {"cp", "finetune", "index", "keys", "prepare", "promote", "pull", "rm", "rollback", "stop"}
+    {
+        "cp",
+        "engine",
+        "finetune",
+        "index",
+        "keys",
+        "prepare",
+        "promote",
+        "pull",
+        "rm",
+        "rollback",
+        "stop",
+    }
 )
 HELP = ("-h", "--help")
 

@@ -209,13 +209,16 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingRequest(Call):
-    """Texts (or token ids) to embed; `truncate` cuts what is longer than the context."""
+    """Texts (or token ids) to embed; `truncate` cuts what is longer than the context. With a
+    `query` each vector is of one number, the logit of how well its text answers that; only a
+    model that ranks takes one."""
 
     id: str
     model: str
     inputs: tuple[str | tuple[int, ...], ...]
     dimensions: int | None = None
     truncate: bool = False
+    query: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

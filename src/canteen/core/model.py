@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from canteen.core.errors import InvalidRequest
 
+# What a model does with a text: write on, make a vector, or tell how well it answers a query.
+Kind = Literal["generator", "embedder", "reranker"]
 # The source of what a job here has made, before the job's id: it cannot be had again.
 MADE_HERE = "job:"
 _NAME = re.compile(
@@ -44,7 +46,7 @@ class ModelCard:
     """
 
     name: str
-    kind: Literal["generator", "embedder"]
+    kind: Kind
     digest: str
     engine: str
     folder: str
@@ -92,7 +94,7 @@ class Prepared:
     `bytes_before`, `bytes_after`, and by kind perplexities or cosines, and speed.
     """
 
-    kind: Literal["generator", "embedder"]
+    kind: Kind
     engine: str
     format: str
     architecture: str

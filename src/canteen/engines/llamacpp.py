@@ -2,7 +2,6 @@
 
 import queue
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,8 +24,8 @@ MOST_TOP_LOGPROBS = 20
 LONGEST_TOKEN = 64
 # How long a step waits for something to tell.
 WAIT_S = 0.05
-# The threads of one batch step tell within this time.
-TOGETHER_S = 0.001
+# The threads of one batch step tell within this time of each other.
+TOGETHER_S = 0.002
 # Tokens beside those of running sequences: for grammars that are tried.
 SPARE_TOKENS = 256
 
@@ -49,13 +48,13 @@ class LlamaCppEngine:
 
     `kv_cache_tokens` is what all sequences may hold together, 0 as much as one may; a request
     starts when all that it may come to has a place there, since what finds none would end
-    everybody's. One step computes at most `max_batched_tokens` tokens. `num_threads` 0 is the
-    library's choice; `num_gpu_layers` are computed by a GPU.
+    everybody's. One step computes at most `max_batched_tokens` tokens. `num_threads` 0 is one
+    for each processor we may use; `num_gpu_layers` are computed by a GPU.
     """
 
     name = "llamacpp"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a worker is told by name
         self,
         folder: Path,
         *,
@@ -226,12 +225,15 @@ class LlamaCppEngine:
         threading.Thread(target=_run, args=(job, self._told), daemon=True).start()
 
     def _heard(self) -> Iterator[Told]:
+        """What is told within a batch step: it is over when all have told, or some time passes."""
+        silent = set(self._started)
+        wait_s = WAIT_S
         try:
-            yield self._told.get(timeout=WAIT_S)
-            if len(self._started) > 1:
-                time.sleep(TOGETHER_S)
-            while True:
-                yield self._told.get_nowait()
+            while silent or not self._told.empty():
+                told = self._told.get(timeout=wait_s)
+                silent.discard(told.job)
+                wait_s = TOGETHER_S
+                yield told
         except queue.Empty:
             return
 

@@ -173,6 +173,4 @@ def _logprob(piece: dict[str, Any]) -> TokenLogprob | None:
 
 
 def _alternative(told: dict[str, Any]) -> TokenLogprob:
-    return TokenLogprob(
-        str(told["token"]), min(float(told["logprob"]), 0.0), bytes(told["bytes"])
-    )
+    return TokenLogprob(str(told["token"]), min(float(told["logprob"]), 0.0), bytes(told["bytes"]))

@@ -1,12 +1,13 @@
 """llama.cpp's server in this process: loaded, asked, and kept from everybody else."""
 
 import json
+import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from canteen.core.errors import CanteenError, EngineError, InvalidRequest
@@ -21,7 +22,8 @@ ANSWER_WITHIN_S = 60.0
 @dataclass(frozen=True, slots=True)
 class Loading:
     """What is loaded, and how: `context_length` is of all sequences together, a batch is of tokens,
-    `num_threads` 0 is the library's choice. An embedder reads each text in one batch."""
+    `num_threads` 0 is one for each processor we may use. For other purposes than writing each
+    text is read in one batch."""
 
     model: Path
     adapters: Sequence[Path] = ()
@@ -30,7 +32,7 @@ class Loading:
     batch_length: int = 256
     num_threads: int = 0
     num_gpu_layers: int = 0
-    is_embedder: bool = False
+    purpose: Literal["writing", "embedding", "ranking"] = "writing"
 
 
 class LlamaServer:
@@ -41,6 +43,9 @@ class LlamaServer:
     """
 
     def __init__(self, loading: Loading) -> None:
+        # Threads that wait for each other without rest slow down all that runs beside them; it is
+        # read when the library is loaded.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         import xllamacpp
 
         key = secrets.token_urlsafe(32)
@@ -55,7 +60,6 @@ class LlamaServer:
             ) from exc
         self._address = urlsplit(self._server.listening_address)
         self._headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
-        self._marks: dict[int | None, str] = {None: ""}
 
     def stream(self, body: Body, hear: Hear) -> None:
         """Complete a prompt; `hear` is told each piece, in this thread, until it returns True."""
@@ -87,12 +91,9 @@ class LlamaServer:
         ids: list[int] = self._ask("/tokenize", {"content": text, "add_special": True})["tokens"]
         return ids
 
-    def mark(self, token_id: int | None) -> str:
-        """The text of a token that steers the model."""
-        if token_id not in self._marks:
-            told = self._ask("/detokenize", {"tokens": [token_id]})
-            self._marks[token_id] = str(told["content"])
-        return self._marks[token_id]
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """The text of tokens, those that steer the model too."""
+        return str(self._ask("/detokenize", {"tokens": list(token_ids)})["content"])
 
     def _ask(self, path: str, body: Body) -> dict[str, Any]:
         # A new connection each time: the listener closes idle ones when it likes.
@@ -114,8 +115,8 @@ class LlamaTokenizer:
     def __init__(self, server: LlamaServer, bos_id: int | None, eos_ids: Iterable[int]) -> None:
         self.encode = server.encode
         self._marks = {
-            "bos_token": server.mark(bos_id),
-            "eos_token": server.mark(min(eos_ids, default=None)),
+            "bos_token": "" if bos_id is None else server.decode([bos_id]),
+            "eos_token": server.decode(list(eos_ids)[:1]),
         }
 
     def apply(
@@ -156,13 +157,22 @@ def _params(loading: Loading) -> Any:
     params.kv_unified = True
     params.n_batch = params.n_ubatch = loading.batch_length
     params.n_gpu_layers = loading.num_gpu_layers
-    params.embedding = loading.is_embedder
+    params.embedding = loading.purpose != "writing"
+    if loading.purpose == "ranking":
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_RANK
     # By default it would take 8 GB of memory to remember prompts in, and fit itself to what it
     # finds; both are planned.
     params.cache_ram_mib = 0
     params.fit_params = False
     params.ui = params.endpoint_slots = False
     params.verbosity = 0
-    if loading.num_threads:
-        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = loading.num_threads
+    # Its own count is of the whole machine; more threads than processors wait for each other.
+    num_threads = loading.num_threads or _num_usable_threads()
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = num_threads
     return params
+
+
+def _num_usable_threads() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

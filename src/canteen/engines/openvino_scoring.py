@@ -9,8 +9,8 @@ from canteen.core.engine import Delta, Work
 from canteen.core.errors import CanteenError, EngineError, InvalidRequest
 from canteen.core.generation import GenerationRequest, ScorePrompt, ScoreRequest
 from canteen.engines import scoring_limits
-from canteen.engines.prompts import Prompts
 from canteen.engines.openvino_scorer import OpenVinoScorer
+from canteen.engines.prompts import Prompts
 
 # How long a step waits for the model where it has nothing else to do.
 WAIT_S = 0.05

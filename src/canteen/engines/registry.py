@@ -36,6 +36,27 @@ ENGINES = {
         True,
         "embeddings on CPUs and Intel GPUs",
     ),
+    "llamacpp": Entry(
+        "canteen.engines.llamacpp",
+        "LlamaCppEngine",
+        "xllamacpp",
+        False,
+        "any GGUF, on CPUs and on the GPUs that its build knows",
+    ),
+    "llamacpp-embedder": Entry(
+        "canteen.engines.llamacpp_embedder",
+        "LlamaCppEmbedder",
+        "xllamacpp",
+        True,
+        "embeddings by GGUF models",
+    ),
+    "llamacpp-reranker": Entry(
+        "canteen.engines.llamacpp_reranker",
+        "LlamaCppReranker",
+        "xllamacpp",
+        True,
+        "ranking by GGUF models that are made for it",
+    ),
     "openai": Entry(
         "canteen.engines.openai",
         "OpenAIEngine",
@@ -90,7 +111,8 @@ def create(name: str, options: dict[str, Any]) -> Any:
         raise NotSupported(f"there is no engine '{name}' for a worker; there are {known}")
     if not is_installed(name):
         raise NotSupported(
-            f"engine '{name}' is not installed; run: pip install 'canteen-llm[{name}]'"
+            f"engine '{name}' is not installed; run: canteen engine install "
+            f"{name.partition('-')[0]}"
         )
     entry = ENGINES[name]
     make: Callable[..., Any] = getattr(import_module(entry.module), entry.cls)

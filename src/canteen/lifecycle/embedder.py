@@ -10,7 +10,7 @@ from typing import Any
 
 from canteen.core.errors import ModelUnsuitable
 from canteen.core.model import Prepared, Progress
-from canteen.lifecycle import openvino_ir
+from canteen.lifecycle import description, openvino_ir
 from canteen.lifecycle.perplexity import quality_text
 
 Report = Callable[[Progress], None]
@@ -40,7 +40,13 @@ def from_safetensors(source: Path, out: Path, report: Report) -> Prepared:
     report(Progress("writing"))
     form.save(out / openvino_ir.MODEL)
     shutil.copyfile(source / "tokenizer.json", out / "tokenizer.json")
-    _describe(out, context_length, config["hidden_size"], form.properties)
+    description.write(
+        out,
+        kind="embedder",
+        context_length=context_length,
+        embedding_length=config["hidden_size"],
+        properties=form.properties,
+    )
     size_bytes = openvino_ir.size_bytes(out)
     before = (source / "model.safetensors").stat().st_size
     return Prepared(
@@ -98,17 +104,6 @@ def _config(source: Path) -> dict[str, Any]:
 def _context_length(source: Path, config: dict[str, Any]) -> int:
     told = _json(source, "sentence_bert_config.json").get("max_seq_length")
     return int(told or config.get("max_position_embeddings", DEFAULT_CONTEXT_LENGTH))
-
-
-def _describe(out: Path, context_length: int, length: int, properties: dict[str, str]) -> None:
-    description = {
-        "schema": openvino_ir.SCHEMA,
-        "kind": "embedder",
-        "context_length": context_length,
-        "embedding_length": length,
-        "properties": properties,
-    }
-    openvino_ir.write_json(out / openvino_ir.DESCRIPTION, description)
 
 
 def _license(source: Path) -> str:

@@ -15,20 +15,20 @@ from canteen.lifecycle import openvino_ir, perplexity
 from canteen.lifecycle.as_served import ServedModel
 from canteen.lifecycle.gguf_source import GgufSource
 from canteen.lifecycle.ir_facts import IrFacts
-from canteen.lifecycle.openvino_ir import Tokens
 from canteen.lifecycle.quantize.compression import compress
 from canteen.lifecycle.quantize.formats import DEFAULT, FORMATS, Format
 
 Report = Callable[[Progress], None]
 
-MODELS_WITHOUT_BOS = ("gpt2",)
 MAX_EXACT_PARAMETERS = 2_000_000_000
 
 
-def from_gguf(source: Path, out: Path, report: Report, form: Format = FORMATS[DEFAULT]) -> Prepared:
+def from_gguf(
+    gguf: GgufSource, out: Path, report: Report, form: Format = FORMATS[DEFAULT]
+) -> Prepared:
     """Dequantize, convert, bring the weights into a format, and measure what that cost."""
-    gguf = GgufSource(source)
-    tokens = _tokens(gguf)
+    gguf.check_for_openvino()
+    tokens = gguf.tokens()
     with TemporaryDirectory(prefix="float16-", dir=out) as name:
         exact = Path(name)
         _convert(gguf, exact, report)
@@ -38,13 +38,13 @@ def from_gguf(source: Path, out: Path, report: Report, form: Format = FORMATS[DE
         report(Progress("measuring"))
         windows = perplexity.folder_windows(out)
         before = {
-            "bytes_before": source.stat().st_size,
+            "bytes_before": gguf.path.stat().st_size,
             "perplexity_before": perplexity.perplexity(
                 exact / openvino_ir.MODEL, windows, _reference_mode(gguf)
             ),
         }
     openvino_ir.write_generation_config(out, tokens)
-    description = openvino_ir.describe(out, gguf.context_length, tokens)
+    template = openvino_ir.describe(out, gguf.context_length, tokens)
     return Prepared(
         kind="generator",
         engine="openvino",
@@ -56,7 +56,7 @@ def from_gguf(source: Path, out: Path, report: Report, form: Format = FORMATS[DE
         # What the default format is made from is of more interest than that it is int8.
         quantization=form.name.upper() if form.tag else gguf.quantization,
         embedding_length=int(gguf.own("embedding_length", 0)),
-        template=description["chat_template"],
+        template=template,
         license=str(gguf.value("general.license", "")),
         metadata=gguf.metadata(),
         quality={**before, **_measured(out), "weights_after": form.label},
@@ -95,7 +95,7 @@ def from_ir(source: Path, out: Path, report: Report) -> Prepared:
     shutil.copytree(source, out, dirs_exist_ok=True, copy_function=_share)
     facts = IrFacts(out)
     try:
-        description = openvino_ir.describe(out, facts.context_length, facts.tokens())
+        template = openvino_ir.describe(out, facts.context_length, facts.tokens())
         report(Progress("measuring"))
         quality = _measured(out)
     except RuntimeError as exc:
@@ -113,7 +113,7 @@ def from_ir(source: Path, out: Path, report: Report) -> Prepared:
         size_bytes=openvino_ir.size_bytes(out),
         quantization=facts.quantization,
         embedding_length=facts.embedding_length,
-        template=description["chat_template"],
+        template=template,
         quality=quality,
     )
 
@@ -132,10 +132,3 @@ def _share(source: str, target: str) -> None:
 def _reference_mode(gguf: GgufSource) -> dict[str, str]:
     """Float32, unless the model is so large that its weights in float32 might not fit."""
     return perplexity.EXACT if gguf.num_parameters < MAX_EXACT_PARAMETERS else {}
-
-
-def _tokens(gguf: GgufSource) -> Tokens:
-    bos = gguf.value("tokenizer.ggml.bos_token_id")
-    without = gguf.value("tokenizer.ggml.model") in MODELS_WITHOUT_BOS
-    add_bos = bool(gguf.value("tokenizer.ggml.add_bos_token", not without))
-    return Tokens(gguf.end_token_ids(), gguf.control_token_ids(), bos, add_bos and bos is not None)

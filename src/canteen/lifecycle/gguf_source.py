@@ -7,31 +7,34 @@ from pathlib import Path
 from typing import Any
 
 from canteen.core.errors import ModelUnsuitable
+from canteen.lifecycle.description import Tokens
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3")
-LLAMACPP_HINT = "pip install 'canteen-llm[llamacpp]'"
+LLAMACPP_HINT = "canteen engine install llamacpp"
 
 # What ends a turn, whatever the file names as its end-of-sequence token.
 END_TOKENS = {"<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "</s>"}
 END_KEYS = ("eos_token_id", "eot_token_id", "eom_token_id")
 CONTROL_TOKEN = 3
+MODELS_WITHOUT_BOS = ("gpt2",)
 FILE_TYPE_F16 = 1
 MAX_METADATA_CHARS = 2000
 
 
 class GgufSource:
-    """Reads one GGUF file through a memory map; raises ModelUnsuitable where it cannot be run."""
+    """Reads one GGUF file through a memory map; raises ModelUnsuitable where no engine runs it."""
 
     def __init__(self, path: Path) -> None:
         from gguf import GGUFReader
 
+        self.path = path
         _check_whole(path)
         try:
             self._reader = GGUFReader(path)
         except (ValueError, KeyError, IndexError, UnicodeDecodeError, OSError) as exc:
             raise _damaged() from exc
         self.architecture = str(self.value("general.architecture", ""))
-        _check_runnable(self)
+        _check_alone(self)
 
     def value(self, key: str, default: Any = None) -> Any:
         """The value of one key; a damaged one counts as missing."""
@@ -41,6 +44,17 @@ class GgufSource:
     def own(self, key: str, default: Any = None) -> Any:
         """The value of a key that begins with the architecture's name."""
         return self.value(f"{self.architecture}.{key}", default)
+
+    def check_for_openvino(self) -> None:
+        """Raise ModelUnsuitable for what OpenVINO's reader cannot run, saying what can."""
+        if self.architecture not in ARCHITECTURES:
+            raise _other_engine(f"a GGUF of architecture '{self.architecture or 'unknown'}'")
+        if self.own("expert_count", 0):
+            raise _other_engine(f"a mixture of experts ('{self.architecture}')")
+        # The reader knows no scaled rotary positions and would ignore them without a word.
+        scaling = self.own("rope.scaling.type", "none")
+        if scaling != "none" or "rope_freqs.weight" in self.tensor_names:
+            raise _other_engine(f"scaled rotary positions ('{self.architecture}')")
 
     @property
     def num_parameters(self) -> int:
@@ -69,6 +83,15 @@ class GgufSource:
         control = set(self.control_token_ids())
         known = [i for i, token in enumerate(tokens) if i in control and token in END_TOKENS]
         return list(dict.fromkeys(int(i) for i in [*named, *known] if i is not None))
+
+    def tokens(self) -> Tokens:
+        """How its sequences begin and end."""
+        bos = self.value("tokenizer.ggml.bos_token_id")
+        without = self.value("tokenizer.ggml.model") in MODELS_WITHOUT_BOS
+        add_bos = bool(self.value("tokenizer.ggml.add_bos_token", not without))
+        return Tokens(
+            self.end_token_ids(), self.control_token_ids(), bos, add_bos and bos is not None
+        )
 
     def control_token_ids(self) -> list[int]:
         """Ids of tokens that steer the model and are no text."""
@@ -156,16 +179,7 @@ def _check_whole(path: Path) -> None:
         )
 
 
-def _check_runnable(source: GgufSource) -> None:
-    architecture = source.architecture
-    if architecture not in ARCHITECTURES:
-        raise _other_engine(f"a GGUF of architecture '{architecture or 'unknown'}'")
-    if source.own("expert_count", 0):
-        raise _other_engine(f"a mixture of experts ('{architecture}')")
-    # The reader knows no scaled rotary positions and would ignore them without a word.
-    scaling = source.own("rope.scaling.type", "none")
-    if scaling != "none" or "rope_freqs.weight" in source.tensor_names:
-        raise _other_engine(f"scaled rotary positions ('{architecture}')")
+def _check_alone(source: GgufSource) -> None:
     if source.value("split.count", 1) > 1:
         raise ModelUnsuitable("one part of a split GGUF; merge its parts into one file first")
     if source.value("tokenizer.ggml.tokens") is None:

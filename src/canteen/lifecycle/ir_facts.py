@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from canteen.core.errors import ModelUnsuitable
-from canteen.lifecycle.openvino_ir import MODEL, Tokens
+from canteen.lifecycle.description import FILE, Tokens
+from canteen.lifecycle.openvino_ir import MODEL
 
 DEFAULT_CONTEXT_LENGTH = 2048
 
@@ -20,7 +21,7 @@ class IrFacts:
         self._folder = folder
         self._config = _read(folder / "config.json")
         self._generation = _read(folder / "generation_config.json")
-        self._ours = _read(folder / "canteen.json")
+        self._ours = _read(folder / FILE)
 
     @property
     def architecture(self) -> str:

@@ -1,31 +1,18 @@
 """OpenVINO's own model format: made from a GGUF, compressed, and described for the engine."""
 
-import json
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from canteen.core.errors import ModelUnsuitable
+from canteen.lifecycle import description
+from canteen.lifecycle.description import Tokens, write_json
 
 MODEL = "openvino_model.xml"
 TOKENIZER = "openvino_tokenizer.xml"
 DETOKENIZER = "openvino_detokenizer.xml"
-DESCRIPTION = "canteen.json"
 VOCABULARY = "vocabulary.json"
-SCHEMA = 1
 NO_LIMIT = 2**31 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """What an engine must know of a vocabulary beside its bytes."""
-
-    eos_token_ids: Sequence[int]
-    control_token_ids: Sequence[int]
-    bos_token_id: int | None
-    add_bos_token: bool
 
 
 def convert(gguf: Path) -> None:
@@ -44,8 +31,8 @@ def convert(gguf: Path) -> None:
         openvino_genai.Tokenizer(str(gguf), **properties)
     except RuntimeError as exc:
         raise ModelUnsuitable(
-            "the openvino engine cannot convert this GGUF; the llamacpp engine may run it: "
-            "pip install 'canteen-llm[llamacpp]'"
+            "the openvino engine cannot convert this GGUF; the llamacpp engine may run it: pull "
+            "it again with --engine llamacpp (canteen engine install llamacpp)"
         ) from exc
 
 
@@ -87,26 +74,16 @@ def _write_unlimited(core: Any, source: Path, target: Path) -> None:
     openvino.serialize(model, target, target.with_suffix(".bin"))
 
 
-def describe(folder: Path, context_length: int, tokens: Tokens) -> dict[str, Any]:
-    """Write what the engine reads beside the model; returns the description."""
+def describe(folder: Path, context_length: int, tokens: Tokens) -> str:
+    """Write what the engine reads beside the model; returns its chat template."""
     import openvino_genai
 
     tokenizer = openvino_genai.Tokenizer(str(folder))
     vocabulary = byte_vocabulary(tokenizer.get_vocab())
-    description = {
-        "schema": SCHEMA,
-        "kind": "generator",
-        "context_length": context_length,
-        "vocab_size": len(vocabulary),
-        "bos_token_id": tokens.bos_token_id,
-        "eos_token_ids": list(tokens.eos_token_ids),
-        "control_token_ids": list(tokens.control_token_ids),
-        "add_bos_token": tokens.add_bos_token,
-        "chat_template": tokenizer.chat_template or "",
-    }
-    write_json(folder / DESCRIPTION, description)
+    template = str(tokenizer.chat_template or "")
+    description.write_generator(folder, tokens, context_length, len(vocabulary), template)
     write_json(folder / VOCABULARY, vocabulary)
-    return description
+    return template
 
 
 def byte_vocabulary(ids: dict[bytes, int]) -> list[str]:
@@ -121,11 +98,6 @@ def write_generation_config(folder: Path, tokens: Tokens) -> None:
     """What OpenVINO GenAI itself reads to know when to stop."""
     config = {"eos_token_id": list(tokens.eos_token_ids), "bos_token_id": tokens.bos_token_id}
     write_json(folder / "generation_config.json", config)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as compact JSON."""
-    path.write_text(json.dumps(value, separators=(",", ":")), "utf-8")
 
 
 def size_bytes(folder: Path) -> int:

@@ -1,44 +1,70 @@
 """Preparing a model: from the files as they were published to a folder that an engine loads.
 
-As a program (`python -m canteen.lifecycle.prepare [--format NAME] [--group-size N]
-[--calibration FILE] SOURCE OUT`) it prints its progress as JSON lines, and last the Prepared, or an
-object with `error` and `code`.
+As a program (`python -m canteen.lifecycle.prepare [--engine NAME] [--adapter FILE]
+[--format NAME] [--group-size N] [--calibration FILE] SOURCE OUT`) it prints its progress as JSON
+lines, and last the Prepared, or an object with `error` and `code`.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from canteen.core.errors import CanteenError, ModelUnsuitable
 from canteen.core.model import Prepared, Progress
 from canteen.lifecycle import program
+from canteen.lifecycle.engine_choice import AUTO
 from canteen.lifecycle.quantize import formats
 from canteen.lifecycle.quantize.formats import DEFAULT, FORMATS, Format
 
 Report = Callable[[Progress], None]
 
 
-def prepare(source: Path, out: Path, report: Report, form: Format = FORMATS[DEFAULT]) -> Prepared:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How a GGUF file is to be prepared: by which engine's way (or `auto`), in which format of its
+    weights, with which LoRA adapters, GGUF files that llamacpp puts on the model."""
+
+    engine: str = AUTO
+    form: Format = FORMATS[DEFAULT]
+    adapters: Sequence[Path] = ()
+
+
+USUAL = Wanted()
+
+
+def prepare(source: Path, out: Path, report: Report, wanted: Wanted = USUAL) -> Prepared:
     """Prepare a GGUF file, a folder of OpenVINO IR or one of a sentence embedder into `out`.
 
-    Only of a GGUF file can the format of the weights be chosen. Raises ModelUnsuitable for what
-    no engine here runs; `out` is then to be thrown away.
+    Only of a GGUF file can anything be chosen. Raises ModelUnsuitable for what no engine here
+    runs; `out` is then to be thrown away.
     """
     out.mkdir(parents=True, exist_ok=True)
     if source.is_file():
-        from canteen.lifecycle import generator
-
-        return generator.from_gguf(source, out, report, form)
-    if form.tag:
+        return _from_gguf(source, out, report, wanted)
+    if wanted.form.tag or wanted.adapters:
         raise ModelUnsuitable(
             "the weights of this model are served as they were published; "
             "a format can be chosen for one that came as a GGUF file"
         )
     return _kind_of(source)(source, out, report)
+
+
+def _from_gguf(source: Path, out: Path, report: Report, wanted: Wanted) -> Prepared:
+    from canteen.lifecycle import engine_choice, generator, llamacpp_model
+    from canteen.lifecycle.gguf_source import GgufSource
+
+    gguf = GgufSource(source)
+    # Formats are made by OpenVINO's tools, and adapters are put on by llama.cpp.
+    asked = "openvino" if wanted.form.tag else "llamacpp" if wanted.adapters else wanted.engine
+    engine, why = engine_choice.choose(gguf, asked, engine_choice.here())
+    report(Progress(f"for {engine}, as {why}"))
+    if engine == "llamacpp":
+        return llamacpp_model.from_gguf(gguf, out, wanted.adapters)
+    return generator.from_gguf(gguf, out, report, wanted.form)
 
 
 def _kind_of(source: Path) -> Callable[[Path, Path, Report], Prepared]:
@@ -65,7 +91,8 @@ def main(arguments: list[str], write: Callable[[str], object]) -> int:
     told = _parser().parse_args(arguments)
     try:
         form = formats.read(told.format, told.group_size, told.calibration)
-        prepared = prepare(told.source, told.out, lambda step: line(asdict(step)), form)
+        wanted = Wanted(told.engine, form, told.adapter)
+        prepared = prepare(told.source, told.out, lambda step: line(asdict(step)), wanted)
     except CanteenError as exc:
         line({"error": exc.message, "code": exc.code})
         return 1
@@ -75,6 +102,8 @@ def main(arguments: list[str], write: Callable[[str], object]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("canteen.lifecycle.prepare")
+    parser.add_argument("--engine", default=AUTO)
+    parser.add_argument("--adapter", type=Path, action="append", default=[])
     parser.add_argument("--format", default=DEFAULT)
     parser.add_argument("--group-size", type=int)
     parser.add_argument("--calibration")

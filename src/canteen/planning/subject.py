@@ -89,6 +89,8 @@ def of_card(card: ModelCard) -> Subject:
     """A model of the store, as it is prepared."""
     weights = Weights(card.size_bytes, card.size_bytes, "the prepared files")
     usual = "int8" if card.engine == "openvino" else "bf16"
+    if card.engine == "llamacpp" and card.quantization in quantization.GGML:
+        usual = card.quantization
     # A header does not tell whether the output is the input embedding; the count does.
     specs = [config.from_gguf(card.metadata, is_tied=is_tied) for is_tied in (True, False)]
     spec = min(specs, key=lambda one: abs(num_parameters(one) - card.num_parameters))

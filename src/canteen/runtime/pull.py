@@ -50,23 +50,6 @@ def unchanged(card: ModelCard) -> ModelCard:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be pulled, and the name it gets; `entry` if it is on the menu. `card` makes the
-    card that is kept of the one of its files."""
-
-    name: str
-    text: str
-    source: Source
-    entry: Entry | None
-    card: Change = unchanged
-
-    @property
-    def digest(self) -> str:
-        """The digest that the files must have, where it is known."""
-        return f"sha256:{self.entry.sha256}" if self.entry and self.entry.sha256 else ""
-
-
-@dataclass(frozen=True, slots=True)
 class Form:
     """Another way to prepare: `tag` is a part of its folder's name, empty for the usual one, and
     `arguments` are given to the program that prepares."""
@@ -76,6 +59,24 @@ class Form:
 
 
 USUAL = Form()
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be pulled, and the name it gets; `entry` if it is on the menu. `card` makes the
+    card that is kept of the one of its files, and `form` is how they are prepared."""
+
+    name: str
+    text: str
+    source: Source
+    entry: Entry | None
+    card: Change = unchanged
+    form: Form = USUAL
+
+    @property
+    def digest(self) -> str:
+        """The digest that the files must have, where it is known."""
+        return f"sha256:{self.entry.sha256}" if self.entry and self.entry.sha256 else ""
 
 
 class Puller:
@@ -103,14 +104,17 @@ class Puller:
         *,
         over_http: bool = False,
         card: Change = unchanged,
+        form: Form = USUAL,
     ) -> AsyncGenerator[Progress]:
         """Pull a name of the menu or a source; the words of the progress are Ollama's.
 
-        `card` changes what is told of a model, before anybody can see it. Closing the generator
+        `card` changes what is told of a model, before anybody can see it; `form` is another way to
+        prepare it. Closing the generator
         early ends the work; the next pull goes on from there. Raises InvalidRequest, Forbidden,
         ModelNotFound, ModelUnsuitable or EngineError.
         """
-        order = replace(order_of(what, name, over_http=over_http), card=card)
+        order = order_of(what, name, over_http=over_http)
+        order = replace(order, card=card, form=form)
         try:
             await in_thread(self._catalog.tidy)
             async with aclosing(self._steps(order)) as steps:
@@ -279,9 +283,10 @@ class Puller:
             if not blob.exists():
                 await in_thread(blobs.publish, desk.done, blob)
             await in_thread(blobs.remove, desk.folder)
-            folder = self._catalog.prepared(desk.digest, PREPARATION)
+            folder = self._catalog.prepared(desk.digest, PREPARATION, order.form.tag)
             if not folder.exists():
-                async with aclosing(self._prepare_into(folder, desk.digest, lock)) as steps:
+                making = self._prepare_into(folder, desk.digest, lock, order.form)
+                async with aclosing(making) as steps:
                     async for progress in steps:
                         yield progress
             yield Progress("writing manifest")
@@ -291,7 +296,7 @@ class Puller:
             lock.close()
 
     async def _prepare_into(
-        self, folder: Path, digest: str, lock: locks.Lock, form: Form = USUAL
+        self, folder: Path, digest: str, lock: locks.Lock, form: Form
     ) -> AsyncGenerator[Progress]:
         yield Progress("preparing")
         partial = self._catalog.partial(digest)
@@ -438,6 +443,7 @@ def _in_form(card: ModelCard, name: str, folder: Path) -> ModelCard:
         name=name,
         parent=card.name,
         folder=f"prepared/{folder.name}",
+        engine=prepared.engine,
         size_bytes=prepared.size_bytes,
         quantization=prepared.quantization,
         quality=prepared.quality,

@@ -157,14 +157,16 @@ class Model:
         return scores.logprobs
 
     async def embed(
-        self, texts: Sequence[str], *, truncate: bool = True
+        self, texts: Sequence[str], *, truncate: bool = True, query: str | None = None
     ) -> tuple[tuple[float, ...], ...]:
-        """Unit vectors, shape (texts, dimensions); what a text has over the context is left out."""
+        """Unit vectors, shape (texts, dimensions), or with a query logits of how well each text
+        answers it, shape (texts, 1); what a text has over the context is left out."""
         request = EmbeddingRequest(
             id=self._next_id(),
             model=self.embedder,
             inputs=tuple(texts),
             truncate=truncate,
+            query=query,
             caller_id=self.caller_id,
             prompt_version=self.prompt_version,
         )

@@ -1,8 +1,8 @@
-"""Texts by how well they answer a query, as an embedding or a language model judges it."""
+"""Texts by how well they answer a query, as a model of any kind judges it."""
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,7 +26,8 @@ MOST_CHARACTERS = 6_000
 PROMPTS_AT_ONCE = 32
 TEXTS_AT_ONCE = 64
 
-Method = Literal["embedding", "language_model"]
+Judge = Callable[[Model, str, Sequence[str]], Awaitable[list[float]]]
+Method = Literal["embedding", "language_model", "reranker"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,7 @@ class Ranked:
 async def rerank(model: Model, query: str, texts: Sequence[str], *, method: Method) -> list[Ranked]:
     """All texts, best first, equal ones in their order. Raises InvalidRequest."""
     _check(query, texts)
-    judge = _by_cosine if method == "embedding" else _by_yes
-    relevances = await judge(model, query, texts)
+    relevances = await JUDGES[method](model, query, texts)
     ranked = [Ranked(index, one) for index, one in enumerate(relevances)]
     return sorted(ranked, key=lambda one: -one.relevance)
 
@@ -81,3 +81,18 @@ async def _by_yes(model: Model, query: str, texts: Sequence[str]) -> list[float]
     for start in range(0, len(prompts), PROMPTS_AT_ONCE):
         rows += await model.score(prompts[start : start + PROMPTS_AT_ONCE])
     return [1 / (1 + math.exp(no - yes)) for yes, no in rows]
+
+
+async def _by_logit(model: Model, query: str, texts: Sequence[str]) -> list[float]:
+    """The probability of the model's own head."""
+    rows: list[tuple[float, ...]] = []
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        rows += await model.embed(texts[start : start + TEXTS_AT_ONCE], query=query)
+    return [1 / (1 + math.exp(-logit)) for (logit,) in rows]
+
+
+JUDGES: Mapping[Method, Judge] = {
+    "embedding": _by_cosine,
+    "language_model": _by_yes,
+    "reranker": _by_logit,
+}
