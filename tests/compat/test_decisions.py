@@ -132,7 +132,7 @@ def test_an_embedder_decides_nothing(echo_server: Server) -> None:
     answer = post(echo_server, "/v1/decisions", body)
 
     assert answer.status_code == 400
-    assert "does not generate" in answer.json()["error"]["message"]
+    assert "not one that generates" in answer.json()["error"]["message"]
 
 
 def test_system_one_answers_by_name(echo_server: Server) -> None:

@@ -7,12 +7,13 @@ import pytest
 from canteen.core.engine import BatchEmbedder, StepEngine
 from canteen.engines.echo import EchoEmbedder, EchoEngine
 from canteen.engines.llamacpp import LlamaCppEngine
+from canteen.engines.llamacpp_embedder import LlamaCppEmbedder
 from canteen.engines.openvino import OpenVinoEngine
 from canteen.engines.openvino_embedder import OpenVinoEmbedder
 from canteen.runtime.catalog import Catalog
 from tests.engines.llamacpp_models import llamacpp_engine
+from tests.engines.test_llamacpp_embedder import prepared
 from tests.lifecycle.tiny_model import CHATML, TinyModel
-
 
 ENGINES = ["echo", "openvino", "llamacpp", pytest.param("llamacpp default", marks=pytest.mark.slow)]
 
@@ -36,11 +37,16 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return LlamaCppEngine(catalog.path(card), model=str(catalog.blob_path(card.digest)))
 
 
-@pytest.fixture(scope="session", params=["echo-embedder", "openvino-embedder"])
-def embedder(request: pytest.FixtureRequest) -> BatchEmbedder:
+@pytest.fixture(scope="session", params=["echo-embedder", "openvino-embedder", "llamacpp-embedder"])
+def embedder(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> BatchEmbedder:
     """Every embedder; the real ones with the default model."""
     if request.param == "echo-embedder":
         return EchoEmbedder()
     home: Path = request.getfixturevalue("model_home")
+    if request.param == "llamacpp-embedder":
+        folder = tmp_path_factory.mktemp("bert")
+        return LlamaCppEmbedder(folder, model=str(prepared(home, folder)))
     catalog = Catalog(home)
     return OpenVinoEmbedder(catalog.path(catalog.get("all-minilm")), num_threads=2)

@@ -3,7 +3,7 @@
 import queue
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from canteen.engines import sampling_limits, scoring_limits
 from canteen.engines.llamacpp_grammar import GrammarTrial
 from canteen.engines.llamacpp_jobs import Choice, Job, Told, usage
 from canteen.engines.llamacpp_requests import completion
-from canteen.engines.llamacpp_scoring import Prompt, Scoring
+from canteen.engines.llamacpp_scoring import Continuation, Prompt, Scoring
 from canteen.engines.llamacpp_server import LlamaServer, LlamaTokenizer, Loading
 from canteen.engines.prompts import Prompts, about
 
@@ -191,16 +191,24 @@ class LlamaCppEngine:
 
     def _scoring(self, request: ScoreRequest) -> Scoring:
         scoring_limits.check(request)
-        prompts = [self._tokens(request, prompt) for prompt in request.prompts]
+        texts = {text for prompt in request.prompts for text in prompt.continuations}
+        known = {text: self._continuation(text) for text in texts}
+        prompts = [self._tokens(request, prompt, known) for prompt in request.prompts]
         return Scoring(request.id, prompts, self._server, self._prompts.vocab_size)
 
-    def _tokens(self, request: ScoreRequest, prompt: ScorePrompt) -> Prompt:
-        continuations = [self._prompts.encoded(text) for text in prompt.continuations]
-        room = self._capabilities.context_length - max(map(len, continuations))
+    def _tokens(
+        self, request: ScoreRequest, prompt: ScorePrompt, known: Mapping[str, Continuation]
+    ) -> Prompt:
+        continuations = [known[text] for text in prompt.continuations]
+        longest = max(len(one.tokens) for one in continuations)
+        room = self._capabilities.context_length - longest
         if room < 1:
             raise InvalidRequest("a label is longer than the model's context", param="labels")
         asked = GenerationRequest(request.id, request.model, messages=prompt.messages)
         return self._prompts.fitted(asked, room + 1)[0], continuations
+
+    def _continuation(self, text: str) -> Continuation:
+        return Continuation(self._prompts.encoded(text), self._server.are_whole(text))
 
     def _take(self, request_id: str, running: _Running) -> None:
         self._running[request_id] = running

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from canteen.core.engine import Delta, Work
@@ -13,7 +14,17 @@ from canteen.engines.llamacpp_server import Body, LlamaServer
 # Some token of whole characters.
 ANY_TEXT = "a"
 
-Prompt = tuple[Sequence[int], Sequence[Sequence[int]]]
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """The tokens of a text, and whether each is of whole characters; llama.cpp does not tell of one
+    that ends within a character."""
+
+    tokens: Sequence[int]
+    is_whole: bool
+
+
+Prompt = tuple[Sequence[int], Sequence[Continuation]]
 
 
 class Scoring:
@@ -25,7 +36,8 @@ class Scoring:
     ) -> None:
         self.request_id = request_id
         self.num_tokens = max(
-            len(prompt) + max(map(len, continuations)) for prompt, continuations in prompts
+            len(prompt) + max(len(one.tokens) for one in continuations)
+            for prompt, continuations in prompts
         )
         self.num_held = 0
         self.is_cancelled = False
@@ -50,16 +62,16 @@ class Scoring:
         )
         tell(Told(self, Delta(self.request_id, scores=Scores(tuple(logprobs), usage))))
 
-    def _score(self, prompt: Sequence[int], continuation: Sequence[int], tell: Tell) -> float:
-        tokens = self._ask(forced(prompt, continuation), tell)
-        if len(tokens) == len(continuation) or self.is_cancelled:
-            return sum(float(one["logprob"]) for one in tokens)
-        # A token that ends within a character is not told of; the whole distribution has it.
-        return sum(self._one_by_one(prompt, continuation, tell))
+    def _score(self, prompt: Sequence[int], continuation: Continuation, tell: Tell) -> float:
+        if not continuation.is_whole:
+            return sum(self._one_by_one(prompt, continuation.tokens, tell))
+        tokens = self._ask(forced(prompt, continuation.tokens), tell)
+        return sum(float(one["logprob"]) for one in tokens)
 
     def _one_by_one(
         self, prompt: Sequence[int], continuation: Sequence[int], tell: Tell
     ) -> Iterator[float]:
+        """By the whole distribution after each token, which takes long."""
         any_token = self._server.encode(ANY_TEXT)[0]
         for place, token in enumerate(continuation):
             body = next_tokens([*prompt, *continuation[:place]], any_token, self._vocab_size)

@@ -17,6 +17,9 @@ Body = Mapping[str, Any]
 # Takes a piece of an answer; True ends it.
 Hear = Callable[[dict[str, Any]], bool]
 ANSWER_WITHIN_S = 60.0
+# Read when the library is loaded. Threads that wait for each other without rest slow down all that
+# runs beside them; and a process that has aborted is to end, not to be looked at by a debugger.
+ENVIRON = {"OMP_WAIT_POLICY": "PASSIVE", "GGML_NO_BACKTRACE": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +46,8 @@ class LlamaServer:
     """
 
     def __init__(self, loading: Loading) -> None:
-        # Threads that wait for each other without rest slow down all that runs beside them; it is
-        # read when the library is loaded.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        for name, value in ENVIRON.items():
+            os.environ.setdefault(name, value)
         import xllamacpp
 
         key = secrets.token_urlsafe(32)
@@ -90,6 +92,12 @@ class LlamaServer:
         """The token ids of a text between the marks that this model has around one."""
         ids: list[int] = self._ask("/tokenize", {"content": text, "add_special": True})["tokens"]
         return ids
+
+    def are_whole(self, text: str) -> bool:
+        """Whether every token of a text is of whole characters."""
+        body = {"content": text, "add_special": False, "with_pieces": True}
+        # What is no text comes as bytes.
+        return all(isinstance(one["piece"], str) for one in self._ask("/tokenize", body)["tokens"])
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """The text of tokens, those that steer the model too."""

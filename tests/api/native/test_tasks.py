@@ -139,7 +139,7 @@ def test_the_text_of_one_input_comes_piece_by_piece(echo_server: Server) -> None
         ({"input": "a", "labels": ["one"]}, 400, "from 2 to 256"),
         ({"inputs": ["a", "b"], "labels": ["x", "x"]}, 400, "twice"),
         ({"input": "a", "model": "none"}, 404, "not found"),
-        ({"input": "a", "model": "echo-embed"}, 400, "does not generate"),
+        ({"input": "a", "model": "echo-embed"}, 400, "not one that generates"),
         ({"input": 7}, 400, "a text"),
     ],
 )

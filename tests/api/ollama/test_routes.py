@@ -217,7 +217,7 @@ def test_a_damaged_model_can_be_deleted(own: httpx.Client, echo_home: Path) -> N
     [
         ({"model": "none", "prompt": "a"}, 404, "model 'none' not found"),
         ({"prompt": "a"}, 400, "model"),
-        ({"model": "echo-embed", "prompt": "a"}, 400, "does not generate"),
+        ({"model": "echo-embed", "prompt": "a"}, 400, "not one that generates"),
         ({"model": "echo", "prompt": 5}, 400, "prompt"),
         ({"model": "echo", "prompt": "a", "options": {"temperature": -1}}, 400, "temperature"),
         ({"model": "echo", "prompt": "a", "options": {"num_predict": 1e308}}, 400, "num_predict"),
