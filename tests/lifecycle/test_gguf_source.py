@@ -81,15 +81,15 @@ def test_metadata_is_small_scalars(make_gguf: MakeGguf) -> None:
         ({"extra_tensors": ("rope_freqs.weight",)}, "rotary"),
     ],
 )
-def test_what_openvino_cannot_run_names_the_extra_to_install(
+def test_what_openvino_cannot_run_names_the_engine_to_install(
     make_gguf: MakeGguf, made: dict[str, Any], what: str
 ) -> None:
     path = make_gguf(**made)
 
     with pytest.raises(ModelUnsuitable, match=what) as raised:
-        GgufSource(path)
+        GgufSource(path).check_for_openvino()
 
-    assert "pip install 'canteen-llm[llamacpp]'" in raised.value.message
+    assert "canteen engine install llamacpp" in raised.value.message
 
 
 def test_a_part_of_a_split_model_is_refused(make_gguf: MakeGguf) -> None:

@@ -13,7 +13,7 @@ from canteen.core.model import ModelCard, Progress
 from canteen.lifecycle import openvino_ir
 from canteen.lifecycle.as_served import ServedModel
 from canteen.lifecycle.perplexity import folder_windows, perplexity
-from canteen.lifecycle.prepare import main, prepare
+from canteen.lifecycle.prepare import Wanted, main, prepare
 from canteen.runtime.catalog import Catalog
 
 from .conftest import MakeGguf
@@ -22,7 +22,7 @@ from .tiny_model import TinyModel
 MOST_WORSENING = 1.015
 
 
-def run(*arguments: Path) -> tuple[int, list[dict[str, Any]]]:
+def run(*arguments: str | Path) -> tuple[int, list[dict[str, Any]]]:
     lines: list[str] = []
     status = main([str(argument) for argument in arguments], lines.append)
     return status, [json.loads(line) for line in lines]
@@ -35,12 +35,35 @@ def unheard(progress: Progress) -> None:
 def test_what_cannot_be_prepared_is_told_as_the_last_line(
     make_gguf: MakeGguf, tmp_path: Path
 ) -> None:
-    status, lines = run(make_gguf(architecture="gemma3"), tmp_path / "out")
+    wanted: list[str | Path] = ["--engine", "openvino", make_gguf(architecture="gemma3")]
+
+    status, lines = run(*wanted, tmp_path / "out")
 
     assert status == 1
     assert lines[-1]["code"] == "model_unsuitable"
-    assert "canteen-llm[llamacpp]" in lines[-1]["error"]
+    assert "engine install llamacpp" in lines[-1]["error"]
     assert str(tmp_path) not in lines[-1]["error"]
+
+
+def test_a_file_that_openvino_cannot_run_goes_to_llamacpp_as_it_is(tmp_path: Path) -> None:
+    path = TinyModel("gemma", template="{{ messages }}").write(tmp_path / "tiny")
+
+    prepared = prepare(path, tmp_path / "out", unheard)
+
+    assert (prepared.engine, prepared.architecture, prepared.kind) == (
+        "llamacpp", "gemma", "generator"
+    )  # fmt: skip
+    assert prepared.size_bytes == path.stat().st_size
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["canteen.json"]
+
+
+def test_what_is_no_adapter_of_the_model_is_refused(tmp_path: Path) -> None:
+    path = TinyModel("gemma").write(tmp_path / "tiny")
+    (tmp_path / "none").write_bytes(b"GGUF")
+
+    for adapter in (path, tmp_path / "none"):
+        with pytest.raises(ModelUnsuitable, match="no LoRA adapter"):
+            prepare(path, tmp_path / "out", unheard, Wanted(adapters=[adapter]))
 
 
 def test_a_path_that_leads_nowhere_is_told(tmp_path: Path) -> None:

