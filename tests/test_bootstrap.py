@@ -1,14 +1,18 @@
 """What settings make of a service."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from canteen.bootstrap import Services, build
+from canteen.bootstrap import Services, build, running
 from canteen.core.errors import InvalidRequest, ModelUnsuitable
 from canteen.core.footprint import Charge
+from canteen.core.model import ModelCard
+from canteen.runtime.catalog import Catalog
 from canteen.runtime.figures import Figures
+from canteen.runtime.pull import PREPARATION
 from canteen.settings import Settings
 from tests.cards import card
 
@@ -27,6 +31,35 @@ CARD = card(engine="openvino", size_bytes=140_000_000, context_length=2048, meta
 
 def services(home: Path, **environ: str) -> Services:
     return build(Settings.from_env({"CANTEEN_HOME": str(home), **environ}))
+
+
+def test_the_cache_of_llamacpp_holds_what_its_memory_allows(tmp_path: Path) -> None:
+    settings = Settings.from_env({"CANTEEN_HOME": str(tmp_path), "CANTEEN_KV_CACHE_GB": "2"})
+    # Keys and values of 30 layers with 3 heads of 64, in 16 bits.
+    bytes_per_token = 2 * 30 * 3 * 64 * 2
+
+    told = running.options(settings, Catalog(tmp_path), replace(CARD, engine="llamacpp"))
+
+    assert told["kv_cache_tokens"] == min(2_000_000_000 // bytes_per_token, 2048 * 32)
+    unknown = replace(CARD, engine="llamacpp", metadata={}, context_length=131_072)
+    assert running.kv_cache_tokens(settings, unknown) == 8192
+
+
+def test_the_engine_setting_overrules_what_a_file_was_prepared_for(tmp_path: Path) -> None:
+    catalog = Catalog(tmp_path)
+    folder = catalog.prepared(CARD.digest, PREPARATION).relative_to(tmp_path)
+    usual = replace(CARD, format="gguf", folder=str(folder))
+    other = replace(usual, folder=f"{folder}-int4")
+    catalog.blob_path(CARD.digest).parent.mkdir(parents=True)
+    catalog.blob_path(CARD.digest).write_bytes(b"GGUF")
+
+    def engine(card: ModelCard, wanted: str) -> str:
+        settings = Settings.from_env({"CANTEEN_HOME": str(tmp_path), "CANTEEN_ENGINE": wanted})
+        return running.chosen(settings, catalog, card).engine
+
+    assert engine(usual, "auto") == "openvino"
+    assert engine(usual, "llamacpp") == "llamacpp"
+    assert engine(other, "llamacpp") == "openvino"
 
 
 def embodied_g(home: Path, **environ: str) -> float | None:

@@ -2,11 +2,10 @@
 
 import logging
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 from canteen.core.model import ModelCard
-from canteen.engines import devices
+from canteen.engines.devices import gpus
 from canteen.planning import kv
 from canteen.planning.memory import Sequences
 from canteen.planning.offload import layers_on_gpu
@@ -81,7 +80,7 @@ def kv_cache_tokens(settings: Settings, card: ModelCard) -> int:
 def _gpu_layers(settings: Settings, card: ModelCard) -> int:
     """Layers for the GPU, if there is one: what the planner finds room for; of a model whose shape
     it does not know, all, if its file fits twice."""
-    found = _gpus()
+    found = gpus()
     if not found:
         return 0
     free_bytes = sum(gpu.free_bytes for gpu in found)
@@ -96,9 +95,3 @@ def _gpu_layers(settings: Settings, card: ModelCard) -> int:
     told = "%s: %d of %d layers on %s"
     logger.info(told, card.name, num, len(subject.spec.layers) + 1, found[0].description)
     return num
-
-
-@lru_cache(1)
-def _gpus() -> tuple[devices.Gpu, ...]:
-    """Asked once: what is free then is what the planner counts with."""
-    return devices.gpus()

@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.util import find_spec
 
 LIBRARY = "xllamacpp"
@@ -23,8 +24,10 @@ class Gpu:
     free_bytes: int
 
 
+@cache
 def gpus() -> tuple[Gpu, ...]:
-    """The GPUs of this machine that llama.cpp can use; none where it is not installed."""
+    """The GPUs of this machine that llama.cpp can use; none where it is not installed. Looked at
+    once: what is free then is what the planner counts with."""
     if find_spec(LIBRARY) is None:
         return ()
     try:
