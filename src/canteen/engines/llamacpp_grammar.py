@@ -71,7 +71,8 @@ class GrammarTrial:
             if grammar in self._known:
                 self._known.move_to_end(grammar)
                 return
-        if self._write(grammar_text(grammar, MARK), 1) != MARK:
+        # The token may go on into what follows.
+        if not self._write(grammar_text(grammar, MARK), 1).startswith(MARK):
             raise InvalidRequest(
                 "the schema or pattern cannot be compiled to a grammar; use plain JSON Schema "
                 "types and regular expressions without look-around",

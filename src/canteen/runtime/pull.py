@@ -109,9 +109,8 @@ class Puller:
         """Pull a name of the menu or a source; the words of the progress are Ollama's.
 
         `card` changes what is told of a model, before anybody can see it; `form` is another way to
-        prepare it. Closing the generator
-        early ends the work; the next pull goes on from there. Raises InvalidRequest, Forbidden,
-        ModelNotFound, ModelUnsuitable or EngineError.
+        prepare it. Closing the generator early ends the work; the next pull goes on from there.
+        Raises InvalidRequest, Forbidden, ModelNotFound, ModelUnsuitable or EngineError.
         """
         order = order_of(what, name, over_http=over_http)
         order = replace(order, card=card, form=form)
