@@ -2,7 +2,8 @@ import json
 from typing import Any
 
 from canteen.core.generation import Grammar
-from canteen.engines.openvino_grammar import MOST_BOUNDS, structured_output
+from canteen.engines.grammar_limits import MOST_BOUNDS
+from canteen.engines.openvino_grammar import structured_output
 
 
 def given_to_the_library(schema: Any) -> Any:
