@@ -1,8 +1,10 @@
 """Token ids become text as they come, whole characters only; the pieces add up to the whole."""
 
 import codecs
-from collections.abc import Callable, Collection, Sequence
-from typing import Protocol
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
 
 Decode = Callable[[Sequence[int]], str]
 
@@ -37,6 +39,13 @@ class Vocabulary:
         self._texts = [b"" if i in controls else token for i, token in enumerate(tokens)]
         self._decode = decode
         self._adds_up = True
+
+    @classmethod
+    def of_folder(cls, folder: Path, about: Mapping[str, Any], decode: Decode) -> "Vocabulary":
+        """The vocabulary of a prepared folder, with what is told `about` it."""
+        tokens = json.loads((folder / "vocabulary.json").read_text("utf-8"))
+        controls = {*about["eos_token_ids"], *about["control_token_ids"]}
+        return cls([token.encode("latin-1") for token in tokens], controls, decode)
 
     def __len__(self) -> int:
         return len(self.tokens)

@@ -1,6 +1,5 @@
 """Prompts for OpenVINO GenAI: its tokenizer, and the vocabulary of a prepared folder."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,7 @@ class OpenVinoPrompts(Prompts):
 
     def __init__(self, tokenizer: Any, folder: Path) -> None:
         told = about(folder)
-        tokens = json.loads((folder / "vocabulary.json").read_text("utf-8"))
-        self.vocabulary = Vocabulary(
-            [token.encode("latin-1") for token in tokens],
-            {*told["eos_token_ids"], *told["control_token_ids"]},
-            tokenizer.decode,
-        )
+        self.vocabulary = Vocabulary.of_folder(folder, told, tokenizer.decode)
         super().__init__(_Tokenizer(tokenizer), told, self.vocabulary.longest)
         self.vocabulary.check(self.encoded(SAMPLE))
 

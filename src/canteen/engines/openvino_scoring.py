@@ -6,8 +6,8 @@ from pathlib import Path
 
 from canteen.core.arithmetic import SCORING
 from canteen.core.engine import Delta, Work
-from canteen.core.errors import CanteenError, EngineError, InvalidRequest
-from canteen.core.generation import GenerationRequest, ScorePrompt, ScoreRequest
+from canteen.core.errors import CanteenError, EngineError
+from canteen.core.generation import ScoreRequest
 from canteen.engines import scoring_limits
 from canteen.engines.openvino_scorer import OpenVinoScorer
 from canteen.engines.prompts import Prompts
@@ -38,7 +38,9 @@ class Scoring:
     def add(self, request: ScoreRequest) -> None:
         """Take a request; raises ContextTooLong and InvalidRequest."""
         scoring_limits.check(request)
-        self._early[request.id] = [self._tokens(request, prompt) for prompt in request.prompts]
+        self._early[request.id] = [
+            self._prompts.to_score(request, prompt) for prompt in request.prompts
+        ]
         if self._making is None:
             maker = ThreadPoolExecutor(1, "scorer")
             self._making = maker.submit(self._make)
@@ -89,12 +91,3 @@ class Scoring:
         if self._num_threads:
             properties["INFERENCE_NUM_THREADS"] = str(self._num_threads)
         return OpenVinoScorer(Forward(self._folder, properties))
-
-    def _tokens(self, request: ScoreRequest, prompt: ScorePrompt) -> Read:
-        continuations = [self._prompts.encoded(text) for text in prompt.continuations]
-        room = self._prompts.context_length - max(map(len, continuations))
-        if room < 1:
-            raise InvalidRequest("a label is longer than the model's context", param="labels")
-        asked = GenerationRequest(request.id, request.model, messages=prompt.messages)
-        tokens, _ = self._prompts.fitted(asked, room + 1)
-        return tuple(tokens), continuations

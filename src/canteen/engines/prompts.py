@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from canteen.core.errors import ContextTooLong, InvalidRequest
-from canteen.core.generation import GenerationRequest, Message, Tool
+from canteen.core.generation import GenerationRequest, Message, ScorePrompt, ScoreRequest, Tool
 from canteen.core.template import is_go
 
 # A template runs inside the engine's step loop, where nothing can stop it: a caller's may go
@@ -69,6 +69,18 @@ class Prompts:
             raise ContextTooLong(len(tokens), context_length)
         kept = self._truncated(request, tokens, context_length)
         return kept, len(tokens) - len(kept)
+
+    def to_score(
+        self, request: ScoreRequest, prompt: ScorePrompt
+    ) -> tuple[tuple[int, ...], list[list[int]]]:
+        """The token ids of a prompt, and of each of its continuations."""
+        continuations = [self.encoded(text) for text in prompt.continuations]
+        room = self.context_length - max(map(len, continuations))
+        if room < 1:
+            raise InvalidRequest("a label is longer than the model's context", param="labels")
+        asked = GenerationRequest(request.id, request.model, messages=prompt.messages)
+        tokens, _ = self.fitted(asked, room + 1)
+        return tuple(tokens), continuations
 
     def _tokens(self, request: GenerationRequest, context_length: int) -> list[int]:
         if request.prompt_tokens is not None:
