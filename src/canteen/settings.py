@@ -19,6 +19,7 @@ from canteen.core.errors import InvalidRequest
 PREFIX = "CANTEEN_"
 # A setting's text may stand in a file of its own, as secrets do.
 IN_FILE = "_FILE"
+_PAIR = re.compile(r"\w+=\S+")
 _PASSWORD = re.compile(r"(?<=://)([^:/@]*):.*@")
 
 Source = Literal["default", "file", "environment"]
@@ -47,6 +48,13 @@ def _node(text: str) -> str:
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _pairs(text: str) -> tuple[str, ...]:
+    words = _words(text)
+    if not all(_PAIR.fullmatch(word) for word in words):
+        raise ValueError("NAME=VALUE, comma-separated")
+    return words
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
@@ -185,6 +193,12 @@ class Settings:
     )
     kv_cache_gb: int = _setting(
         "CANTEEN_KV_CACHE_GB", "memory for a model's KV cache, GB", 1, _whole(1, 1024)
+    )
+    vllm: tuple[str, ...] = _setting(
+        "CANTEEN_VLLM",
+        "what vLLM is told besides, comma-separated: tensor_parallel_size=2, quantization=fp8",
+        (),
+        _pairs,
     )
     memory_gb: float = _setting(
         "CANTEEN_MEMORY_GB",

@@ -45,10 +45,14 @@ def options(settings: Settings, catalog: Catalog, card: ModelCard) -> dict[str, 
         known = ("tokens_per_s", "prefill_tokens_per_s", "context_length")
         speeds = {key: card.parameters[key] for key in known if key in card.parameters}
         return {"max_num_seqs": settings.max_num_seqs, **speeds}
-    told: dict[str, Any] = {
-        "folder": str(catalog.path(card)),
-        "num_threads": settings.num_threads,
-    }
+    told: dict[str, Any] = {"folder": str(catalog.path(card))}
+    if card.engine == "vllm":
+        return told | {
+            "max_num_seqs": settings.max_num_seqs,
+            "kv_cache_gb": settings.kv_cache_gb,
+            **dict(pair.split("=", 1) for pair in settings.vllm),
+        }
+    told |= {"num_threads": settings.num_threads}
     if card.engine == "openvino":
         told |= {
             "max_num_seqs": settings.max_num_seqs,

@@ -33,7 +33,7 @@ from canteen.core.generation import (
 from canteen.core.model import Kind, ModelCard, Progress, full_name
 from canteen.core.upstream import POOL
 from canteen.core.version import VERSION
-from canteen.engines import registry
+from canteen.engines import environment, registry
 from canteen.engines.process import Worker, WorkerEmbedder, WorkerEngine
 from canteen.engines.ray_cluster import Cluster
 from canteen.factors.hardware import Device
@@ -398,7 +398,8 @@ def build(settings: Settings) -> Services:
         told, cost = options(settings, catalog, card), _step_cost(card, host, constants)
         if clustered is not None:
             return await clustered.made(card, told, cost)
-        worker = Worker(card.engine, told, books.node.consumer(cost))
+        program = environment.program(card.engine, settings.home)
+        worker = Worker(card.engine, told, books.node.consumer(cost), program=program)
         loaded = await worker.start()
         if registry.is_embedder(card.engine):
             embedder: Embedder = books.metered_embedder(WorkerEmbedder(worker, loaded))

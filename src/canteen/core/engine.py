@@ -187,6 +187,22 @@ class StepEngine(Protocol):
     def stats(self) -> EngineStats: ...
 
 
+class SelfSteppedEngine(Engine, Protocol):
+    """An engine as its worker sees it that steps by itself, in processes of its own; called from
+    one event loop.
+
+    `warm_up` is awaited before the first request. `work` is what was computed since it was last
+    asked for. One that `is_broken` answers nobody any more: the process must be restarted.
+    """
+
+    @property
+    def is_broken(self) -> bool: ...
+
+    async def warm_up(self) -> None: ...
+
+    def work(self) -> Sequence[Work]: ...
+
+
 class BatchEmbedder(Protocol):
     """An embedder as its worker sees it: one synchronous call for all texts of a request, in
     as many steps as they take. `before_step` is called before each; what it raises ends the call.

@@ -1,7 +1,8 @@
-"""Whether a process is still there, and still the same."""
+"""Whether a process is still there, and still the same; and what it takes."""
 
 import os
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ _PROC = Path("/proc")
 _START_TIME = 19
 # A process of another machine that nobody has seen for so long is no more.
 GONE_AFTER_S = 60.0
+# How Linux numbers the clock of another process's processor time.
+_CLOCK_SHIFT, _CLOCK_KIND = 3, 2
 
 
 def lives(pid: int) -> bool:
@@ -32,6 +35,31 @@ def born(pid: int) -> str:
     except OSError:
         return ""
     return f"{boot}/{told.split()[_START_TIME]}"
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that a process has started, and those that they have; none where the system
+    does not say."""
+    texts = [told.read_text() for told in _PROC.glob(f"{pid}/task/*/children")]
+    children = [int(child) for text in texts for child in text.split()]
+    return [*children, *(one for child in children for one in descendants(child))]
+
+
+def cpu_s(pid: int) -> float:
+    """All processor time of another process so far; 0 where it is gone."""
+    try:
+        return time.clock_gettime(~pid << _CLOCK_SHIFT | _CLOCK_KIND)
+    except OSError:
+        return 0.0
+
+
+def resident_bytes(pid: int) -> int:
+    """The memory of a process; 0 where it is gone, or the system does not say."""
+    try:
+        pages = int((_PROC / str(pid) / "statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def here(host: str = "") -> dict[str, Any]:

@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
 from typing import Any
 
@@ -24,6 +23,7 @@ from canteen.core.generation import (
     Scores,
 )
 from canteen.engines.coalescing import Inbox, Pace, Said, is_last
+from canteen.engines.environment import OURS, Program
 from canteen.engines.wire import (
     Add,
     AskStats,
@@ -77,7 +77,7 @@ class Worker:
 
     What was in flight at a crash ends with WorkerDied; what comes while it is being started
     again waits for it. One that owes answers and says nothing for `most_silent_s` is killed.
-    `listener` hears what each of its processes did.
+    `listener` hears what each of its processes did. `program` is the Python it runs in.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class Worker:
         listener: StepListener | None = None,
         *,
         most_silent_s: float = MOST_SILENT_S,
+        program: Program = OURS,
     ) -> None:
         self._load = Load(engine, options, is_heard=listener is not None)
         self._listener = listener or Unheard()
@@ -101,6 +102,7 @@ class Worker:
         self._last_stats = EngineStats()
         self._num_failed_loads = 0
         self._most_silent_s = most_silent_s
+        self._program = program
         self._heard_s = 0.0
         self.num_restarts = 0
 
@@ -217,12 +219,13 @@ class Worker:
             with theirs:
                 # A session of its own: Ctrl-C in a terminal is for the gateway to handle.
                 self._process = await asyncio.create_subprocess_exec(
-                    sys.executable,
+                    self._program.python,
                     "-m",
                     "canteen.engines.worker",
                     str(theirs.fileno()),
                     pass_fds=(theirs.fileno(),),
                     stdin=asyncio.subprocess.DEVNULL,
+                    env={**os.environ, **self._program.environ},
                     start_new_session=True,
                 )
             self._listener.loading()
@@ -294,16 +297,16 @@ class Worker:
         if self._writer is not None:
             self._writer.close()
         self._writer = None
-        self._kill()
         if self._process is not None:
+            self._kill()
             await self._process.wait()
         self._process = None
 
     def _kill(self) -> None:
-        if self._process is not None and self._process.returncode is None:
-            # Not Popen's own kill: it may reap the child before asyncio does.
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._process.pid, signal.SIGKILL)
+        """End the process, and those that it has started, which may outlive it: its session."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def _bury(self) -> None:
         """End what was in flight. Who comes now waits for the next life, unless there is none:

@@ -11,7 +11,7 @@ from canteen.core.errors import NotSupported
 
 class Entry(NamedTuple):
     """An engine: where its class is, the library it needs, and what it is good for. What is asked
-    over a network needs no worker."""
+    over a network needs no worker, and what steps by itself gets an event loop in it."""
 
     module: str
     cls: str
@@ -19,6 +19,7 @@ class Entry(NamedTuple):
     is_embedder: bool
     about: str
     is_in_worker: bool = True
+    steps_itself: bool = False
 
 
 ENGINES = {
@@ -28,6 +29,14 @@ ENGINES = {
         "openvino_genai",
         False,
         "CPUs and Intel GPUs: continuous batching, prefix caching",
+    ),
+    "vllm": Entry(
+        "canteen.engines.vllm",
+        "VllmEngine",
+        "vllm",
+        False,
+        "NVIDIA and AMD GPUs: continuous batching, prefix caching",
+        steps_itself=True,
     ),
     "openvino-embedder": Entry(
         "canteen.engines.openvino_embedder",
@@ -95,6 +104,11 @@ def is_embedder(name: str) -> bool:
     return name in ENGINES and ENGINES[name].is_embedder
 
 
+def steps_itself(name: str) -> bool:
+    """Whether the engine is a SelfSteppedEngine."""
+    return name in ENGINES and ENGINES[name].steps_itself
+
+
 def is_installed(name: str) -> bool:
     """Whether the library that the engine needs is there."""
     library = ENGINES[name].library
@@ -102,7 +116,8 @@ def is_installed(name: str) -> bool:
 
 
 def create(name: str, options: dict[str, Any]) -> Any:
-    """Make an engine (a StepEngine or a BatchEmbedder) with `options`, its keyword arguments.
+    """Make an engine (a StepEngine, a SelfSteppedEngine or a BatchEmbedder) with `options`, its
+    keyword arguments.
 
     Raises NotSupported for an engine that is unknown or not installed.
     """

@@ -11,6 +11,9 @@ from canteen.engines.stopping import StopStrings
 # nothing else.
 MOST_BLANKS = 128
 
+# Tokens, and their log-probabilities.
+Alternatives = Sequence[tuple[int, float]]
+
 
 class Writing:
     """Collects what becomes of a sequence between two chunks, from pieces of text."""
@@ -89,13 +92,20 @@ class TokenWriting(Writing):
         self._eos_ids = eos_ids
         self._detokenizer = vocabulary.detokenizer()
 
-    def feed(self, token_ids: Sequence[int], logprobs: Sequence[float]) -> None:
-        """Take the tokens of a step; sets `finish_reason` where a stop string is complete."""
-        for token_id, logprob in zip(token_ids, logprobs, strict=True):
+    def feed(
+        self,
+        token_ids: Sequence[int],
+        logprobs: Sequence[float],
+        tops: Sequence[Alternatives] = (),
+    ) -> None:
+        """Take the tokens of a step, each with the likeliest in its place where `tops` are known;
+        sets `finish_reason` where a stop string is complete."""
+        rows = zip(token_ids, logprobs, tops or [()] * len(token_ids), strict=True)
+        for token_id, logprob, top in rows:
             self.tokens.append(token_id)
             is_shown = self._has_logprobs and token_id not in self._eos_ids
             text = self._detokenizer.feed(token_id)
-            self.take(text, 1, self._logprob(token_id, logprob) if is_shown else None)
+            self.take(text, 1, self._logprob(token_id, logprob, top) if is_shown else None)
             if self.finish_reason:
                 return
 
@@ -107,6 +117,7 @@ class TokenWriting(Writing):
             self._show(self._stops.feed(rest))
         super().finish(reason)
 
-    def _logprob(self, token_id: int, logprob: float) -> TokenLogprob:
+    def _logprob(self, token_id: int, logprob: float, top: Alternatives = ()) -> TokenLogprob:
         token = self._vocabulary.tokens[token_id]
-        return TokenLogprob(token.decode("utf-8", "replace"), logprob, token)
+        tops = tuple(self._logprob(*one) for one in top)
+        return TokenLogprob(token.decode("utf-8", "replace"), logprob, token, tops)

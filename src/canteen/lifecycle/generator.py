@@ -1,7 +1,6 @@
 """Preparing a generative model for the openvino engine."""
 
 import math
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from canteen.core.errors import ModelUnsuitable
 from canteen.core.model import Prepared, Progress
 from canteen.lifecycle import openvino_ir, perplexity
 from canteen.lifecycle.as_served import ServedModel
+from canteen.lifecycle.files import share
 from canteen.lifecycle.gguf_source import GgufSource
 from canteen.lifecycle.ir_facts import IrFacts
 from canteen.lifecycle.quantize.compression import compress
@@ -92,7 +92,7 @@ def from_ir(source: Path, out: Path, report: Report) -> Prepared:
         if not (source / name).exists():
             raise ModelUnsuitable(f"the folder has no {name}; convert its tokenizer first")
     report(Progress("copying"))
-    shutil.copytree(source, out, dirs_exist_ok=True, copy_function=_share)
+    shutil.copytree(source, out, dirs_exist_ok=True, copy_function=share)
     facts = IrFacts(out)
     try:
         template = openvino_ir.describe(out, facts.context_length, facts.tokens())
@@ -116,17 +116,6 @@ def from_ir(source: Path, out: Path, report: Report) -> Prepared:
         template=template,
         quality=quality,
     )
-
-
-def _share(source: str, target: str) -> None:
-    """Copy, but let weights, which nobody writes to, be one file on disk where possible."""
-    if source.endswith(".bin"):
-        try:
-            os.link(os.path.realpath(source), target)
-        except OSError:
-            shutil.copyfile(source, target)
-    else:
-        shutil.copyfile(source, target)
 
 
 def _reference_mode(gguf: GgufSource) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """What a folder of OpenVINO IR tells of its model."""
 
-import json
 import math
 from collections import Counter
 from functools import cached_property
@@ -9,6 +8,7 @@ from typing import Any
 
 from canteen.core.errors import ModelUnsuitable
 from canteen.lifecycle.description import FILE, Tokens
+from canteen.lifecycle.files import read_object
 from canteen.lifecycle.openvino_ir import MODEL
 
 DEFAULT_CONTEXT_LENGTH = 2048
@@ -19,9 +19,9 @@ class IrFacts:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._config = _read(folder / "config.json")
-        self._generation = _read(folder / "generation_config.json")
-        self._ours = _read(folder / FILE)
+        self._config = read_object(folder / "config.json")
+        self._generation = read_object(folder / "generation_config.json")
+        self._ours = read_object(folder / FILE)
 
     @property
     def architecture(self) -> str:
@@ -82,14 +82,3 @@ def _num_weights(constant: Any) -> int:
     """Its elements if it is a matrix, and not a norm, a scale or a shape."""
     sides = [int(side) for side in constant.get_output_shape(0) if side > 1]
     return math.prod(sides) if len(sides) > 1 else 0
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; a missing file says nothing."""
-    if not path.exists():
-        return {}
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except ValueError as exc:
-        raise ModelUnsuitable(f"{path.name} in the folder is not valid JSON") from exc
-    return value if isinstance(value, dict) else {}

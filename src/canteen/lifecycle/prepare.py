@@ -37,7 +37,7 @@ USUAL = Wanted()
 
 
 def prepare(source: Path, out: Path, report: Report, wanted: Wanted = USUAL) -> Prepared:
-    """Prepare a GGUF file, a folder of OpenVINO IR or one of a sentence embedder into `out`.
+    """Prepare a GGUF file, or a folder of OpenVINO IR or of safetensors, into `out`.
 
     Only of a GGUF file can anything be chosen. Raises ModelUnsuitable for what no engine here
     runs; `out` is then to be thrown away.
@@ -68,17 +68,19 @@ def _from_gguf(source: Path, out: Path, report: Report, wanted: Wanted) -> Prepa
 
 
 def _kind_of(source: Path) -> Callable[[Path, Path, Report], Prepared]:
-    from canteen.lifecycle import embedder, generator
+    from canteen.lifecycle import embedder, generator, safetensors_generator
 
     if not source.exists():
         raise ModelUnsuitable("there is nothing at the given path")
     if (source / "openvino_model.xml").exists():
         return generator.from_ir
+    if safetensors_generator.is_generator(source):
+        return safetensors_generator.from_safetensors
     if (source / "model.safetensors").exists() and (source / "tokenizer.json").exists():
         return embedder.from_safetensors
     raise ModelUnsuitable(
-        "the folder has neither openvino_model.xml (a generator) "
-        "nor model.safetensors with tokenizer.json (an embedder)"
+        "the folder has neither openvino_model.xml, nor a config.json of a causal language model "
+        "(generators), nor model.safetensors with tokenizer.json (an embedder)"
     )
 
 

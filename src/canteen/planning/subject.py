@@ -76,25 +76,34 @@ def of_config(told: Mapping[str, Any], source: str) -> Subject:
 
 def has_shape(card: ModelCard) -> bool:
     """Whether the store knows the shape of a model, and the planner its kind."""
-    if card.kind != "generator" or "general.architecture" not in card.metadata:
+    if card.kind != "generator":
         return False
     try:
-        config.from_gguf(card.metadata)
+        return _shape(card) is not None
     except InvalidRequest:
         return False
-    return True
 
 
 def of_card(card: ModelCard) -> Subject:
-    """A model of the store, as it is prepared."""
+    """A model of the store that has a shape, as it is prepared."""
+    spec = _shape(card)
+    assert spec is not None
     weights = Weights(card.size_bytes, card.size_bytes, "the prepared files")
     usual = "int8" if card.engine == "openvino" else "bf16"
     if card.engine == "llamacpp" and card.quantization in quantization.GGML:
         usual = card.quantization
+    return Subject(replace(spec, name=card.name), "as it is in the store", usual, weights)
+
+
+def _shape(card: ModelCard) -> ModelSpec | None:
+    """By its config.json or the header of its GGUF, if one of them is kept."""
+    if "config" in card.metadata:
+        return config.from_config(card.metadata["config"])
+    if "general.architecture" not in card.metadata:
+        return None
     # A header does not tell whether the output is the input embedding; the count does.
     specs = [config.from_gguf(card.metadata, is_tied=is_tied) for is_tied in (True, False)]
-    spec = min(specs, key=lambda one: abs(num_parameters(one) - card.num_parameters))
-    return Subject(replace(spec, name=card.name), "as it is in the store", usual, weights)
+    return min(specs, key=lambda one: abs(num_parameters(one) - card.num_parameters))
 
 
 def of_name(name: str, cards: Mapping[str, ModelCard]) -> Subject:

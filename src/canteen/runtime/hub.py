@@ -22,6 +22,7 @@ FAVOURITES = ("q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0", "f16", "bf16")
 _BESIDE_WEIGHTS = re.compile(
     r"[^/]+\.(json|txt|model|jinja)|1_Pooling/config\.json|LICENSE|README\.md"
 )
+_SAFETENSORS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
 _IR = re.compile(r"[^/]+\.(xml|bin)")
 
 
@@ -47,11 +48,12 @@ def choose(names: Iterable[str], which: str) -> list[str]:
         raise InvalidRequest(
             f"the repository has several models; say which: {', '.join(ggufs)}", param="model"
         )
-    if {"model.safetensors", "tokenizer.json"} <= set(names):
-        return ["model.safetensors", *beside]
+    weights = [name for name in names if _SAFETENSORS.fullmatch(name)]
+    if weights and "tokenizer.json" in names:
+        return [*weights, *beside]
     raise ModelUnsuitable(
         "the repository has no file that Canteen runs: a GGUF, openvino_model.xml, "
-        "or model.safetensors with tokenizer.json (a sentence embedder)"
+        "or model.safetensors with tokenizer.json"
     )
 
 

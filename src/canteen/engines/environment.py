@@ -1,0 +1,53 @@
+"""Which Python a worker runs in: the gateway's own, or one that an engine has for itself."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from canteen.core.errors import NotSupported
+from canteen.engines import registry
+
+# In such an environment a worker imports, of Canteen, only what needs no more than msgspec.
+FOLDER = Path("engines")
+# The package alone, without the libraries that are installed beside it.
+PACKAGE = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A Python, and what its environment has besides ours."""
+
+    python: str = sys.executable
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+
+OURS = Program()
+
+
+def program(engine: str, home: Path) -> Program:
+    """The Python of an engine: ours, or that of an environment of its own.
+
+    Raises NotSupported where that was not made yet.
+    """
+    if not registry.steps_itself(engine):
+        return OURS
+    folder = home / FOLDER / engine
+    python = folder / "bin" / "python"
+    if not python.exists():
+        raise NotSupported(
+            f"engine '{engine}' is not installed; run: canteen engine install {engine}"
+        )
+    return Program(str(python), {"PYTHONPATH": str(_modules(home / FOLDER / "modules"))})
+
+
+def _modules(folder: Path) -> Path:
+    """A folder with a link to Canteen's package and nothing else."""
+    link = folder / PACKAGE.name
+    if not (link.is_symlink() and link.readlink() == PACKAGE):
+        folder.mkdir(parents=True, exist_ok=True)
+        fresh = folder / f"{PACKAGE.name}-{os.getpid()}"
+        fresh.symlink_to(PACKAGE)
+        fresh.replace(link)
+    return folder

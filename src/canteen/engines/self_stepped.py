@@ -1,0 +1,131 @@
+"""The worker's loop for an engine that steps by itself: a task a request, news in one message."""
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Coroutine, Iterator
+from contextlib import aclosing
+from typing import Any
+
+from canteen.core.engine import Delta, SelfSteppedEngine
+from canteen.core.generation import GenerationRequest, ScoreRequest
+from canteen.core.processes import descendants
+from canteen.engines.connection import (
+    Connection,
+    check_deadline,
+    measured,
+    receive,
+    step_record,
+    told,
+)
+from canteen.engines.wire import (
+    Add,
+    AskStats,
+    Cancel,
+    Command,
+    Loaded,
+    Score,
+    Stats,
+    Step,
+    WireDelta,
+    to_wire,
+    wire_delta,
+)
+
+
+async def serve(
+    engine: SelfSteppedEngine,
+    commands: Iterator[Command],
+    connection: Connection,
+    *,
+    is_heard: bool,
+) -> None:
+    """Serve a gateway until it is gone. Ends by itself only where the engine is broken."""
+    await engine.warm_up()
+    await _Loop(engine, connection, is_heard=is_heard).run(commands)
+
+
+class _Loop:
+    """Runs each request as a task. What a pass of the event loop gave is one step, since a step of
+    the engine wakes all requests that have something of it."""
+
+    def __init__(
+        self, engine: SelfSteppedEngine, connection: Connection, *, is_heard: bool
+    ) -> None:
+        self._engine = engine
+        self._connection = connection
+        self._is_heard = is_heard
+        self._others = descendants(os.getpid())
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._news: list[WireDelta] = []
+        self._num_steps = 0
+        self._began_s = 0.0
+        self._is_broken = asyncio.Event()
+
+    async def run(self, commands: Iterator[Command]) -> None:
+        """See `serve`."""
+        capabilities = self._engine.capabilities
+        self._connection.send(Loaded(self._engine.name, capabilities, time.process_time()))
+        loop = asyncio.get_running_loop()
+
+        def tell(command: Command) -> None:
+            loop.call_soon_threadsafe(self._obey, command)
+
+        threading.Thread(target=receive, args=(commands, tell), daemon=True).start()
+        await self._is_broken.wait()
+
+    def _obey(self, command: Command) -> None:
+        if isinstance(command, Add | Score):
+            self._begin(command.request)
+        elif isinstance(command, Cancel):
+            if (task := self._tasks.get(command.request_id)) is not None:
+                task.cancel()
+        elif isinstance(command, AskStats):
+            self._start("", self._tell_stats())
+
+    def _begin(self, request: GenerationRequest | ScoreRequest) -> None:
+        if not self._tasks:
+            self._began_s = time.monotonic()
+        self._start(request.id, self._answer(request))
+
+    async def _answer(self, request: GenerationRequest | ScoreRequest) -> None:
+        check_deadline(request)
+        if isinstance(request, ScoreRequest):
+            self._tell(wire_delta(Delta(request.id, scores=await self._engine.score(request))))
+            return
+        async with aclosing(self._engine.generate(request)) as chunks:
+            async for chunk in chunks:
+                self._tell(wire_delta(Delta(request.id, chunk)))
+
+    def _start(self, request_id: str, work: Coroutine[Any, Any, None]) -> None:
+        task = self._tasks[request_id] = asyncio.create_task(work)
+        task.add_done_callback(lambda done: self._ended(request_id, done))
+
+    def _ended(self, request_id: str, task: "asyncio.Task[None]") -> None:
+        del self._tasks[request_id]
+        error = None if task.cancelled() else task.exception()
+        if self._engine.is_broken:
+            self._is_broken.set()
+        elif error is not None:
+            # What is no Exception has ended the loop.
+            assert isinstance(error, Exception)
+            self._tell(WireDelta(request_id, None, to_wire(told(error))))
+
+    async def _tell_stats(self) -> None:
+        stats = await self._engine.stats()
+        self._connection.send(Stats(measured(stats, self._num_steps, self._others)))
+
+    def _tell(self, delta: WireDelta) -> None:
+        if not self._news:
+            # After the others that this pass of the loop wakes.
+            asyncio.get_running_loop().call_soon(self._send)
+        self._news.append(delta)
+
+    def _send(self) -> None:
+        news, self._news = self._news, []
+        work = self._engine.work()
+        record = step_record(self._began_s, work, self._others) if self._is_heard else None
+        self._num_steps += 1
+        self._began_s = time.monotonic()
+        self._connection.send(Step(news, record))
