@@ -12,7 +12,7 @@ import pytest
 
 from canteen.runtime.catalog import Catalog
 from canteen.runtime.pull import Puller
-from tests import databases, serving
+from tests import databases, serving, vllm_engine
 from tests.serving import Server
 
 if TYPE_CHECKING:
@@ -50,6 +50,12 @@ def postgres() -> Iterator[str]:
     """The URL of a PostgreSQL; see `databases.emptied`."""
     with databases.postgresql() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def vllm_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the vllm engine and no model."""
+    return vllm_engine.linked(tmp_path_factory.mktemp("vllm-home"))
 
 
 @pytest.fixture

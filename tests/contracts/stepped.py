@@ -8,7 +8,11 @@ from typing import Any
 
 from canteen.core.engine import Capabilities, Delta, Engine, EngineStats, Work
 from canteen.core.errors import CanteenError
-from canteen.core.generation import Chunk, GenerationRequest, ScoreRequest
+from canteen.core.generation import GenerationRequest, ScoreRequest
+
+WITHIN_S = 30.0
+START_WITHIN_S = 300.0
+SOON_S = 0.5
 
 
 class Stepped:
@@ -22,7 +26,9 @@ class Stepped:
         self._thread.start()
         self._ready: list[Delta] = []
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._engine = self._run(engine) if isinstance(engine, Coroutine) else engine
+        self._engine: Engine = (
+            self._run(engine, START_WITHIN_S) if isinstance(engine, Coroutine) else engine
+        )
         self.heard: list[Work] = []
         self._work: list[Work] = []
         self.name = self._engine.name
@@ -34,7 +40,6 @@ class Stepped:
 
     def add(self, request: GenerationRequest | ScoreRequest) -> None:
         """Ask; raises what the engine raises before it answers."""
-        assert isinstance(request, GenerationRequest)
         self._run(self._begin(request))
 
     def cancel(self, request_id: str) -> None:
@@ -66,21 +71,26 @@ class Stepped:
         self._thread.join()
         self._loop.close()
 
-    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+    def _run(self, work: Coroutine[Any, Any, Any], within_s: float = WITHIN_S) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(within_s)
 
-    async def _begin(self, request: GenerationRequest) -> None:
+    async def _begin(self, request: GenerationRequest | ScoreRequest) -> None:
         first: asyncio.Future[None] = self._loop.create_future()
         task = self._loop.create_task(self._answer(request, first))
         self._tasks[request.id] = task
         task.add_done_callback(lambda _: self._tasks.pop(request.id, None))
         await first
 
-    async def _answer(self, request: GenerationRequest, first: "asyncio.Future[None]") -> None:
+    async def _answer(
+        self, request: GenerationRequest | ScoreRequest, first: "asyncio.Future[None]"
+    ) -> None:
         try:
+            if isinstance(request, ScoreRequest):
+                await self._score(request, first)
+                return
             async with aclosing(self._engine.generate(request)) as chunks:
                 async for chunk in chunks:
-                    self._told(request, chunk, first)
+                    self._told(Delta(request.id, chunk), first)
         except CanteenError as error:
             if first.done():
                 self._ready.append(Delta(request.id, error=error))
@@ -88,10 +98,16 @@ class Stepped:
                 self._tasks.pop(request.id, None)
                 first.set_exception(error)
 
-    def _told(
-        self, request: GenerationRequest, chunk: Chunk, first: "asyncio.Future[None]"
-    ) -> None:
-        self._ready.append(Delta(request.id, chunk))
+    async def _score(self, request: ScoreRequest, first: "asyncio.Future[None]") -> None:
+        # What is wrong with it is known before anything is computed.
+        asking = asyncio.ensure_future(self._engine.score(request))
+        await asyncio.wait([asking], timeout=SOON_S)
+        if not asking.done():
+            first.set_result(None)
+        self._told(Delta(request.id, scores=await asking), first)
+
+    def _told(self, delta: Delta, first: "asyncio.Future[None]") -> None:
+        self._ready.append(delta)
         if not first.done():
             first.set_result(None)
 

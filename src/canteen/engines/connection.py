@@ -3,6 +3,7 @@
 import logging
 import os
 import resource
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -60,7 +61,10 @@ def receive(commands: Iterator[Command], tell: Callable[[Command], object]) -> N
     """Pass commands on; with the gateway, the process ends."""
     for command in commands:
         tell(command)
-    # The gateway is gone, perhaps killed: nobody reads what is still being computed.
+    # The gateway is gone, perhaps killed: nobody reads what is still being computed, here and in
+    # the processes of the same session.
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
     os._exit(0)
 
 
