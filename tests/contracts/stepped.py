@@ -10,8 +10,8 @@ from canteen.core.engine import Capabilities, Delta, Engine, EngineStats, Work
 from canteen.core.errors import CanteenError
 from canteen.core.generation import GenerationRequest, ScoreRequest
 
-WITHIN_S = 30.0
-START_WITHIN_S = 300.0
+WITHIN_S = 60.0
+START_WITHIN_S = 900.0
 SOON_S = 0.5
 
 

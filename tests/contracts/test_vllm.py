@@ -23,7 +23,7 @@ from tests.contracts.stepped import Stepped
 from tests.engines import tiny_llama
 from tests.vllm_engine import OPTIONS
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 LEFT_OUT = {
     "test_extreme_but_sensible_parameters_are_taken",
