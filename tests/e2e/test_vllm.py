@@ -1,0 +1,117 @@
+"""A model of safetensors, pulled and served through vLLM as a user would."""
+
+import json
+import signal
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from canteen.core.processes import descendants
+from canteen.core.units import exact
+from canteen.metering.probes.counter import Unavailable
+from canteen.metering.probes.nvml import Nvml
+from tests import serving
+from tests.conftest import pull
+from tests.e2e.chats import until
+from tests.e2e.test_gateway_killed import is_alive
+from tests.engines import tiny_llama
+from tests.serving import Server
+from tests.vllm_engine import OPTIONS, linked
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+MODEL = "llama:tiny"
+# Loading is by far the most of it.
+WITHIN_S = 900.0
+ASKED = {"model": MODEL, "messages": [{"role": "user", "content": "Tell me"}], "temperature": 0}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("vllm")
+    source = tiny_llama.write(folder / "llama-tiny")
+    home = pull(linked(folder / "home"), "echo", "echo-embed", f"file:{source}")
+    environ = {"CANTEEN_MODEL": "echo", "CANTEEN_VLLM": ",".join(OPTIONS)}
+    server = serving.start(home, folder / "serve.log", environ)
+    yield server
+    serving.end(server)
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=WITHIN_S) as made:
+        yield made
+
+
+def test_a_streamed_chat_is_answered_with_its_receipt(client: httpx.Client) -> None:
+    body = {**ASKED, "stream": True, "max_tokens": 8, "stream_options": {"include_usage": True}}
+    with client.stream("POST", "/v1/chat/completions", json=body) as answer:
+        events = [
+            json.loads(line[6:]) for line in answer.iter_lines() if line.startswith("data: {")
+        ]
+
+    pieces = [event["choices"][0]["delta"].get("content") for event in events if event["choices"]]
+    last = events[-1]
+    assert len([piece for piece in pieces if piece]) == last["usage"]["completion_tokens"] == 8
+    assert last["footprint"]["engine"] == "vllm"
+    energy_uj = last["footprint"]["energy_uj"]
+    assert energy_uj["prefill"] > 0
+    assert energy_uj["decode"] > 0
+
+
+def test_labels_are_scored_and_schemas_kept(client: httpx.Client) -> None:
+    asked = {"model": MODEL, "input": "Where is it?", "labels": ["yes", "no"], "method": "score"}
+    schema = {"type": "object", "properties": {"n": {"type": "integer", "maximum": 9}}}
+    told = {**schema, "required": ["n"], "additionalProperties": False}
+    form = {"type": "json_schema", "json_schema": {"name": "n", "schema": told}}
+
+    scored = client.post("/v1/tasks/classify", json=asked)
+    formed = client.post("/v1/chat/completions", json={**ASKED, "response_format": form})
+
+    assert scored.status_code == 200, scored.text
+    content = json.loads(formed.json()["choices"][0]["message"]["content"])
+    assert isinstance(content["n"], int)
+
+
+async def test_a_caller_who_leaves_frees_what_he_held(server: Server) -> None:
+    body = {**ASKED, "stream": True, "max_tokens": 1500, "ignore_eos": True}
+    async with httpx.AsyncClient(base_url=server.url, timeout=WITHIN_S) as client:
+        async with client.stream("POST", "/v1/chat/completions", json=body) as answer:
+            async for _ in answer.aiter_lines():
+                break
+
+        await until(lambda: server.metric("vllm:num_requests_running") == 0)
+
+    assert server.metric("vllm:kv_cache_usage_perc") == 0
+
+
+@pytest.mark.gpu
+def test_the_meter_counts_what_the_boards_do(client: httpx.Client) -> None:
+    try:
+        counter = Nvml(exact(1.0, "J/J"))
+    except Unavailable as exc:
+        pytest.skip(f"no GPU: {exc}")
+    client.post("/v1/chat/completions", json={**ASKED, "max_tokens": 8})
+    counted_uj, booked_uj = counter.read_uj(), accounts(client)["meter_uj"]
+
+    client.post("/v1/chat/completions", json={**ASKED, "max_tokens": 1500, "ignore_eos": True})
+
+    told = accounts(client)
+    assert sum(told.values()) == 2 * told["meter_uj"]
+    assert told["meter_uj"] - booked_uj == pytest.approx(counter.read_uj() - counted_uj, rel=0.2)
+
+
+async def test_a_killed_gateway_leaves_nothing_of_vllm(server: Server) -> None:
+    """The last one: it ends the server."""
+    processes = [pid for worker in server.worker_pids() for pid in (worker, *descendants(worker))]
+
+    server.stop(signal.SIGKILL)
+
+    assert len(processes) > 3
+    await until(lambda: not any(is_alive(pid) for pid in processes))
+
+
+def accounts(client: httpx.Client) -> dict[str, int]:
+    told = client.get("/v1/footprint", params={"by": "account"}).json()
+    return {name: value for name, value in told.items() if name.endswith("_uj")}
