@@ -45,7 +45,7 @@ class Counted(Shown):
 
     prefill: int
     decode: int
-    boundary: Literal["cpu", "platform", "gpu", "it"]
+    boundary: Literal["cpu", "platform", "gpu", "cpu+gpu", "it"]
     grade: Literal["A", "B", "C", "D"]
 
 

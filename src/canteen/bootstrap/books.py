@@ -5,11 +5,12 @@ from dataclasses import replace
 from datetime import date
 
 from canteen.core.units import Boundary, Input, Quantity, exact, sourced
+from canteen.engines import environment
 from canteen.factors import instances, places, site
 from canteen.factors.hardware import Device
 from canteen.metering.accounting import Accounting
 from canteen.metering.meter import Meter
-from canteen.metering.probes.auto import PROCESSOR, choose
+from canteen.metering.probes.auto import ACCELERATOR, PROCESSOR, choose, with_boards
 from canteen.metering.probes.declared import Declared
 from canteen.metering.probes.modelled import Modelled
 from canteen.metering.rates import Price, rates
@@ -38,7 +39,11 @@ def _meter(settings: Settings, host: Device) -> Meter:
         told = _set(settings.power_w, "W", "power of this machine")
         model = Declared(settings.power_w, joule(told))
     counted = exact(1, "J", _AT_PLUG) * site.meter_to_plug()
-    return choose(PROCESSOR, counted, model)
+    meter = choose(PROCESSOR, counted, model)
+    # What was read off the plug has the boards in it; and without vLLM no engine runs on them.
+    if isinstance(meter, Declared) or not environment.is_there("vllm", settings.home):
+        return meter
+    return with_boards(ACCELERATOR, counted, meter)
 
 
 def joule(power: Quantity) -> Quantity:

@@ -10,7 +10,7 @@ from canteen.core.units import Grade, Quantity
 Phase = Literal["inference", "train", "load"]
 # What a meter's count is of: a processor's packages and their memory, a platform as its firmware
 # sees it, accelerator boards, or the whole server at its plug.
-Counted = Literal["cpu", "platform", "gpu", "it"]
+Counted = Literal["cpu", "platform", "gpu", "cpu+gpu", "it"]
 # The accounts of a node. They add up to its meter, to the microjoule.
 Account = Literal["requests", "train", "load", "idle", "unattributed"]
 

@@ -33,13 +33,22 @@ def program(engine: str, home: Path) -> Program:
     """
     if not registry.steps_itself(engine):
         return OURS
-    folder = home / FOLDER / engine
-    python = folder / "bin" / "python"
-    if not python.exists():
+    if not is_there(engine, home):
         raise NotSupported(
             f"engine '{engine}' is not installed; run: canteen engine install {engine}"
         )
-    return Program(str(python), {"PYTHONPATH": str(_modules(home / FOLDER / "modules"))})
+    return Program(
+        str(_python(engine, home)), {"PYTHONPATH": str(_modules(home / FOLDER / "modules"))}
+    )
+
+
+def is_there(engine: str, home: Path) -> bool:
+    """Whether an engine's environment was made."""
+    return _python(engine, home).exists()
+
+
+def _python(engine: str, home: Path) -> Path:
+    return home / FOLDER / engine / "bin" / "python"
 
 
 def _modules(folder: Path) -> Path:

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from canteen.core.units import Quantity
 from canteen.metering.meter import Meter
+from canteen.metering.probes.boards import WithBoards
 from canteen.metering.probes.counter import Counter, State, Unavailable, check_alive
-from canteen.metering.probes.nvml import Nvml
+from canteen.metering.probes.declared import Declared
+from canteen.metering.probes.nvml import HEADROOM, Nvml
 from canteen.metering.probes.perf import Perf
 from canteen.metering.probes.rapl import Rapl
 from canteen.metering.probes.watched import Watched
@@ -39,6 +41,17 @@ def choose(probes: Probes, joule: Quantity, model: Meter) -> Meter:
         if counter is not None:
             return Watched(counter, model)
     return model
+
+
+def with_boards(probes: Probes, joule: Quantity, machine: Meter) -> Meter:
+    """The machine's meter, with the first counter of boards that is alive; where that one dies, the
+    boards are held to draw half of what they may."""
+    for name, open_counter in probes.items():
+        counter = _examined(name, open_counter, joule).counter
+        if counter is not None:
+            half_w = counter.most_w / HEADROOM / 2
+            return WithBoards(machine, Watched(counter, Declared(half_w, joule)))
+    return machine
 
 
 def _examined(name: str, open_counter: Callable[[Quantity], Counter], joule: Quantity) -> Finding:

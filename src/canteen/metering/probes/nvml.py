@@ -8,6 +8,8 @@ from canteen.metering.probes.counter import Unavailable
 
 # Measured on A100 and H100 (arXiv 2312.02741): the sensors are read each 100 ms.
 TICK_S = 0.1
+# Boards may be above their power limit for a moment.
+HEADROOM = 1.5
 
 
 class Nvml:
@@ -30,7 +32,7 @@ class Nvml:
             indices = range(num_boards)
             self._boards = [self._library.nvmlDeviceGetHandleByIndex(index) for index in indices]
             limits_mw = map(self._library.nvmlDeviceGetPowerManagementLimit, self._boards)
-            self.most_w = 1.5 * sum(limits_mw) / 1000
+            self.most_w = HEADROOM * sum(limits_mw) / 1000
         except self._library.NVMLError as exc:
             raise _unavailable(exc) from None
         if not self._boards:
