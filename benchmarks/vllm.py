@@ -124,9 +124,9 @@ class Bench:
                 "name": name,
                 "streams": streams,
                 "max_tokens": load.max_tokens,
-                "prompts": [prompts.of(load, 1 + number) for number in range(num)],
+                "prompts": [prompts.of(load, number) for number in numbers],
             }
-            for name, streams, num, load in self._points()
+            for name, streams, numbers, load in self._points()
         ]
         told = {
             "do": "raw",
@@ -149,11 +149,16 @@ class Bench:
     def server(self) -> None:
         """See the module."""
         port = free_port()
-        options = [f"--{name.replace('_', '-')}={text}" for name, text in self._flags()]
+        options = [
+            f"--{name.replace('_', '-')}" + ("" if text == "true" else f"={text}")
+            for name, text in self._size.options.items()
+        ]
         command = [
-            str(self._python.parent / "vllm"),
-            "serve",
-            str(self._folder),
+            environment.program("vllm", self._home).python,
+            # What `vllm serve` runs; the build for processors lacks that command.
+            "-m",
+            "vllm.entrypoints.openai.api_server",
+            f"--model={self._folder}",
             f"--port={port}",
             f"--served-model-name={MODEL}",
             f"--max-num-seqs={self._size.max_num_seqs}",
@@ -194,19 +199,23 @@ class Bench:
             booked["boards_uj"] = counted_after - counted
         self._say("energy", "accounts, their meter, and the boards' counter", booked)
 
-    def _points(self) -> Iterator[tuple[str, int, int, Load]]:
+    def _points(self) -> Iterator[tuple[str, int, range, Load]]:
+        """Each with requests of its own, so that no prompt was read before."""
+        first = 1
         for load in self._size.loads:
             for streams in self._size.streams:
                 name = f"{streams} x {load.prompt_tokens}/{load.max_tokens}"
-                yield name, streams, streams * self._size.requests_each, load
+                numbers = range(first, first + streams * self._size.requests_each)
+                yield name, streams, numbers, load
+                first = numbers.stop
 
     async def _closed(self, what: str, server: Server) -> float:
         """All points; the most requests per second of the first load."""
         most_per_s = 0.0
-        for name, streams, num, load in self._points():
+        for name, streams, numbers, load in self._points():
             client = Client(server.url, MODEL, load)
             await client.check()
-            run = await closed_loop(client.ask, streams, range(1, num + 1))
+            run = await closed_loop(client.ask, streams, numbers)
             client.close()
             figures = Figures.of(run)
             if load == self._size.loads[0]:
@@ -248,13 +257,6 @@ class Bench:
         }
         with canteen(self._home, **environ) as server:
             yield server
-
-    def _flags(self) -> Iterator[tuple[str, str]]:
-        return ((name, text) for name, text in self._size.options.items())
-
-    @property
-    def _python(self) -> Path:
-        return Path(environment.program("vllm", self._home).python)
 
     def _in_vllm(self, what: str, told: dict[str, Any]) -> None:
         """Run a program of ours in vLLM's Python; its lines are figures."""
