@@ -76,6 +76,7 @@ def say(name: str, figures: Figures) -> None:
     told = {
         "name": name,
         "tokens_per_s": figures.output_tokens_per_s,
+        "prompt_tokens": figures.prompt_tokens,
         "ttft_p50_s": figures.ttft.median,
         "ttft_p99_s": figures.ttft.p99,
         "tpot_p50_s": figures.tpot.median,
