@@ -56,6 +56,8 @@ class Ticking:
             self.is_broken = True
             raise RuntimeError("broken")
         self._num_running += 1
+        if request.prompt == "hang":
+            await asyncio.sleep(60)
         try:
             for number in range(request.sampling.max_tokens or 1000):
                 await self._tick.wait()
@@ -88,7 +90,8 @@ class Gateway:
         connection = Connection(theirs.detach())
 
         async def run() -> None:
-            await serve(Ticking(), self._commands(), connection, is_heard=True)
+            engine = Ticking()
+            await serve(engine, self._commands(), connection, is_heard=True, most_silent_s=0.1)
 
         self.thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
         self.thread.start()
@@ -170,3 +173,11 @@ def test_scores_come_whole(gateway: Gateway) -> None:
 
     assert delta.scores is not None
     assert delta.scores.logprobs == ((-1.0,),)
+
+
+def test_an_engine_that_computes_nothing_for_its_requests_is_left(gateway: Gateway) -> None:
+    gateway.tell(Add(request("1", "hang")))
+
+    while gateway.thread.is_alive():
+        gateway.tell(AskStats())
+        gateway.thread.join(0.05)

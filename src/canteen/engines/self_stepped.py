@@ -4,9 +4,8 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Coroutine, Iterator
-from contextlib import aclosing
-from typing import Any
+from collections.abc import Iterator
+from contextlib import aclosing, suppress
 
 from canteen.core.engine import Delta, SelfSteppedEngine
 from canteen.core.generation import GenerationRequest, ScoreRequest
@@ -19,6 +18,7 @@ from canteen.engines.connection import (
     step_record,
     told,
 )
+from canteen.engines.process import MOST_SILENT_S
 from canteen.engines.wire import (
     Add,
     AskStats,
@@ -40,10 +40,13 @@ async def serve(
     connection: Connection,
     *,
     is_heard: bool,
+    most_silent_s: float = MOST_SILENT_S,
 ) -> None:
-    """Serve a gateway until it is gone. Ends by itself only where the engine is broken."""
+    """Serve a gateway until it is gone. Ends by itself only where the engine is broken, or has
+    requests and computes nothing for so long."""
     await engine.warm_up()
-    await _Loop(engine, connection, is_heard=is_heard).run(commands)
+    loop = _Loop(engine, connection, is_heard=is_heard, most_silent_s=most_silent_s)
+    await loop.run(commands)
 
 
 class _Loop:
@@ -51,17 +54,24 @@ class _Loop:
     the engine wakes all requests that have something of it."""
 
     def __init__(
-        self, engine: SelfSteppedEngine, connection: Connection, *, is_heard: bool
+        self,
+        engine: SelfSteppedEngine,
+        connection: Connection,
+        *,
+        is_heard: bool,
+        most_silent_s: float,
     ) -> None:
         self._engine = engine
         self._connection = connection
         self._is_heard = is_heard
+        self._most_silent_s = most_silent_s
         self._others = descendants(os.getpid())
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._news: list[WireDelta] = []
         self._num_steps = 0
         self._began_s = 0.0
         self._is_broken = asyncio.Event()
+        self._telling: asyncio.Task[None] | None = None
 
     async def run(self, commands: Iterator[Command]) -> None:
         """See `serve`."""
@@ -70,7 +80,9 @@ class _Loop:
         loop = asyncio.get_running_loop()
 
         def tell(command: Command) -> None:
-            loop.call_soon_threadsafe(self._obey, command)
+            # Once the loop has ended there is nobody to obey; the process ends too.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._obey, command)
 
         threading.Thread(target=receive, args=(commands, tell), daemon=True).start()
         await self._is_broken.wait()
@@ -82,12 +94,14 @@ class _Loop:
             if (task := self._tasks.get(command.request_id)) is not None:
                 task.cancel()
         elif isinstance(command, AskStats):
-            self._start("", self._tell_stats())
+            self._look()
+            self._telling = asyncio.create_task(self._tell_stats())
 
     def _begin(self, request: GenerationRequest | ScoreRequest) -> None:
         if not self._tasks:
             self._began_s = time.monotonic()
-        self._start(request.id, self._answer(request))
+        task = self._tasks[request.id] = asyncio.create_task(self._answer(request))
+        task.add_done_callback(lambda done: self._ended(request.id, done))
 
     async def _answer(self, request: GenerationRequest | ScoreRequest) -> None:
         check_deadline(request)
@@ -98,10 +112,6 @@ class _Loop:
             async for chunk in chunks:
                 self._tell(wire_delta(Delta(request.id, chunk)))
 
-    def _start(self, request_id: str, work: Coroutine[Any, Any, None]) -> None:
-        task = self._tasks[request_id] = asyncio.create_task(work)
-        task.add_done_callback(lambda done: self._ended(request_id, done))
-
     def _ended(self, request_id: str, task: "asyncio.Task[None]") -> None:
         del self._tasks[request_id]
         error = None if task.cancelled() else task.exception()
@@ -111,6 +121,12 @@ class _Loop:
             # What is no Exception has ended the loop.
             assert isinstance(error, Exception)
             self._tell(WireDelta(request_id, None, to_wire(told(error))))
+
+    def _look(self) -> None:
+        """Tell work of which no request has heard yet, or find that there is none any more."""
+        self._send()
+        if self._tasks and time.monotonic() - self._began_s > self._most_silent_s:
+            self._is_broken.set()
 
     async def _tell_stats(self) -> None:
         stats = await self._engine.stats()
@@ -125,6 +141,8 @@ class _Loop:
     def _send(self) -> None:
         news, self._news = self._news, []
         work = self._engine.work()
+        if not news and not work:
+            return
         record = step_record(self._began_s, work, self._others) if self._is_heard else None
         self._num_steps += 1
         self._began_s = time.monotonic()
