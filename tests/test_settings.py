@@ -41,6 +41,7 @@ def test_every_setting_has_a_variable_and_a_meaning() -> None:
         ("CANTEEN_KEEP_ALIVE_S", "soon"),
         ("CANTEEN_ALLOW_REMOTE", "maybe"),
         ("CANTEEN_LOG_LEVEL", "loud"),
+        ("CANTEEN_VLLM", "fp8"),
     ],
 )
 def test_a_bad_value_names_the_variable(variable: str, value: str) -> None:

@@ -21,7 +21,7 @@ from tests.vllm_engine import OPTIONS, linked
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-MODEL = "llama:tiny"
+MODEL = "llama-tiny"
 # Loading is by far the most of it.
 WITHIN_S = 900.0
 ASKED = {"model": MODEL, "messages": [{"role": "user", "content": "Tell me"}], "temperature": 0}
@@ -78,6 +78,7 @@ async def test_a_caller_who_leaves_frees_what_he_held(server: Server) -> None:
     body = {**ASKED, "stream": True, "max_tokens": 1500, "ignore_eos": True}
     async with httpx.AsyncClient(base_url=server.url, timeout=WITHIN_S) as client:
         async with client.stream("POST", "/v1/chat/completions", json=body) as answer:
+            assert answer.status_code == 200
             async for _ in answer.aiter_lines():
                 break
 

@@ -74,8 +74,12 @@ def step_record(
     """Of a step that did something, in this process and `others`."""
     if not work:
         return None
-    cpu_s = time.process_time() + sum(map(processes.cpu_s, others))
-    return StepRecord(time.monotonic() - began_s, cpu_s, work)
+    return StepRecord(time.monotonic() - began_s, cpu_s(others), work)
+
+
+def cpu_s(others: Sequence[int] = ()) -> float:
+    """All processor time so far of this process, and of `others`."""
+    return time.process_time() + sum(map(processes.cpu_s, others))
 
 
 def check_deadline(request: Request) -> None:

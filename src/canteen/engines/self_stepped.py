@@ -13,6 +13,7 @@ from canteen.core.processes import descendants
 from canteen.engines.connection import (
     Connection,
     check_deadline,
+    cpu_s,
     measured,
     receive,
     step_record,
@@ -75,8 +76,8 @@ class _Loop:
 
     async def run(self, commands: Iterator[Command]) -> None:
         """See `serve`."""
-        capabilities = self._engine.capabilities
-        self._connection.send(Loaded(self._engine.name, capabilities, time.process_time()))
+        loaded = Loaded(self._engine.name, self._engine.capabilities, cpu_s(self._others))
+        self._connection.send(loaded)
         loop = asyncio.get_running_loop()
 
         def tell(command: Command) -> None:
