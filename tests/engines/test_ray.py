@@ -132,10 +132,16 @@ def _child(pid: int) -> int:
     return int(child)
 
 
-async def test_what_loading_says_is_said_here(ray_cluster: Cluster) -> None:
-    nothing = Wanted("nothing", "no-such-engine", {}, dict, 1, SMALL)
+@pytest.mark.parametrize(
+    ("engine", "said"),
+    [("no-such-engine", "no engine 'no-such-engine'"), ("vllm", "canteen engine install vllm")],
+)
+async def test_what_loading_says_is_said_here(
+    ray_cluster: Cluster, tmp_path: Path, engine: str, said: str
+) -> None:
+    nothing = Wanted("nothing", engine, {}, dict, 1, SMALL, home=tmp_path)
 
-    with pytest.raises(NotSupported, match="no engine 'no-such-engine'"):
+    with pytest.raises(NotSupported, match=said):
         await ray_cluster.deploy(nothing)
 
 

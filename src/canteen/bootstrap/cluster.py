@@ -74,7 +74,8 @@ class Clustered:
             max(told.ray_min_replicas, told.ray_max_replicas),
             drain_s=told.drain_timeout_s,
         )
-        return Wanted(card.name, card.engine, options, facts, num_seqs, needs, scale)
+        home = told.home
+        return Wanted(card.name, card.engine, options, facts, num_seqs, needs, scale, home)
 
 
 def spread(

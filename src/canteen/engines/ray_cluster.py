@@ -145,7 +145,7 @@ def _deploy(wanted: Wanted) -> Any:
         },
     )(Replica)
     target = serve.RunTarget(
-        deployment.bind(wanted.engine, wanted.options, wanted.facts),
+        deployment.bind(wanted.engine, wanted.options, wanted.facts, wanted.home),
         name=wanted.app,
         route_prefix=None,
     )

@@ -5,11 +5,13 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from canteen.core.engine import Home, StepListener, StepRecord
+from canteen.core.engine import EngineStats, Home, StepListener, StepRecord
 from canteen.core.errors import CanteenError, EngineError
 from canteen.core.generation import Chunk, Scores
+from canteen.engines import environment
 from canteen.engines.coalescing import Said
 from canteen.engines.coalescing import is_last as ends
 from canteen.engines.process import Worker
@@ -27,19 +29,26 @@ from canteen.engines.wire import (
 
 
 class Replica:
-    """What Ray Serve makes one of on a node. `facts` tells of that node's processor.
+    """What Ray Serve makes one of on a node. `facts` tells of that node's processor, and under
+    `home` is the Python of an engine that has its own.
 
     A model that cannot be loaded is no reason to try again: the replica stays, and reports why.
     """
 
     async def __init__(  # type: ignore[misc]  # Ray Serve awaits it
-        self, engine: str, options: dict[str, Any], facts: Callable[[], Mapping[str, Any]]
+        self,
+        engine: str,
+        options: dict[str, Any],
+        facts: Callable[[], Mapping[str, Any]],
+        home: Path,
     ) -> None:
         self._recorder = _Recorder(*_place(), facts())
-        self._worker = Worker(engine, options, self._recorder)
+        self._worker: Worker
         self._loaded: Loaded | None = None
         self._error: CanteenError | None = None
         try:
+            program = environment.program(engine, home)
+            self._worker = Worker(engine, options, self._recorder, program=program)
             self._loaded = await self._worker.start()
         except CanteenError as error:
             self._error = error
@@ -73,7 +82,7 @@ class Replica:
     async def report(self) -> bytes:
         """How it is."""
         error = to_wire(self._error) if self._error else None
-        stats = await self._worker.stats()
+        stats = EngineStats() if self._error else await self._worker.stats()
         return encode(Report(self._recorder.home, self._loaded, error, stats))
 
     def check_health(self) -> None:

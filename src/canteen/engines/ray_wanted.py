@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 Facts = Callable[[], Mapping[str, Any]]
@@ -39,7 +40,8 @@ class Scale:
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """A model for the cluster: the engine with its options, each replica of which has room for
-    `num_seqs` requests at a time. `facts` are asked on the node."""
+    `num_seqs` requests at a time. `facts` are asked on the node; `home` is where an engine with an
+    environment of its own is looked for there."""
 
     name: str
     engine: str
@@ -48,6 +50,7 @@ class Wanted:
     num_seqs: int
     needs: Needs = Needs()
     scale: Scale = Scale()
+    home: Path = Path()
 
     @property
     def app(self) -> str:

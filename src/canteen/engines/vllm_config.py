@@ -30,11 +30,13 @@ def _flag(text: str) -> bool:
 
 # What may be told besides, by the library's names, and how it is read.
 OPTIONS: Mapping[str, Callable[[str], Any]] = {
+    "distributed_executor_backend": str,
     "dtype": str,
     "enforce_eager": _flag,
     "kv_cache_dtype": str,
     "load_format": str,
     "max_num_batched_tokens": int,
+    "pipeline_parallel_size": int,
     "quantization": str,
     "stream_interval": int,
     "tensor_parallel_size": int,
