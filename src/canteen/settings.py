@@ -158,11 +158,12 @@ class Settings:
     default_embedder: str = _setting(
         "CANTEEN_EMBEDDER", "the embedding model of tasks and search indexes", "all-minilm", str
     )
-    engine: Literal["auto", "openvino", "llamacpp"] = _setting(
+    engine: Literal["auto", "openvino", "llamacpp", "vllm"] = _setting(
         "CANTEEN_ENGINE",
-        "what runs GGUF models: auto (by file and machine), openvino or llamacpp",
+        "what runs models: auto (by file and machine); openvino or llamacpp, for GGUF files; "
+        "vllm, for safetensors alone",
         "auto",
-        _one_of("auto", "openvino", "llamacpp"),
+        _one_of("auto", "openvino", "llamacpp", "vllm"),
     )
     max_num_seqs: int = _setting(
         "CANTEEN_MAX_NUM_SEQS",

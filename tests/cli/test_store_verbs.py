@@ -228,6 +228,8 @@ def test_engines_says_what_is_installed(call: Call) -> None:
     engines = {one["name"]: one for one in json.loads(call("engines", "--json").stdout)}
 
     assert engines["echo"]["is_installed"]
+    assert not engines["vllm"]["is_installed"]
+    assert "canteen engine install vllm" in engines["vllm"]["why"]
 
 
 def test_doctor_misses_the_default_model(call: Call) -> None:

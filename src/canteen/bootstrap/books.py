@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date
 
 from canteen.core.units import Boundary, Input, Quantity, exact, sourced
-from canteen.engines import environment
+from canteen.engines import devices, environment
 from canteen.factors import instances, places, site
 from canteen.factors.hardware import Device
 from canteen.metering.accounting import Accounting
@@ -40,10 +40,17 @@ def _meter(settings: Settings, host: Device) -> Meter:
         model = Declared(settings.power_w, joule(told))
     counted = exact(1, "J", _AT_PLUG) * site.meter_to_plug()
     meter = choose(PROCESSOR, counted, model)
-    # What was read off the plug has the boards in it; and without vLLM no engine runs on them.
-    if isinstance(meter, Declared) or not environment.is_there("vllm", settings.home):
+    # What was read off the plug has the boards in it.
+    if isinstance(meter, Declared) or not _uses_boards(settings):
         return meter
     return with_boards(ACCELERATOR, counted, meter)
+
+
+def _uses_boards(settings: Settings) -> bool:
+    """Whether there are boards that are counted, and an engine that runs on them."""
+    if not devices.NVIDIA.exists():
+        return False
+    return environment.is_there("vllm", settings.home) or bool(devices.gpus())
 
 
 def joule(power: Quantity) -> Quantity:

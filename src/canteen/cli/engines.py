@@ -6,7 +6,6 @@ import click
 
 from canteen.cli import store
 from canteen.engines.standing import standings
-from canteen.runtime.engine_install import own_environment
 
 
 @click.command
@@ -14,7 +13,7 @@ from canteen.runtime.engine_install import own_environment
 def command(is_json: bool) -> None:
     """List the engines: which are installed, which this machine could use, and why."""
     settings = store.settings()
-    found = standings(own_environment(settings.home, "vllm"))
+    found = standings(settings.home)
     if is_json:
         store.echo_json([dataclasses.asdict(one) for one in found])
         return
@@ -23,5 +22,5 @@ def command(is_json: bool) -> None:
         for one in found
     ]
     store.echo_table(("ENGINE", "STATE", "HERE", "FOR"), rows)
-    chooses = "by file and machine" if settings.engine == "auto" else f"always {settings.engine}"
-    click.echo(f"\nGGUF models are run {chooses} (CANTEEN_ENGINE={settings.engine})")
+    chosen = "chosen by file and machine" if settings.engine == "auto" else settings.engine
+    click.echo(f"\nThe engine of what is pulled: {chosen} (CANTEEN_ENGINE={settings.engine})")

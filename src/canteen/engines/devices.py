@@ -10,8 +10,10 @@ import sys
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 
 LIBRARY = "xllamacpp"
+NVIDIA = Path("/dev/nvidia0")
 WITHIN_S = 60.0
 
 

@@ -35,7 +35,7 @@ ENGINES = {
         "VllmEngine",
         "vllm",
         False,
-        "NVIDIA and AMD GPUs: continuous batching, prefix caching",
+        "safetensors on NVIDIA GPUs: continuous batching, prefix caching",
         steps_itself=True,
     ),
     "openvino-embedder": Entry(

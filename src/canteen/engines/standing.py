@@ -3,12 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from canteen.engines.devices import gpus
+from canteen.engines import environment
+from canteen.engines.devices import NVIDIA, gpus
 from canteen.engines.registry import ENGINES, is_installed
-
-NVIDIA = Path("/dev/nvidia0")
-VLLM = "vllm"
-VLLM_ABOUT = "models of transformers on NVIDIA GPUs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,22 +19,25 @@ class Standing:
     about: str
 
 
-def standings(vllm_environment: Path) -> list[Standing]:
-    """All engines; vLLM lives in an environment of its own."""
-    found = [_of_entry(name) for name in ENGINES if name != VLLM]
-    return [*found, _vllm(vllm_environment)]
+def standings(home: Path) -> list[Standing]:
+    """All engines; under `home` are those that have an environment of their own."""
+    return [_standing(name, home) for name in ENGINES]
 
 
-def _of_entry(name: str) -> Standing:
+def _standing(name: str, home: Path) -> Standing:
     entry = ENGINES[name]
-    if not is_installed(name):
-        why = f"canteen engine install {name.partition('-')[0]}"
-        return Standing(name, False, False, why, entry.about)
-    return Standing(name, True, True, _where(name), entry.about)
+    is_there = environment.is_there(name, home) if entry.steps_itself else is_installed(name)
+    where = _where(name) if is_there or entry.steps_itself else ""
+    how = "" if is_there else f"canteen engine install {name.partition('-')[0]}"
+    why = ": ".join(filter(None, (where, how)))
+    return Standing(name, is_there, is_there, why, entry.about)
 
 
 def _where(name: str) -> str:
-    """What an installed engine computes on."""
+    """What an engine computes on."""
+    if name == "vllm":
+        has_gpu = NVIDIA.exists()
+        return "on the NVIDIA GPU" if has_gpu else "no NVIDIA GPU is here; on a CPU for trials only"
     if name.startswith("openai"):
         return "another service computes"
     if name.startswith("llamacpp") and (found := gpus()):
@@ -45,15 +45,3 @@ def _where(name: str) -> str:
     if name.startswith("llamacpp"):
         return "on the CPU; its build knows no GPU of this machine"
     return "on the CPU"
-
-
-def _vllm(environment: Path) -> Standing:
-    is_there = (environment / "bin" / "python").exists()
-    has_gpu = NVIDIA.exists()
-    if not has_gpu:
-        why = "there is no NVIDIA GPU here; on a CPU it is for trials"
-    else:
-        why = "on the NVIDIA GPU" if is_there else "there is an NVIDIA GPU for it here"
-    if not is_there:
-        why += ": canteen engine install vllm"
-    return Standing(VLLM, is_there, is_there, why, VLLM_ABOUT)

@@ -8,7 +8,6 @@ from canteen.lifecycle.gguf_source import LLAMACPP_HINT, GgufSource
 from canteen.lifecycle.llamacpp_model import is_generator
 
 AUTO = "auto"
-CHOICES = (AUTO, "openvino", "llamacpp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +31,11 @@ def here() -> Here:
 def choose(gguf: GgufSource, asked: str, here: Here) -> tuple[str, str]:
     """The engine and the reason. Raises ModelUnsuitable where none that is installed, or not the
     one that is asked for, runs the file."""
+    if asked == "vllm":
+        raise ModelUnsuitable(
+            "the vllm engine runs models of safetensors and no GGUF file; pull another form of "
+            "this model, or have CANTEEN_ENGINE=auto"
+        )
     problem = _for_openvino(gguf)
     if asked == "openvino":
         if problem:

