@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from starlette.routing import Route as Mounted
 
-from canteen.api.app import DIALECTS, App
+from canteen.api.app import DIALECTS, SERVED, App
 from canteen.api.auth import open_paths
 from canteen.api.routing import Dialect, Route
 from canteen.core.access import SCOPES
 from tests.api.keyed import CHAT, Keyed, keyed
 
-PROBES = open_paths(DIALECTS)
+OPEN = open_paths(SERVED)
 SHAPES = {
     "openai": {"error"},
     "anthropic": {"type", "error", "code", "param"},
@@ -53,13 +53,13 @@ def filled(path: str) -> str:
     return path
 
 
-async def test_every_route_is_401_without_a_key_and_probes_are_not(service: Keyed) -> None:
+async def test_every_route_is_401_without_a_key_but_probes_and_the_console(service: Keyed) -> None:
     async with service.client() as nobody:
         for method, path in mounted(service.app):
             answer = await nobody.request(method, filled(path), content=b"{")
 
-            assert (answer.status_code == 401) == (path not in PROBES), f"{method} {path}"
-            if path not in PROBES:
+            assert (answer.status_code == 401) == (path not in OPEN), f"{method} {path}"
+            if path not in OPEN:
                 assert answer.headers["www-authenticate"] == 'Bearer realm="canteen"'
                 assert answer.headers["x-should-retry"] == "false"
 

@@ -18,6 +18,7 @@ from canteen.api.auditing import Audited, beginning
 from canteen.api.auth import Auth
 from canteen.api.background import Background
 from canteen.api.background.preferring import Preferring
+from canteen.api.console import DIALECT as CONSOLE
 from canteen.api.documenting import describe
 from canteen.api.draining import Counting, Drain
 from canteen.api.endpoint import drawn, endpoint
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 # Routes are looked through in this order, so those that are asked most come first.
 DIALECTS = (OPENAI, OLLAMA, ANTHROPIC, NATIVE)
+# The console is for people: it is served, and is no part of the interface that is described.
+SERVED = (*DIALECTS, CONSOLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def create_app(services: "Services", write: Write | None = None) -> App:
         docs_url=None,
         redoc_url=None,
     )
-    for dialect in DIALECTS:
+    for dialect in SERVED:
         _mount(fastapi, dialect, services)
     fastapi.openapi = lambda: describe(fastapi, DIALECTS)  # type: ignore[method-assign]
     fastapi.add_exception_handler(HTTPException, _no_such_route)
@@ -101,7 +104,7 @@ def create_app(services: "Services", write: Write | None = None) -> App:
     fastapi.state.background = background
     once = Idempotency(fastapi, services, _draw, DIALECTS)
     left = Preferring(once, services, _draw, background)
-    known = Auth(left, services, _draw, DIALECTS)
+    known = Auth(left, services, _draw, SERVED)
     guarded = Guard(known, services.settings, drain, _draw)
     audit = _audit(services)
     audited = Audited(guarded, audit, services, _draw) if audit else guarded

@@ -1,0 +1,110 @@
+// The public HTTP API: the key in a header, errors with advice, streams as async iterators.
+
+const KEY = "canteen.key";
+
+export const key = {
+  get: () => sessionStorage.getItem(KEY) ?? "",
+  set: (secret) => secret ? sessionStorage.setItem(KEY, secret) : sessionStorage.removeItem(KEY),
+};
+
+export class ApiError extends Error {
+  constructor(message, status, title, advice) {
+    super(message);
+    Object.assign(this, { status, title, advice });
+  }
+}
+
+const ADVICE = {
+  401: ["A key is needed.", "Press “Key” at the top and paste one."],
+  403: ["Not allowed.", "Use a key with the scope that is named, or ask the operator of this service."],
+  404: ["Not found.", ""],
+  429: ["Too much for now.", "Wait a moment, then try again."],
+  503: ["The service is busy.", "Wait a moment, then try again."],
+};
+
+function messageOf(text, status) {
+  try {
+    const body = JSON.parse(text);
+    return body.detail ?? body.error?.message ?? body.error ?? `The service answered ${status}.`;
+  } catch {
+    return `The service answered ${status}.`;
+  }
+}
+
+async function failure(response) {
+  const [title, advice] = ADVICE[response.status] ?? ["That did not work.", ""];
+  const error = new ApiError(messageOf(await response.text(), response.status), response.status, title, advice);
+  if (response.status === 401) document.dispatchEvent(new CustomEvent("key-wanted", { detail: error.message }));
+  return error;
+}
+
+export async function call(path, { method, body, signal, accept = [] } = {}) {
+  const headers = {};
+  if (key.get()) headers.authorization = `Bearer ${key.get()}`;
+  if (body !== undefined) headers["content-type"] = "application/json";
+  let response;
+  try {
+    response = await fetch(path, {
+      method: method ?? (body === undefined ? "GET" : "POST"), headers, signal, cache: "no-store",
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError("No answer from the service.", 0, "Cannot connect.",
+      "See whether `canteen serve` still runs, then try again.");
+  }
+  if (!response.ok && !accept.includes(response.status)) throw await failure(response);
+  return response;
+}
+
+export const get = async (path, options) => (await call(path, options)).json();
+export const post = async (path, body, options) => (await call(path, { ...options, body })).json();
+
+async function* lines(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) break;
+      const parts = (rest + value).split("\n");
+      rest = parts.pop();
+      yield* parts;
+    }
+    if (rest) yield rest;
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}
+
+function checked(event) {
+  if (!event.error) return event;
+  throw new ApiError(event.error.message ?? event.error.detail ?? event.error, 200, "The answer broke off.",
+    "Try again; the log of the service says more.");
+}
+
+// The objects of server-sent events.
+export async function* events(path, body, signal) {
+  for await (const line of lines(await call(path, { body, signal }))) {
+    if (!line.startsWith("data: ") || line === "data: [DONE]") continue;
+    yield checked(JSON.parse(line.slice(6)));
+  }
+}
+
+// The objects of an NDJSON stream.
+export async function* objects(path, body, signal) {
+  for await (const line of lines(await call(path, { body, signal }))) {
+    if (line.trim()) yield checked(JSON.parse(line));
+  }
+}
+
+// Names of the models that can do something, those in memory first.
+export async function modelsThat(capability) {
+  const [{ data }, { models }] = await Promise.all([get("/v1/models"), get("/api/ps")]);
+  const inMemory = new Set(models.map((one) => one.name));
+  const shown = await Promise.all(data.map(async ({ id }) => {
+    const { capabilities } = await post("/api/show", { model: id });
+    return capabilities.includes(capability) && id;
+  }));
+  return shown.filter(Boolean).sort((a, b) => inMemory.has(b) - inMemory.has(a) || a.localeCompare(b));
+}

@@ -1,0 +1,79 @@
+// Numbers for people: scaled units, and intervals drawn as intervals.
+
+import { el, svg } from "./dom.js";
+
+const PREFIXES = [[1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""], [1e-3, "m"], [1e-6, "µ"], [1e-9, "n"], [1e-12, "p"]];
+
+// Three digits, never in powers of ten.
+export function digits(value) {
+  if (value === 0) return "0";
+  return value.toLocaleString("en", { maximumSignificantDigits: 3 });
+}
+
+function scaleOf(value) {
+  const size = Math.abs(value);
+  return PREFIXES.find(([factor]) => size >= factor * 0.9995) ?? (size ? PREFIXES.at(-1) : [1, ""]);
+}
+
+function placed(number, prefix, unit) {
+  return unit === "$" ? `${prefix}$ ${number}`.trim() : `${number} ${prefix}${unit}`;
+}
+
+export function scaled(value, unit) {
+  if (unit === "$" && (value >= 0.01 || value === 0)) return `$ ${value.toLocaleString("en", { maximumFractionDigits: 2 })}`;
+  const [factor, prefix] = scaleOf(value);
+  return placed(digits(value / factor), prefix, unit);
+}
+
+export function span({ low, high, central }, unit) {
+  const [factor, prefix] = scaleOf(central);
+  const two = (value) => (value / factor).toLocaleString("en", { maximumSignificantDigits: 2 });
+  return placed(`${two(low)} – ${two(high)}`, prefix, unit);
+}
+
+export function seconds(value) {
+  if (value === null || value === undefined || Number.isNaN(value)) return "–";
+  return value < 1 ? `${digits(value * 1000)} ms` : `${digits(value)} s`;
+}
+
+export function bytes(value) {
+  if (!value) return "0 B";
+  const power = Math.min(Math.floor(Math.log(value) / Math.log(1024)), 4);
+  return `${digits(value / 1024 ** power)} ${["B", "KiB", "MiB", "GiB", "TiB"][power]}`;
+}
+
+export const count = (value) => value.toLocaleString("en");
+
+const GRADES = {
+  A: "measured by a counter", B: "modelled from much", C: "modelled from processor time",
+  D: "declared or modelled from tokens",
+};
+
+export function grade(letter) {
+  if (!letter) return null;
+  return el("span", { class: "grade", "data-grade": letter, title: `Grade ${letter}: ${GRADES[letter] ?? ""}` },
+    el("span", { class: "unseen" }, "grade "), letter);
+}
+
+// Low to high as a bar, the central value as a mark, on a scale from 0 to most.
+export function interval({ low, high, central }, most = high) {
+  const at = (value) => most ? Math.min(100, 100 * value / (most * 1.04)) : 0;
+  return svg("svg", { class: "interval", viewBox: "0 0 100 8", preserveAspectRatio: "none", "aria-hidden": "true" },
+    svg("line", { class: "interval-axis", x1: 0, x2: 100, y1: 4, y2: 4 }),
+    svg("rect", { class: "interval-range", x: at(low), y: 2, width: Math.max(0.8, at(high) - at(low)), height: 4 }),
+    svg("rect", { class: "interval-mark", x: Math.max(0, at(central) - 0.6), y: 0, width: 1.2, height: 8 }));
+}
+
+// A figure with its name, interval and grade.
+export function estimate(name, value, unit) {
+  return el("div", { class: "figure" },
+    el("dt", {}, name),
+    el("dd", {},
+      el("span", { class: "value" }, scaled(value.central, unit), " ", grade(value.grade)),
+      interval(value),
+      el("span", { class: "span" }, span(value, unit))));
+}
+
+export const plain = (name, value, under = "") => el("div", { class: "figure" },
+  el("dt", {}, name),
+  el("dd", {}, el("span", { class: "value" }, value), under && el("span", { class: "span" }, under)));
