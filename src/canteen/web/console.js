@@ -2,9 +2,17 @@
 
 import { key } from "./api.js";
 import { el, trouble } from "./dom.js";
+import { footprint } from "./footprint.js";
+import { models } from "./models.js";
+import { now } from "./now.js";
 import { forgetModels, play } from "./play.js";
 
-const VIEWS = [["play", "Play", play]];
+const VIEWS = [
+  ["play", "Play", play],
+  ["now", "Now", now],
+  ["footprint", "Ate and drank", footprint],
+  ["models", "Models", models],
+];
 
 const main = document.getElementById("main");
 let open = 0;
