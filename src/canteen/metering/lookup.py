@@ -16,6 +16,10 @@ from canteen.metering.receipt import provenance
 from canteen.metering.store import Database
 
 _HOUR_S = 3600
+# Made while the module is imported: where the first two uses of a type fall together in two
+# threads, msgspec takes one for ready that is not, and the process ends.
+_RATES = msgspec.json.Decoder(Rates)
+_TOKEN_RATES = msgspec.json.Decoder(TokenRates)
 
 
 def receipt(database: Database, receipt_id: str) -> Receipt | None:
@@ -66,7 +70,7 @@ def charge_of(row: Mapping[str, Any]) -> Charge:
 @cache
 def rates_of(text: str) -> Rates:
     """What a joule meant then."""
-    return msgspec.json.decode(text, type=Rates)
+    return _RATES.decode(text)
 
 
 def _own(row: Row, elsewhere: tuple[Elsewhere, ...], theirs: tuple[Part, ...]) -> Part:
@@ -123,4 +127,4 @@ def _hour_idle_share_uj(connection: Connection, row: Row) -> int | None:
 
 @cache
 def _token_rates(text: str) -> TokenRates:
-    return msgspec.json.decode(text, type=TokenRates)
+    return _TOKEN_RATES.decode(text)

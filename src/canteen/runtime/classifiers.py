@@ -11,6 +11,8 @@ from canteen.runtime import blobs
 
 SUFFIX = ".json"
 MAKE_ROOM = "remove classifiers or models"
+# Made while the module is imported: msgspec's first use of a type is not safe in two threads.
+_DECODER = msgspec.json.Decoder(Classifier)
 _NAME = re.compile(r"[A-Za-z0-9][\w.\-]{0,63}", re.ASCII)
 
 
@@ -28,7 +30,7 @@ class ClassifierStore:
     def get(self, name: str) -> Classifier:
         """A classifier; raises ClassifierNotFound."""
         try:
-            return msgspec.json.decode(self._path(name).read_bytes(), type=Classifier)
+            return _DECODER.decode(self._path(name).read_bytes())
         except FileNotFoundError:
             raise ClassifierNotFound(name, self.names()) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
