@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from canteen.engines.ray_cluster import Cluster
 
 # What a CI machine may lack. A skip for any other reason fails a run with CI=true.
-EXCUSES = ("no GPU", "no hub", "no Maven Central", "no PostgreSQL")
+EXCUSES = ("no GPU", "no hub", "no Maven Central", "no PostgreSQL", "no Chromium")
 DEFAULT_MODEL = "smollm2:135m"
 MAIN_HOME = Path(__file__).parents[1] / ".cache" / "home"
 

@@ -21,8 +21,10 @@ let leave;
 function draw([name, ...parts]) {
   const view = VIEWS.find(([one]) => one === name) ?? VIEWS[0];
   for (const link of document.querySelectorAll("#views a")) {
-    if (link.hash === `#/${view[0]}`) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.hash === `#/${view[0]}`) {
+      link.setAttribute("aria-current", "page");
+      link.scrollIntoView({ block: "nearest", inline: "nearest" });
+    } else link.removeAttribute("aria-current");
   }
   document.title = `${view[1]} · Canteen`;
   show(view[2], parts.map(decodeURIComponent));

@@ -34,13 +34,17 @@ export function field(label, control, hint = "") {
 export const button = (label, onclick, attributes = {}) =>
   el("button", { type: "button", onclick, ...attributes }, label);
 
+// On a phone a row is a block whose cells say what they are, so the roles are told.
 export function table(caption, heads, rows) {
+  const cell = (content, at) => at
+    ? el("td", { role: "cell", "data-label": heads[at] }, el("div", {}, content))
+    : el("th", { role: "rowheader", scope: "row" }, content);
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
-    el("table", {},
+    el("table", { role: "table" },
       el("caption", { class: "unseen" }, caption),
-      el("thead", {}, el("tr", {}, heads.map((head) => el("th", { scope: "col" }, head)))),
-      el("tbody", {}, rows.map((cells) => el("tr", {},
-        cells.map((cell, index) => index ? el("td", {}, cell) : el("th", { scope: "row" }, cell)))))));
+      el("thead", { role: "rowgroup" }, el("tr", { role: "row" },
+        heads.map((head) => el("th", { role: "columnheader", scope: "col" }, head)))),
+      el("tbody", { role: "rowgroup" }, rows.map((cells) => el("tr", { role: "row" }, cells.map(cell))))));
 }
 
 export const notice = (text, ...more) => el("div", { class: "notice" }, el("p", {}, text), ...more);

@@ -143,7 +143,7 @@ async function single(place, id) {
     el("p", { class: "lead mono" }, `${found.id} · ${new Date(derivation.ended_s * 1000).toLocaleString("en")}`),
     el("section", { class: "card" }, receipt(found)),
     el("section", { class: "card" }, el("h2", {}, "The meter's own count"), meter(found)),
-    el("section", { class: "card" }, el("h2", {}, "What the width of each interval comes from"), shares(derivation.share_of_variance ?? {})),
+    el("section", { class: "card" }, el("h2", {}, "What the width of each interval comes from"), el("div", { class: "grid" }, shares(derivation.share_of_variance ?? {}))),
     el("section", { class: "card" }, el("h2", {}, "Every input, with its source"), inputs(derivation.inputs ?? [])),
     el("section", { class: "card" }, el("details", {}, el("summary", {}, "As it was sent"), el("pre", { tabindex: "0" }, JSON.stringify(found, null, 2)))));
 }

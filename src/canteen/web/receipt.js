@@ -28,6 +28,6 @@ export function receipt(footprint, ttftS) {
       plain("First token", seconds(ttftS ?? queue + prefill), ttftS === undefined ? "in the service" : "as seen here"),
       plain("Tokens a second", rate, "after the first")),
     el("p", { class: "hint" },
-      el("a", { href: `#/footprint/${encodeURIComponent(footprint.id)}` }, "How these figures come about"),
-      ` · ${footprint.model} on ${footprint.engine}, node ${footprint.node}`));
+      el("a", { href: `#/footprint/${encodeURIComponent(footprint.id)}` }, "How these figures come about"), " · ",
+      `${footprint.model} on ${footprint.engine}, node ${footprint.node}`));
 }

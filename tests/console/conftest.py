@@ -1,0 +1,56 @@
+"""A browser of the tests' own, which tells all that went wrong in a page."""
+
+import shutil
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from tests.serving import Server
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, ConsoleMessage, Page
+
+# What an answer that is an error, or none, leaves in the console of the browser, whatever a page does.
+UNANSWERED = "Failed to load resource: "
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator["Browser"]:
+    """Chromium without a window."""
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("no Chromium here; `make system-packages` installs it")
+    from playwright.async_api import async_playwright
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser: "Browser") -> AsyncIterator["Page"]:
+    """An empty page. At the end nothing may have failed in it, nor have broken its policy."""
+    problems: list[str] = []
+
+    def hear(message: "ConsoleMessage") -> None:
+        if message.type in ("error", "warning") and not message.text.startswith(UNANSWERED):
+            problems.append(message.text)
+
+    async with await browser.new_context(viewport={"width": 1280, "height": 800}) as context:
+        context.set_default_timeout(20_000)
+        page = await context.new_page()
+        page.on("console", hear)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        yield page
+    assert problems == []
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def console(page: "Page", echo_server: Server) -> "Page":
+    """The console of a server of the echo models, at its first view."""
+    await page.goto(f"{echo_server.url}/console")
+    await page.get_by_label("Message").wait_for()
+    return page

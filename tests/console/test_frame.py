@@ -1,0 +1,86 @@
+"""What is around the views: the key, the theme, the keyboard, the width of a phone."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import Serve
+from tests.serving import Server, key_of
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+VIEWS = ("play", "now", "footprint", "models")
+
+
+async def test_a_key_is_asked_for_and_kept_in_the_tab_only(
+    page: "Page", serve: Serve, echo_home: Path
+) -> None:
+    server = serve(echo_home, CANTEEN_KEYS="on")
+    _, secret = key_of(echo_home, "console", scopes=("llm:chat",))
+    await page.goto(f"{server.url}/console")
+
+    await page.get_by_label("Key", exact=True).fill(secret)
+    await page.keyboard.press("Enter")
+    await page.get_by_label("Message").wait_for()
+
+    assert await page.evaluate("Object.values(sessionStorage)") == [secret]
+    assert await page.evaluate("Object.values(localStorage)") == []
+    assert await page.context.cookies() == []
+
+
+async def test_what_a_key_may_not_see_is_said_with_what_to_do(
+    page: "Page", serve: Serve, echo_home: Path
+) -> None:
+    server = serve(echo_home, CANTEEN_KEYS="on")
+    _, secret = key_of(echo_home, "console", scopes=("llm:chat",))
+    await page.goto(f"{server.url}/console#/footprint")
+    await page.get_by_label("Key", exact=True).fill(secret)
+    await page.keyboard.press("Enter")
+
+    await page.get_by_text("Use a key with the scope that is named").wait_for()
+
+
+async def test_the_theme_can_be_switched_and_is_kept(console: "Page") -> None:
+    before = await console.evaluate("getComputedStyle(document.body).backgroundColor")
+
+    await console.get_by_role("button", name="Switch between light and dark").click()
+    await console.reload()
+
+    after = await console.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert after != before
+
+
+async def test_the_keyboard_comes_first_to_a_way_past_the_navigation(console: "Page") -> None:
+    await console.evaluate("document.activeElement.blur()")
+    await console.keyboard.press("Tab")
+
+    assert await console.evaluate("document.activeElement.textContent") == "Skip to content"
+
+
+@pytest.mark.parametrize("width", [360, 768])
+@pytest.mark.parametrize("view", VIEWS)
+async def test_no_view_is_wider_than_the_window(
+    page: "Page", echo_server: Server, view: str, width: int
+) -> None:
+    await page.set_viewport_size({"width": width, "height": 740})
+    await page.goto(f"{echo_server.url}/console#/{view}")
+    await page.locator("main h1").wait_for(state="attached")
+
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("view", VIEWS)
+async def test_every_control_has_a_name(page: "Page", echo_server: Server, view: str) -> None:
+    await page.goto(f"{echo_server.url}/console#/{view}")
+    await page.locator("main h1").wait_for(state="attached")
+
+    nameless = await page.evaluate(
+        "[...document.querySelectorAll('main :is(button, input, select, textarea, a)')]"
+        ".filter((one) => !one.labels?.length && !one.ariaLabel && !one.textContent.trim())"
+        ".map((one) => one.outerHTML)"
+    )
+    assert nameless == []
