@@ -3,15 +3,23 @@
 import { key } from "./api.js";
 import { el, trouble } from "./dom.js";
 import { footprint } from "./footprint.js";
+import { jobs } from "./jobs.js";
+import { keys } from "./keys.js";
 import { models } from "./models.js";
 import { now } from "./now.js";
+import { plan } from "./plan.js";
 import { forgetModels, play } from "./play.js";
+import { tasks } from "./tasks.js";
 
 const VIEWS = [
   ["play", "Play", play],
   ["now", "Now", now],
   ["footprint", "Ate and drank", footprint],
   ["models", "Models", models],
+  ["tasks", "Tasks", tasks],
+  ["plan", "Plan", plan],
+  ["jobs", "Jobs", jobs],
+  ["keys", "Keys", keys],
 ];
 
 const main = document.getElementById("main");
@@ -71,7 +79,7 @@ function theme() {
   });
 }
 
-function keys() {
+function askForKey() {
   const dialog = document.getElementById("ask-key");
   const input = document.getElementById("key-input");
   const ask = () => {
@@ -95,7 +103,7 @@ function keys() {
 
 document.getElementById("views").append(...VIEWS.map(([name, title]) => el("a", { href: `#/${name}` }, title)));
 theme();
-keys();
+askForKey();
 addEventListener("hashchange", () => { go(); main.focus({ preventScroll: true }); scrollTo(0, 0); });
 go();
 light();
