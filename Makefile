@@ -153,13 +153,14 @@ $(DEPLOY_TOOLS)/done: tests/deploy/tools.py tests/deploy/tools.txt | $(VENV)/bin
 	@touch $@
 
 # A JDK 17 for the Java client, strace to see every connection, curl for the README's lines,
-# PostgreSQL for the tests of the ledger, which start one of their own.
+# PostgreSQL for the tests of the ledger, which start one of their own, Chromium for the console.
 system-packages:
 	@missing=""; \
 	command -v javac >/dev/null || missing="$$missing openjdk-17-jdk-headless"; \
 	command -v strace >/dev/null || missing="$$missing strace"; \
 	command -v curl >/dev/null || missing="$$missing curl"; \
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
+	command -v chromium >/dev/null || missing="$$missing chromium"; \
 	test -z "$$missing" && exit 0; \
 	line="apt-get install --yes --no-install-recommends$$missing"; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

@@ -2,7 +2,7 @@
 
 import { post } from "./api.js";
 import { el, field, loading, table, trouble } from "./dom.js";
-import { bytes, digits, estimate, grade, interval, span } from "./figures.js";
+import { bytes, digits, estimate, grade, interval } from "./figures.js";
 import { litres } from "./receipt.js";
 
 const asked = { model: "llama3.1:8b", device: "", instance: "", quantization: "", context_length: "", num_sequences: "1" };
@@ -40,8 +40,8 @@ function figures(plan) {
 }
 
 function quantizations(rows) {
-  return table("Quantizations", ["Weights as", "Weights", "All of it", "Fits", "Each further token"],
-    rows.map((one) => [one.quantization, bytes(one.weights_bytes), bytes(one.total_bytes), one.fits, one.tpot_s ? span(one.tpot_s, "s") : "–"]));
+  return table("Quantizations", ["Weights as", "Weights", "All of it", "Fits"],
+    rows.map((one) => [one.quantization, bytes(one.weights_bytes), bytes(one.total_bytes), one.fits]));
 }
 
 function drawn(plan) {

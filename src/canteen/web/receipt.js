@@ -25,8 +25,10 @@ export function receipt(footprint, ttftS) {
     el("dl", { class: "figures" },
       estimates(footprint),
       plain("Tokens", `${count(prompt)} in, ${count(completion)} out`, cached ? `${count(cached)} from the cache` : ""),
-      plain("First token", seconds(ttftS ?? queue + prefill), ttftS === undefined ? "in the service" : "as seen here"),
-      plain("Tokens a second", rate, "after the first")),
+      completion > 0 && [
+        plain("First token", seconds(ttftS ?? queue + prefill), ttftS === undefined ? "in the service" : "as seen here"),
+        plain("Tokens a second", rate, "after the first"),
+      ]),
     el("p", { class: "hint" },
       el("a", { href: `#/footprint/${encodeURIComponent(footprint.id)}` }, "How these figures come about"), " · ",
       `${footprint.model} on ${footprint.engine}, node ${footprint.node}`));
