@@ -54,6 +54,13 @@ def test_all_of_it_is_small() -> None:
 def test_nothing_in_it_is_inline_or_makes_markup_of_text() -> None:
     source = "".join(path.read_text() for path in FOLDER.iterdir())
 
-    for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", " style=", "eval("):
+    for word in (
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        " style=",
+        "eval(",
+    ):
         assert word not in source
     assert "<script>" not in source

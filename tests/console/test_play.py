@@ -69,7 +69,9 @@ async def test_settings_are_sent_and_shown_as_code(console: "Page") -> None:
     ("language", "word"),
     [("Python", "from openai import OpenAI"), ("Java", "HttpClient"), ("LangChain", "ChatOpenAI")],
 )
-async def test_a_call_is_shown_in_other_languages(console: "Page", language: str, word: str) -> None:
+async def test_a_call_is_shown_in_other_languages(
+    console: "Page", language: str, word: str
+) -> None:
     await ask(console, 'say "hi"')
 
     await console.get_by_role("button", name="As code").click()

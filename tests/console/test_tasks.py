@@ -33,7 +33,9 @@ async def test_labels_are_shown_with_their_probabilities(page: "Page", echo_serv
 
 async def test_what_was_found_is_marked_where_it_stands(page: "Page", echo_server: Server) -> None:
     # A character outside the basic plane counts once in the places, and twice in JavaScript.
-    await do(page, echo_server, "extract", Text="\U0001f372 for a@b.example <i>", What_to_find="email")
+    await do(
+        page, echo_server, "extract", Text="\U0001f372 for a@b.example <i>", What_to_find="email"
+    )
 
     assert await page.locator("mark").evaluate("(one) => one.firstChild.data") == "a@b.example"
     assert await page.locator(".marked").evaluate("(one) => one.lastChild.data") == " <i>"

@@ -64,7 +64,9 @@ async def test_sums_are_shown_with_intervals_and_grades(
     assert await page.locator("table .grade").count() >= 1
 
 
-async def test_phases_are_shown_as_the_meter_counted_them(page: "Page", echo_server: Server) -> None:
+async def test_phases_are_shown_as_the_meter_counted_them(
+    page: "Page", echo_server: Server
+) -> None:
     await open_view(page, echo_server, "footprint")
 
     await page.get_by_label("By", exact=True).select_option("phase")

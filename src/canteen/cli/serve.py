@@ -25,7 +25,7 @@ Three things to try, in another terminal:
 
   {program} run "who is Oppenheimer"
 
-Ctrl-C stops.
+Or look at {url}/console in a browser. Ctrl-C stops.
 """
 
 
