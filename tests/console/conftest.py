@@ -12,7 +12,7 @@ from tests.serving import Server
 if TYPE_CHECKING:
     from playwright.async_api import Browser, ConsoleMessage, Page
 
-# What an answer that is an error, or none, leaves in the console of the browser, whatever a page does.
+# What the browser says of an answer that is an error, or of none, whatever the page does about it.
 UNANSWERED = "Failed to load resource: "
 
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-MARKUP = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script><b>bold</b>"
+OWNED = "document.title='owned'"
+MARKUP = f'<img src=x onerror="{OWNED}"><script>{OWNED}</script><b>bold</b>'
 
 
 async def ask(page: "Page", text: str) -> None:

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from tests.conftest import Serve
@@ -66,9 +65,9 @@ async def test_where_there_is_no_index_it_says_how_to_make_one(
 async def test_passages_are_found(page: "Page", serve: Serve, echo_home: Path) -> None:
     server = serve(echo_home)
     index = f"{server.url}/v1/indexes/soups"
-    httpx.put(index, json={}).raise_for_status()
+    await page.request.put(index, data={})
     documents = {"documents": [{"id": "a", "text": "Soup is hot."}]}
-    httpx.post(f"{index}/documents", json=documents, timeout=60).raise_for_status()
+    await page.request.post(f"{index}/documents", data=documents)
 
     assert "Soup is hot." in await do(page, server, "search", Query="soup")
 
@@ -97,7 +96,7 @@ async def test_a_job_is_shown_with_its_receipt(page: "Page", serve: Serve, echo_
     await page.get_by_text("There is no job.").wait_for()
     body = {"model": "echo", "messages": [{"role": "user", "content": "later"}]}
     spec = {"path": "/v1/chat/completions", "body": body}
-    httpx.post(f"{server.url}/v1/jobs", json={"kind": "request", "spec": spec}).raise_for_status()
+    await page.request.post(f"{server.url}/v1/jobs", data={"kind": "request", "spec": spec})
 
     await page.get_by_role("link", name="rcpt_").click()
 
@@ -116,11 +115,11 @@ async def test_a_key_is_made_shown_once_and_revoked(
     await page.get_by_label("Whose, or what for").fill("shop")
     await page.get_by_role("button", name="Make key").click()
     secret = await page.locator("main pre").inner_text()
-    asked = f"{server.url}/v1/models"
-    shown = httpx.get(asked, headers={"authorization": f"Bearer {secret}"}).status_code
+    asked, headers = f"{server.url}/v1/models", {"authorization": f"Bearer {secret}"}
+    shown = await page.request.get(asked, headers=headers)
     await page.get_by_role("button", name="Revoke shop").click()
     await page.get_by_role("button", name="Revoke", exact=True).click()
     await page.get_by_text("revoked").first.wait_for()
 
-    assert shown == 200
-    assert httpx.get(asked, headers={"authorization": f"Bearer {secret}"}).status_code == 401
+    assert shown.status == 200
+    assert (await page.request.get(asked, headers=headers)).status == 401

@@ -105,7 +105,8 @@ async def test_a_model_is_loaded_unloaded_and_deleted(
     await page.get_by_role("button", name="Delete", exact=True).click()
     await page.get_by_text("Deleting echo-embed:latest: done.").wait_for()
 
-    assert "echo-embed:latest" not in httpx.get(f"{server.url}/v1/models").text
+    models = await page.request.get(f"{server.url}/v1/models")
+    assert "echo-embed:latest" not in await models.text()
 
 
 async def test_deleting_is_asked_about_first(page: "Page", echo_server: Server) -> None:
@@ -114,7 +115,8 @@ async def test_deleting_is_asked_about_first(page: "Page", echo_server: Server) 
     await page.get_by_role("button", name="Delete echo-embed:latest").click()
     await page.get_by_role("button", name="Cancel").click()
 
-    assert "echo-embed:latest" in httpx.get(f"{echo_server.url}/v1/models").text
+    models = await page.request.get(f"{echo_server.url}/v1/models")
+    assert "echo-embed:latest" in await models.text()
 
 
 async def test_a_pull_tells_how_it_goes_and_what_went_wrong(

@@ -82,8 +82,10 @@ function theme() {
 function askForKey() {
   const dialog = document.getElementById("ask-key");
   const input = document.getElementById("key-input");
-  const ask = () => {
+  const said = document.getElementById("ask-key-said");
+  const ask = (event) => {
     if (dialog.open) return;
+    said.textContent = event.type === "key-wanted" ? event.detail : "";
     input.value = "";
     dialog.returnValue = "cancel";
     dialog.showModal();

@@ -72,7 +72,14 @@ class Conversation {
   }
 
   draw() {
-    this.log.replaceChildren(...(turns.length ? turns.map((turn, at) => this.turn(turn, at)) : [this.empty()]));
+    this.log.replaceChildren(...(turns.length ? turns.map((turn) => this.turn(turn)) : [this.empty()]));
+  }
+
+  // What is new is added and the rest left alone, so that nothing is read out twice.
+  add(turn) {
+    this.log.querySelector(".empty")?.remove();
+    turns.push(turn);
+    this.log.append(this.turn(turn));
   }
 
   empty() {
@@ -83,43 +90,37 @@ class Conversation {
       el("div", { class: "chips" }, examples.map((text) => button(text, () => { this.input.value = text; this.send(); }, { class: "chip" }))));
   }
 
-  turn(turn, at) {
-    const isLast = at === turns.length - 1;
-    const body = el("div", { class: "text" }, turn.text);
-    const node = el("article", { class: `turn ${turn.role}`, "aria-label": turn.role === "user" ? "You" : turn.model },
-      el("p", { class: "who" }, turn.role === "user" ? "You" : turn.model), body);
-    turn.body = body;
-    if (turn.role === "assistant") node.append(...this.after(turn, isLast));
-    return node;
+  turn(turn) {
+    turn.body = el("div", { class: turn.isRunning ? "text running" : "text" }, turn.text);
+    turn.node = el("article", { class: `turn ${turn.role}`, "aria-label": turn.role === "user" ? "You" : turn.model },
+      el("p", { class: "who" }, turn.role === "user" ? "You" : turn.model), turn.body);
+    if (turn.role === "assistant" && !turn.isRunning) turn.node.append(this.under(turn));
+    return turn.node;
   }
 
-  after(turn, isLast) {
-    if (turn.isRunning) {
-      turn.body.classList.add("running");
-      return [];
-    }
+  under(turn) {
     const copying = button("Copy", () => copy(turn.text, copying), { class: "quiet" });
-    return [
+    return el("div", { "aria-live": "off" },
       turn.note && el("p", { class: "hint" }, turn.note),
-      turn.error && trouble(turn.error, isLast && (() => this.again())),
+      turn.error && trouble(turn.error, () => this.again(turn)),
       turn.footprint && receipt(turn.footprint, turn.ttftS),
       el("div", { class: "actions" }, turn.text && copying,
-        isLast && !turn.error && button("Regenerate", () => this.again(), { class: "quiet" }),
-        turn.request && button("As code", () => showCode(turn.request), { class: "quiet" })),
-    ].filter(Boolean);
+        !turn.error && button("Regenerate", () => this.again(turn), { class: "quiet last-only" }),
+        turn.request && button("As code", () => showCode(turn.request), { class: "quiet" })));
   }
 
   send() {
     const text = this.input.value.trim();
     if (!text || this.abort) return;
     this.input.value = "";
-    turns.push({ role: "user", text });
+    this.add({ role: "user", text });
     this.answer();
   }
 
-  again() {
+  // Another answer in place of one, and of what was said after it.
+  again(turn) {
     if (this.abort) return;
-    if (turns.at(-1)?.role === "assistant") turns.pop();
+    for (const one of turns.splice(turns.indexOf(turn))) one.node.remove();
     this.answer();
   }
 
@@ -133,10 +134,9 @@ class Conversation {
   async answer() {
     const turn = { role: "assistant", text: "", model: chosen.model, isRunning: true };
     const messages = told(turns);
-    turns.push(turn);
     this.running(new AbortController());
-    this.draw();
-    this.log.lastChild.scrollIntoView({ block: "nearest" });
+    this.add(turn);
+    turn.node.scrollIntoView({ block: "nearest" });
     try {
       turn.request = requestFor(messages);
       await this.stream(turn);
@@ -145,12 +145,12 @@ class Conversation {
       else turn.error = error;
     }
     turn.isRunning = false;
+    turn.body.classList.remove("running");
+    turn.node.append(this.under(turn));
     this.running(null);
-    this.draw();
-    if (this.node.isConnected) {
-      this.log.lastChild?.scrollIntoView({ block: "nearest" });
-      this.input.focus({ preventScroll: true });
-    }
+    if (!this.node.isConnected) return;
+    turn.node.scrollIntoView({ block: "nearest" });
+    this.input.focus({ preventScroll: true });
   }
 
   async stream(turn) {
