@@ -51,17 +51,16 @@ async def test_a_service_that_is_gone_is_told(page: "Page", serve: Serve, echo_h
     await page.get_by_text("See whether `canteen serve` still runs").first.wait_for()
 
 
-@pytest.mark.parametrize("way", ["hour", "day", "model", "key", "node"])
 async def test_sums_are_shown_with_intervals_and_grades(
-    page: "Page", echo_server: Server, receipt_id: str, way: str
+    page: "Page", echo_server: Server, receipt_id: str
 ) -> None:
     await open_view(page, echo_server, "footprint")
 
-    await page.get_by_label("By", exact=True).select_option(way)
-    await page.get_by_role("table", name=f"By {way}").wait_for()
-
-    assert await page.locator("table .interval").count() >= 1
-    assert await page.locator("table .grade").count() >= 1
+    for way in ("hour", "day", "model", "key", "node"):
+        await page.get_by_label("By", exact=True).select_option(way)
+        table = page.get_by_role("table", name=f"By {way}")
+        await table.locator(".interval").first.wait_for()
+        await table.locator(".grade").first.wait_for()
 
 
 async def test_phases_are_shown_as_the_meter_counted_them(
