@@ -4,7 +4,7 @@ import { el, svg } from "./dom.js";
 
 const PREFIXES = [[1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""], [1e-3, "m"], [1e-6, "µ"], [1e-9, "n"], [1e-12, "p"]];
 
-// Three digits, never in powers of ten.
+// Three digits.
 export function digits(value) {
   if (value === 0) return "0";
   return value.toLocaleString("en", { maximumSignificantDigits: 3 });
@@ -64,8 +64,9 @@ export function interval({ low, high, central }, most = high) {
     svg("rect", { class: "interval-mark", x: Math.max(0, at(central) - 0.6), y: 0, width: 1.2, height: 8 }));
 }
 
-// A figure with its name, interval and grade.
+// A figure with its name, interval and grade; null where nothing is known.
 export function estimate(name, value, unit) {
+  if (!value) return plain(name, "unknown");
   return el("div", { class: "figure" },
     el("dt", {}, name),
     el("dd", {},

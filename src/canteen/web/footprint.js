@@ -25,19 +25,21 @@ function named(group, by) {
 }
 
 function drawn(value, unit, most) {
+  if (!value) return "unknown";
   return [el("span", { class: "value" }, scaled(value.central, unit), " ", grade(value.grade)),
     interval(value, most), el("span", { class: "span" }, span(value, unit))];
 }
 
 function sums(by, rows) {
-  const most = Math.max(...rows.map(({ energy_wh }) => energy_wh.high));
+  // One scale for a column, so that rows can be compared.
+  const mostOf = (figure) => Math.max(...rows.map((row) => figure(row)?.high ?? 0));
   return table(`By ${by}`, [WAYS[by], "Requests", "Tokens in, out", "Energy", "Water, power plants", "Carbon", "Cost"],
     rows.map((one) => [
       named(one[by], by), count(one.requests), `${count(one.tokens.prompt)}, ${count(one.tokens.completion)}`,
-      drawn(one.energy_wh, "Wh", most),
-      el("span", { title: span(litres(one.water_ml.source), "L") }, scaled(one.water_ml.source.central / 1000, "L"), el("span", { class: "span" }, span(litres(one.water_ml.source), "L"))),
-      el("span", {}, scaled(one.carbon_g.central, "g"), el("span", { class: "span" }, span(one.carbon_g, "g"))),
-      el("span", {}, scaled(one.cost_usd.central, "$"), el("span", { class: "span" }, span(one.cost_usd, "$"))),
+      drawn(one.energy_wh, "Wh", mostOf((row) => row.energy_wh)),
+      drawn(litres(one.water_ml.source), "L", mostOf((row) => litres(row.water_ml.source))),
+      drawn(one.carbon_g, "g", mostOf((row) => row.carbon_g)),
+      drawn(one.cost_usd, "$", mostOf((row) => row.cost_usd)),
     ]));
 }
 

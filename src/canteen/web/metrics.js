@@ -8,7 +8,9 @@ export function parsed(text) {
     const found = /^([\w:]+)(?:\{(.*)\})? (\S+)/.exec(line);
     if (!found) continue;
     const labels = {};
-    for (const [, name, value] of (found[2] ?? "").matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)) labels[name] = value;
+    for (const [, name, value] of (found[2] ?? "").matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)) {
+      labels[name] = value.replace(/\\(.)/g, (_, escaped) => escaped === "n" ? "\n" : escaped);
+    }
     if (!samples.has(found[1])) samples.set(found[1], []);
     samples.get(found[1]).push({ labels, value: Number(found[3].replace("Inf", "Infinity")) });
   }

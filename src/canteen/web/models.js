@@ -1,6 +1,6 @@
 // Models: what is here and in memory; pull, load, unload and delete.
 
-import { call, get, objects, post } from "./api.js";
+import { call, details, get, objects, post } from "./api.js";
 import { button, confirmed, el, field, loading, notice, table, trouble } from "./dom.js";
 import { bytes } from "./figures.js";
 import { forgetModels } from "./play.js";
@@ -10,7 +10,7 @@ const KEPT_UNTIL_UNLOADED = -1;
 async function all() {
   const [{ models }, ps] = await Promise.all([get("/api/tags"), get("/api/ps")]);
   const loaded = new Map(ps.models.map((one) => [one.name, one]));
-  const shown = await Promise.all(models.map(({ model }) => post("/api/show", { model })));
+  const shown = await Promise.all(models.map(({ model }) => details(model)));
   return models.map((one, at) => ({ ...one, loaded: loaded.get(one.name), state: ps.states?.[one.name], shown: shown[at] }));
 }
 
