@@ -1,12 +1,14 @@
 """A browser of the tests' own, which tells all that went wrong in a page."""
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 
+from tests import serving
+from tests.conftest import pull
 from tests.serving import Server
 
 if TYPE_CHECKING:
@@ -14,6 +16,17 @@ if TYPE_CHECKING:
 
 # What the browser says of an answer that is an error, or of none, whatever the page does about it.
 UNANSWERED = "Failed to load resource: "
+
+
+@pytest.fixture(scope="session")
+def keyed_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of the echo models that asks for keys; its home is beside its log."""
+    folder = tmp_path_factory.mktemp("keyed-server")
+    home = pull(folder / "home", "echo", "echo-embed")
+    environ = {"CANTEEN_MODEL": "echo", "CANTEEN_KEYS": "on"}
+    server = serving.start(home, folder / "serve.log", environ)
+    yield server
+    serving.end(server)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

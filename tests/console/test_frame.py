@@ -1,11 +1,9 @@
 """What is around the views: the key, the theme, the keyboard, the width of a phone."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import Serve
 from tests.serving import Server, key_of
 
 if TYPE_CHECKING:
@@ -22,11 +20,10 @@ NAMELESS = """
 
 
 async def test_a_key_is_asked_for_and_kept_in_the_tab_only(
-    page: "Page", serve: Serve, echo_home: Path
+    page: "Page", keyed_server: Server
 ) -> None:
-    server = serve(echo_home, CANTEEN_KEYS="on")
-    _, secret = key_of(echo_home, "console", scopes=("llm:chat",))
-    await page.goto(f"{server.url}/console")
+    _, secret = key_of(keyed_server.log.parent / "home", "tab", scopes=("llm:chat",))
+    await page.goto(f"{keyed_server.url}/console")
 
     await page.get_by_label("Key", exact=True).fill(secret)
     await page.keyboard.press("Enter")
@@ -38,11 +35,10 @@ async def test_a_key_is_asked_for_and_kept_in_the_tab_only(
 
 
 async def test_what_a_key_may_not_see_is_said_with_what_to_do(
-    page: "Page", serve: Serve, echo_home: Path
+    page: "Page", keyed_server: Server
 ) -> None:
-    server = serve(echo_home, CANTEEN_KEYS="on")
-    _, secret = key_of(echo_home, "console", scopes=("llm:chat",))
-    await page.goto(f"{server.url}/console#/footprint")
+    _, secret = key_of(keyed_server.log.parent / "home", "chat", scopes=("llm:chat",))
+    await page.goto(f"{keyed_server.url}/console#/footprint")
     await page.get_by_label("Key", exact=True).fill(secret)
     await page.keyboard.press("Enter")
 

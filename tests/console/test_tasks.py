@@ -53,21 +53,17 @@ async def test_a_summary_is_shown(page: "Page", echo_server: Server) -> None:
     assert "One is here." in said
 
 
-async def test_where_there_is_no_index_it_says_how_to_make_one(
+async def test_passages_are_found_once_there_is_an_index(
     page: "Page", serve: Serve, echo_home: Path
 ) -> None:
     server = serve(echo_home)
     await page.goto(f"{server.url}/console#/tasks/search")
-
     await page.get_by_text("canteen index NAME FILES").wait_for()
-
-
-async def test_passages_are_found(page: "Page", serve: Serve, echo_home: Path) -> None:
-    server = serve(echo_home)
     index = f"{server.url}/v1/indexes/soups"
     await page.request.put(index, data={})
     documents = {"documents": [{"id": "a", "text": "Soup is hot."}]}
     await page.request.post(f"{index}/documents", data=documents)
+    await page.reload()
 
     assert "Soup is hot." in await do(page, server, "search", Query="soup")
 
@@ -90,32 +86,29 @@ async def test_a_plan_that_cannot_be_made_says_why(page: "Page", echo_server: Se
     assert "abacus" in await page.get_by_role("alert").inner_text()
 
 
-async def test_a_job_is_shown_with_its_receipt(page: "Page", serve: Serve, echo_home: Path) -> None:
-    server = serve(echo_home)
-    await page.goto(f"{server.url}/console#/jobs")
-    await page.get_by_text("There is no job.").wait_for()
+async def test_a_job_is_shown_with_its_receipt(page: "Page", echo_server: Server) -> None:
     body = {"model": "echo", "messages": [{"role": "user", "content": "later"}]}
     spec = {"path": "/v1/chat/completions", "body": body}
-    await page.request.post(f"{server.url}/v1/jobs", data={"kind": "request", "spec": spec})
+    left = {"kind": "request", "spec": spec}
+    job = await (await page.request.post(f"{echo_server.url}/v1/jobs", data=left)).json()
+    await page.request.get(f"{echo_server.url}/v1/jobs/{job['id']}?wait=20")
+    await page.goto(f"{echo_server.url}/console#/jobs")
 
-    await page.get_by_role("link", name="rcpt_").click()
+    await page.get_by_role("link", name="rcpt_").first.click()
 
     await page.get_by_text("Every input, with its source").wait_for()
 
 
-async def test_a_key_is_made_shown_once_and_revoked(
-    page: "Page", serve: Serve, echo_home: Path
-) -> None:
-    server = serve(echo_home, CANTEEN_KEYS="on")
-    _, admin = key_of(echo_home, "admin", scopes=("llm:admin",))
-    await page.goto(f"{server.url}/console#/keys")
+async def test_a_key_is_made_shown_once_and_revoked(page: "Page", keyed_server: Server) -> None:
+    _, admin = key_of(keyed_server.log.parent / "home", "admin", scopes=("llm:admin",))
+    await page.goto(f"{keyed_server.url}/console#/keys")
     await page.get_by_label("Key", exact=True).fill(admin)
     await page.keyboard.press("Enter")
 
     await page.get_by_label("Whose, or what for").fill("shop")
     await page.get_by_role("button", name="Make key").click()
     secret = await page.locator("main pre").inner_text()
-    asked, headers = f"{server.url}/v1/models", {"authorization": f"Bearer {secret}"}
+    asked, headers = f"{keyed_server.url}/v1/models", {"authorization": f"Bearer {secret}"}
     shown = await page.request.get(asked, headers=headers)
     await page.get_by_role("button", name="Revoke shop").click()
     await page.get_by_role("button", name="Revoke", exact=True).click()

@@ -119,9 +119,9 @@ async def test_deleting_is_asked_about_first(page: "Page", echo_server: Server) 
 
 
 async def test_a_pull_tells_how_it_goes_and_what_went_wrong(
-    page: "Page", serve: Serve, echo_home: Path
+    page: "Page", echo_server: Server
 ) -> None:
-    await open_view(page, serve(echo_home), "models")
+    await open_view(page, echo_server, "models")
 
     await page.get_by_label("Pull a model").fill("echo")
     await page.keyboard.press("Enter")
