@@ -39,7 +39,7 @@ async def test_a_figure_has_three_digits_and_a_prefix(console: "Page") -> None:
 
     told = await ask(console, "figures.js", "given.map((one) => m.scaled(...one))", figures)
 
-    assert told == ["6.01 mWh", "1.23 kWh", "0 g", "n$ 901", "$ 12.5"]
+    assert told == ["6.01 mWh", "1.23 kWh", "0 g", "$0.000000901", "$12.5"]
 
 
 async def test_a_figure_that_is_not_known_is_told_so(console: "Page") -> None:

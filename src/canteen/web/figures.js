@@ -15,20 +15,18 @@ function scaleOf(value) {
   return PREFIXES.find(([factor]) => size >= factor * 0.9995) ?? (size ? PREFIXES.at(-1) : [1, ""]);
 }
 
-function placed(number, prefix, unit) {
-  return unit === "$" ? `${prefix}$ ${number}`.trim() : `${number} ${prefix}${unit}`;
-}
-
 export function scaled(value, unit) {
-  if (unit === "$" && (value >= 0.01 || value === 0)) return `$ ${value.toLocaleString("en", { maximumFractionDigits: 2 })}`;
+  // Nobody counts in nanodollars.
+  if (unit === "$") return `$${digits(value)}`;
   const [factor, prefix] = scaleOf(value);
-  return placed(digits(value / factor), prefix, unit);
+  return `${digits(value / factor)} ${prefix}${unit}`;
 }
 
 export function span({ low, high, central }, unit) {
-  const [factor, prefix] = scaleOf(central);
+  const [factor, prefix] = unit === "$" ? [1, ""] : scaleOf(central);
   const two = (value) => (value / factor).toLocaleString("en", { maximumSignificantDigits: 2 });
-  return placed(`${two(low)} – ${two(high)}`, prefix, unit);
+  const told = `${two(low)} – ${two(high)}`;
+  return unit === "$" ? `$${told}` : `${told} ${prefix}${unit}`;
 }
 
 export function seconds(value) {
