@@ -31,13 +31,13 @@ def test_it_is_called_with_messages(llm: canteen.LLM) -> None:
 
 
 def test_it_streams(llm: canteen.LLM) -> None:
-    assert list(llm.stream("a b c")) == ["a", " b", " c"]
+    assert "".join(llm.stream("a b c")) == "a b c"
 
 
 def test_a_stream_can_be_left(llm: canteen.LLM) -> None:
     pieces = llm.stream("a", max_tokens=5000)
 
-    assert next(pieces) == "a"
+    assert next(pieces).startswith("a")
     pieces.close()
     assert llm("still there") == "still there"
 

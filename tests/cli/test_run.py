@@ -5,12 +5,14 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,12 @@ def test_nothing_to_ask_is_said(echo_home: Path, piped: bytes, said: bytes) -> N
     assert b"Traceback" not in answer.stderr
 
 
+def _own(terminal: int) -> None:
+    """Have a terminal for oneself, and Ctrl-C, which a background job's children ignore."""
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Terminal:
     """A program on a terminal of its own."""
 
@@ -89,7 +97,7 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),
+            preexec_fn=partial(_own, theirs),
         )
         os.close(theirs)
         self.shown = b""
