@@ -29,7 +29,7 @@ def held(server: Server) -> Held:
     pids = (server.process.pid, *workers)
     return Held(
         workers,
-        {pid: len(os.listdir(f"/proc/{pid}/fd")) for pid in pids},
+        {pid: _num_files(pid) for pid in pids},
         {pid: _resident_bytes(pid) for pid in pids},
     )
 
@@ -64,6 +64,16 @@ def _more_files(now: Held, before: Held) -> dict[int, int]:
 def _children(pid: int) -> list[int]:
     path = Path(f"/proc/{pid}/task/{pid}/children")
     return [int(child) for child in path.read_text().split()]
+
+
+def _num_files(pid: int) -> int:
+    """Open files, but for those of the database: while one connection to it stays open, SQLite
+    keeps the descriptors of others for the next ones, as many as were ever open at once."""
+    folder = Path(f"/proc/{pid}/fd")
+    opened = [
+        os.readlink(folder / one) for one in os.listdir(folder) if (folder / one).is_symlink()
+    ]
+    return sum(not path.endswith("/canteen.db") for path in opened)
 
 
 def _resident_bytes(pid: int) -> int:
