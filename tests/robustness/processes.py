@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,10 +70,11 @@ def _children(pid: int) -> list[int]:
 def _num_files(pid: int) -> int:
     """Open files, but for those of the database: while one connection to it stays open, SQLite
     keeps the descriptors of others for the next ones, as many as were ever open at once."""
-    folder = Path(f"/proc/{pid}/fd")
-    opened = [
-        os.readlink(folder / one) for one in os.listdir(folder) if (folder / one).is_symlink()
-    ]
+    opened = []
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        # It may be closed by now.
+        with suppress(FileNotFoundError):
+            opened.append(os.readlink(descriptor))
     return sum(not path.endswith("/canteen.db") for path in opened)
 
 
