@@ -114,13 +114,7 @@ class LlamaCppEngine:
             self._to_score.append(scoring)
             self._take(request.id, _Running([scoring]))
             return
-        self._check(request)
-        limit = min(
-            request.context_length or self._capabilities.context_length,
-            self._capabilities.context_length,
-        )
-        if limit < 2:
-            raise InvalidRequest("the context must hold 2 tokens at least", param="num_ctx")
+        limit = sampling_limits.context_limit(request, self._capabilities)
         prompt, truncated = self._prompts.fitted(request, limit)
         if request.counts_only:
             counted = Usage(prompt_tokens=len(prompt), truncated_tokens=truncated)
@@ -177,17 +171,6 @@ class LlamaCppEngine:
         tell."""
         held = sum(job.num_held for job in self._started)
         return EngineStats(len(self._running), min(1.0, held / self._num_tokens))
-
-    def _check(self, request: GenerationRequest) -> None:
-        sampling_limits.check(request.sampling)
-        if request.top_logprobs > MOST_TOP_LOGPROBS:
-            raise InvalidRequest(
-                f"top_logprobs must be at most {MOST_TOP_LOGPROBS}", param="top_logprobs"
-            )
-        if not 1 <= request.n <= self._capabilities.max_num_seqs:
-            raise InvalidRequest(
-                f"n must be from 1 to {self._capabilities.max_num_seqs}", param="n"
-            )
 
     def _scoring(self, request: ScoreRequest) -> Scoring:
         scoring_limits.check(request)

@@ -122,13 +122,9 @@ class OpenVinoEngine:
         if isinstance(request, ScoreRequest):
             self._scoring.add(request)
             return
-        self._check(request)
-        limit = min(
-            request.context_length or self._capabilities.context_length,
-            self._capabilities.context_length,
-        )
-        if limit < 2:
-            raise InvalidRequest("the context must hold 2 tokens at least", param="num_ctx")
+        limit = sampling_limits.context_limit(request, self._capabilities)
+        if request.id in self._running:
+            raise InvalidRequest("a request of this id is running")
         prompt, truncated = self._prompts.fitted(request, limit)
         if request.counts_only:
             usage = Usage(prompt_tokens=len(prompt), truncated_tokens=truncated)
@@ -194,20 +190,6 @@ class OpenVinoEngine:
         tell."""
         usage = self._pipeline.get_metrics().cache_usage / 100
         return EngineStats(num_running=len(self._running), kv_cache_usage=usage)
-
-    def _check(self, request: GenerationRequest) -> None:
-        sampling_limits.check(request.sampling)
-        if request.top_logprobs:
-            raise InvalidRequest(
-                "this engine gives no top log-probabilities; leave top_logprobs out",
-                param="top_logprobs",
-            )
-        if not 1 <= request.n <= self._capabilities.max_num_seqs:
-            raise InvalidRequest(
-                f"n must be from 1 to {self._capabilities.max_num_seqs}", param="n"
-            )
-        if request.id in self._running:
-            raise InvalidRequest("a request of this id is running")
 
     def _sequences(self, request: GenerationRequest, num_prompt_tokens: int) -> list[_Sequence]:
         return [

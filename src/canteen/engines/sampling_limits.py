@@ -1,9 +1,10 @@
-"""The limits of sampling parameters that hold for every engine."""
+"""The limits of sampling parameters that hold for every engine, and of requests by what one can."""
 
 import math
 
+from canteen.core.engine import Capabilities
 from canteen.core.errors import InvalidRequest
-from canteen.core.generation import SamplingParams
+from canteen.core.generation import GenerationRequest, SamplingParams
 
 MOST_STOPS = 64
 LONGEST_STOP = 1024
@@ -36,6 +37,23 @@ def check(sampling: SamplingParams) -> None:
     if sampling.top_k is not None and sampling.top_k < -1:
         raise InvalidRequest("top_k must be at least 1, or 0 for no limit", param="top_k")
     _check_stops(sampling.stop)
+
+
+def context_limit(request: GenerationRequest, capabilities: Capabilities) -> int:
+    """Check a request against what a loaded model can do; how many tokens its prompt and its answer
+    may have together. Raises InvalidRequest, naming the parameter."""
+    check(request.sampling)
+    most = capabilities.top_logprobs
+    if request.top_logprobs > most:
+        can = f"top_logprobs must be at most {most}"
+        cannot = "this engine gives no top log-probabilities; leave top_logprobs out"
+        raise InvalidRequest(can if most else cannot, param="top_logprobs")
+    if not 1 <= request.n <= capabilities.max_num_seqs:
+        raise InvalidRequest(f"n must be from 1 to {capabilities.max_num_seqs}", param="n")
+    limit = min(request.context_length or capabilities.context_length, capabilities.context_length)
+    if limit < 2:
+        raise InvalidRequest("the context must hold 2 tokens at least", param="num_ctx")
+    return limit
 
 
 def _is_count(value: float) -> bool:

@@ -111,8 +111,9 @@ class VllmEngine:
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Chunk]:
         """See Engine."""
-        self._check(request)
-        limit = self._limit(request)
+        if request.id in self._running:
+            raise InvalidRequest("a request of this id is running")
+        limit = sampling_limits.context_limit(request, self._capabilities)
         if _num_characters(request) > LONG_TEXT:
             prompt, truncated = await asyncio.to_thread(self._prompts.fitted, request, limit)
         else:
@@ -157,25 +158,6 @@ class VllmEngine:
     async def close(self) -> None:
         """End the library's processes."""
         self._engine.shutdown()
-
-    def _check(self, request: GenerationRequest) -> None:
-        sampling_limits.check(request.sampling)
-        if request.top_logprobs > MOST_TOP_LOGPROBS:
-            raise InvalidRequest(
-                f"top_logprobs must be at most {MOST_TOP_LOGPROBS}", param="top_logprobs"
-            )
-        most = self._capabilities.max_num_seqs
-        if not 1 <= request.n <= most:
-            raise InvalidRequest(f"n must be from 1 to {most}", param="n")
-        if request.id in self._running:
-            raise InvalidRequest("a request of this id is running")
-
-    def _limit(self, request: GenerationRequest) -> int:
-        most = self._capabilities.context_length
-        limit = min(request.context_length or most, most)
-        if limit < 2:
-            raise InvalidRequest("the context must hold 2 tokens at least", param="num_ctx")
-        return limit
 
     async def _outputs(self, prompt: Sequence[int], params: Any) -> AsyncGenerator[Any]:
         """What the library gives for a prompt; leaving early cancels it there."""
