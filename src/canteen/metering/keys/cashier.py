@@ -69,7 +69,7 @@ class Cashier:
     def settle_later(self, settle: Settle) -> None:
         """Book what a request took, soon: with what is asked for next, if that comes sooner."""
         self._slips.append(_Slip([settle]))
-        asyncio.get_running_loop().call_later(SOON_S, self._ring)
+        asyncio.get_running_loop().call_later(SOON_S, self._do_soon)
 
     def close(self) -> None:
         """Do what waits, and say that this gateway holds nothing any more."""
@@ -82,9 +82,12 @@ class Cashier:
     def _ask(self, operations: Sequence[Operation]) -> "asyncio.Future[list[Outcome | None]]":
         done = asyncio.get_running_loop().create_future()
         self._slips.append(_Slip(operations, done))
-        if not self._do_at_once():
-            self._ring()
+        self._do_soon()
         return done
+
+    def _do_soon(self) -> None:
+        if self._slips and not self._do_at_once():
+            self._ring()
 
     def _do_at_once(self) -> bool:
         """Do all that waits, if that is possible without waiting for anybody; what goes wrong is
