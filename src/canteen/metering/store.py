@@ -241,7 +241,7 @@ def upsert(
 class _Sqlite:
     """A transaction on SQLite."""
 
-    skip_locked = ""
+    for_update = skip_locked = ""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -258,6 +258,7 @@ class _Sqlite:
 class _Postgresql:
     """A transaction on PostgreSQL."""
 
+    for_update = "FOR UPDATE"
     skip_locked = "FOR UPDATE SKIP LOCKED"
 
     def __init__(self, connection: Any) -> None:

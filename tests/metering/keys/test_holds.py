@@ -8,6 +8,7 @@ import pytest
 
 from canteen.core.processes import GONE_AFTER_S
 from canteen.metering.keys.book import KeyBook
+from canteen.metering.keys.holds import Settle
 from canteen.metering.keys.limits import Ask, Refusal
 from canteen.metering.store import Database, connect
 from tests.databases import emptied
@@ -75,6 +76,18 @@ def test_concurrency_is_free_again_when_a_request_ends(database: Database) -> No
     assert refused(fourth).limit.name == "requests_per_minute"
     Till.now_s += 60
     till.ask("e", one)
+
+
+def test_a_request_that_is_given_up_with_the_same_breath_holds_nothing(
+    database: Database,
+) -> None:
+    till = Till(database, new_key(database, concurrency=1))
+    one = Ask(num_requests=1)
+    given_up = till.of("a", one)
+
+    till.holds.apply([given_up, Settle(given_up, Till.now_s, {})])
+
+    granted(till.ask("b", one))
 
 
 def test_a_budget_is_full_again_in_the_next_period(database: Database) -> None:

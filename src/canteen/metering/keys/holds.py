@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from canteen.core.database import AtOnce, Connection, Row, Tables
+from canteen.core.database import AtOnce, Connection, Row, Tables, insert
 from canteen.core.processes import here, is_gone
 from canteen.metering.keys.limits import (
     Ask,
@@ -62,7 +62,7 @@ class Holds:
     the database cannot be used. `close` is called at the end.
 
     What operations of several gateways do to one key is done one after the other: each begins
-    with a write to the key's row.
+    with a lock of the key's row.
     """
 
     def __init__(
@@ -170,11 +170,13 @@ class _Sheet:
         self._keys = keys
         self._cells: dict[_Place, Cell] = {}
         self._changes: dict[_Place, Cell] = {}
-        self._holds: dict[str, dict[_Place, int]] = {}
-        self._gone: set[str] = set()
-        for key_id in keys:
-            # Whoever comes later waits here until this transaction is over.
-            connection.execute("UPDATE keys SET id = id WHERE id = :id", {"id": key_id})
+        if connection.for_update:
+            for key_id in keys:
+                # Whoever comes later waits here until this transaction is over.
+                connection.execute(
+                    f"SELECT id FROM keys WHERE id = :id {connection.for_update}",  # noqa: S608
+                    {"id": key_id},
+                )
         for key_id in keys:
             rows = connection.execute(
                 "SELECT * FROM spent WHERE key_id = :key_id AND "
@@ -189,11 +191,11 @@ class _Sheet:
         cells = [(one, self._cell(reserve.key_id, one, self.now_s)) for one in reserve.limits]
         decision = decide(reserve.ask, cells)
         if isinstance(decision, Grant):
-            held = self._holds.setdefault(reserve.id, {})
             for limit, amount in decision.amounts.items():
                 place = _at(reserve.key_id, limit, self.now_s)
-                held[place] = amount
                 self._change(place, held=amount)
+                held = {"id": reserve.id, "amount": amount, "gateway_id": self._gateway_id}
+                insert(self.connection, "holds", _columns(place) | held)
         told = {limit: Cell(cell.used, cell.held) for limit, cell in cells}
         return Outcome(decision, self.now_s, told)
 
@@ -201,10 +203,7 @@ class _Sheet:
         """Book what was used. Where the hold is there no more, since this gateway was taken for
         dead, what was used is booked all the same."""
         reserve = settle.reserve
-        rows = self.connection.execute("SELECT * FROM holds WHERE id = :id", {"id": reserve.id})
-        for row in rows:
-            self._change(_place(row), held=-row["amount"])
-        self._gone.add(reserve.id)
+        self._return("DELETE FROM holds WHERE id = :id RETURNING *", {"id": reserve.id})
         for limit in reserve.limits:
             used = 0 if limit.per == "moment" else settle.used.get(limit.unit, 0)
             if used:
@@ -212,34 +211,28 @@ class _Sheet:
 
     def give_back(self, gateway_id: str) -> bool:
         """Return what a dead gateway holds of the keys that are here; whether that is anything."""
-        rows = _rows_of(self.connection, gateway_id)
-        mine = [one for one in rows if one["key_id"] in self._keys and one["id"] not in self._gone]
-        for row in mine:
-            self._change(_place(row), held=-row["amount"])
-            self._gone.add(row["id"])
-        return bool(mine)
+        sql = "DELETE FROM holds WHERE gateway_id = :id AND key_id = :key_id RETURNING *"
+        returned = [self._return(sql, {"id": gateway_id, "key_id": one}) for one in self._keys]
+        return any(returned)
 
     def write(self) -> None:
         """Write what has changed."""
-        for hold_id in self._gone:
-            self.connection.execute("DELETE FROM holds WHERE id = :id", {"id": hold_id})
         for place, change in sorted(self._changes.items(), key=lambda one: one[0]):
-            self.connection.execute(
-                "INSERT INTO spent (key_id, unit, per, begins_s, used, held) "
-                "VALUES (:key_id, :unit, :per, :begins_s, :used, :held) "
+            insert(
+                self.connection,
+                "spent",
+                _columns(place) | {"used": change.used, "held": change.held},
                 "ON CONFLICT (key_id, unit, per, begins_s) "
                 "DO UPDATE SET used = spent.used + excluded.used, "
                 "held = spent.held + excluded.held",
-                _columns(place) | {"used": change.used, "held": change.held},
             )
-        for hold_id, held in self._holds.items():
-            for place, amount in held.items():
-                self.connection.execute(
-                    "INSERT INTO holds (id, key_id, unit, per, begins_s, amount, gateway_id) "
-                    "VALUES (:id, :key_id, :unit, :per, :begins_s, :amount, :gateway_id)",
-                    _columns(place)
-                    | {"id": hold_id, "amount": amount, "gateway_id": self._gateway_id},
-                )
+
+    def _return(self, sql: str, values: Mapping[str, str]) -> bool:
+        """Give back what the holds that a statement deletes held; whether there were any."""
+        rows = self.connection.execute(sql, values)
+        for row in rows:
+            self._change(_place(row), held=-row["amount"])
+        return bool(rows)
 
     def _cell(self, key_id: str, limit: Limit, at_s: float) -> Cell:
         return self._cells.setdefault(_at(key_id, limit, at_s), Cell())

@@ -82,11 +82,16 @@ def period(per: Per, now_s: float) -> tuple[int, int]:
     """When the period of a moment begins and ends, seconds since 1970; days are those of UTC."""
     if per == "moment":
         return 0, 0
-    now = datetime.fromtimestamp(now_s, UTC)
+    # Nothing begins within a minute, and a request asks for its periods many times.
+    return _period(per, int(now_s // 60) * 60)
+
+
+@lru_cache(maxsize=1024)
+def _period(per: Per, minute_s: int) -> tuple[int, int]:
     if per == "minute":
-        begins = now.replace(second=0, microsecond=0)
-        return _seconds(begins, begins + timedelta(minutes=1))
-    day = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        return minute_s, minute_s + 60
+    now = datetime.fromtimestamp(minute_s, UTC)
+    day = now.replace(hour=0, minute=0)
     if per == "day":
         return _seconds(day, day + timedelta(days=1))
     month = day.replace(day=1)
