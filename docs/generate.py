@@ -4,17 +4,17 @@ import ast
 import dataclasses
 import datetime
 import json
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from canteen.api.app import create_app
-from canteen.bootstrap import build
+from canteen.api.dialects import DIALECTS
+from canteen.api.documenting import describe
 from canteen.cli.main import main as program
 from canteen.cli.plan_text import told
+from canteen.core.version import VERSION
 from canteen.planning.article import Claim, claims
 from canteen.settings import Settings
 from docs.asyncapi import asyncapi
@@ -121,7 +121,7 @@ def cli() -> str:
 
 def http_api() -> str:
     """The page of routes: one row each, by the dialect that answers."""
-    document = _openapi()
+    document = describe(DIALECTS, VERSION)
     rows = sorted(
         (path, method.upper(), operation.get("summary", ""), operation["x-canteen-scope"])
         for path, item in document["paths"].items()
@@ -141,13 +141,7 @@ def http_api() -> str:
 
 def message_api() -> str:
     """The document of the message interface."""
-    return json.dumps(asyncapi(_openapi()), indent=1, ensure_ascii=False) + "\n"
-
-
-def _openapi() -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as home:
-        document: dict[str, Any] = create_app(build(Settings(home=Path(home)))).fastapi.openapi()
-    return document
+    return json.dumps(asyncapi(describe(DIALECTS, VERSION)), indent=1, ensure_ascii=False) + "\n"
 
 
 def _default(one: "dataclasses.Field[Any]") -> str:

@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from canteen.api.app import DIALECTS, App, create_app
+from canteen.api.app import App, create_app
+from canteen.api.dialects import DIALECTS
 from canteen.bootstrap import Services, build
 from canteen.settings import Settings
 

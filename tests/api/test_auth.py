@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from starlette.routing import Route as Mounted
 
-from canteen.api.app import DIALECTS, SERVED, App
+from canteen.api.app import App
 from canteen.api.auth import open_paths
+from canteen.api.dialects import DIALECTS, SERVED
 from canteen.api.routing import Dialect, Route
 from canteen.core.access import SCOPES
 from tests.api.keyed import CHAT, Keyed, keyed
@@ -32,7 +33,7 @@ def mounted(app: App) -> list[tuple[str, str]]:
     """Every method and path that is registered, whoever did it."""
     return [
         (method, route.path)
-        for route in app.fastapi.routes
+        for route in app.paths.routes
         if isinstance(route, Mounted)
         for method in sorted(route.methods or ())
     ]

@@ -13,7 +13,7 @@ import pytest
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from canteen.api.app import DIALECTS
+from canteen.api.dialects import DIALECTS
 from canteen.api.draining import Drain
 from canteen.api.idempotency import Idempotency
 from canteen.api.observation import Observation

@@ -1,6 +1,6 @@
 """Every route says what a caller's key needs."""
 
-from canteen.api.app import DIALECTS
+from canteen.api.dialects import DIALECTS
 
 
 def test_every_route_of_every_dialect_has_a_scope() -> None:

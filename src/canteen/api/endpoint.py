@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from canteen.api import body
 from canteen.api.auth import check_scope
@@ -23,29 +24,37 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Endpoint = Callable[[Request], Awaitable[Response]]
 
+class Endpoint:
+    """ASGI: answers one route at a path; of what goes wrong before an answer begins, only
+    cancellation is raised."""
 
-def endpoint(route: Route, path: str, dialect: Dialect, services: "Services") -> Endpoint:
-    """What answers one route at a path; it raises nothing but cancellation."""
+    def __init__(self, route: Route, path: str, dialect: Dialect, services: "Services") -> None:
+        self._route = route
+        self._path = path
+        self._dialect = dialect
+        self._services = services
 
-    async def answer(request: Request) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        response = await self._answer(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
         observe: Observation = request.scope["canteen.observe"]
-        observe.operation, observe.pattern = route.operation, path
+        observe.operation, observe.pattern = self._route.operation, self._path
         try:
-            check_scope(route.scope, observe.caller)
-            return await _answered(route, services, request, observe)
+            check_scope(self._route.scope, observe.caller)
+            return await _answered(self._route, self._services, request, observe)
         except ClientDisconnect:
             observe.is_gone = True
             return Response(status_code=CLIENT_GONE)
         except CanteenError as error:
             # Its traceback would keep the frames of the request, and they its text.
-            return drawn(error.with_traceback(None), dialect, observe)
+            return drawn(error.with_traceback(None), self._dialect, observe)
         except Exception:
             logger.exception("a request failed", extra={"request_id": observe.request_id})
-            return drawn(Unexpected(observe.request_id), dialect, observe)
-
-    return answer
+            return drawn(Unexpected(observe.request_id), self._dialect, observe)
 
 
 def drawn(error: CanteenError, dialect: Dialect, observe: Observation) -> Response:

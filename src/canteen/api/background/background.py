@@ -63,7 +63,7 @@ class Background:
     @classmethod
     def of(cls, request: Request) -> "Background":
         """Where the service leaves requests that got this one."""
-        background: Background = request.app.state.background
+        background: Background = request.app.background
         return background
 
     def start(self) -> None:
