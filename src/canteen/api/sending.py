@@ -14,6 +14,9 @@ logger = logging.getLogger(__name__)
 MOST_WAITING_BYTES = 1 << 20
 AGAIN_AFTER_S = 5.0
 END_WITHIN_S = 3.0
+# So long a request may wait for others that are told of with it: to wake the program for each of
+# them would take both processes longer than to write and read it.
+TOGETHER_S = 0.05
 
 
 class Sender:
@@ -23,18 +26,25 @@ class Sender:
         self._url = url
         self._process: asyncio.subprocess.Process | None = None
         self._keeping: asyncio.Task[None] | None = None
+        self._lines: list[bytes] = []
 
     def start(self) -> None:
         """Start the program, and again whenever it ends."""
         self._keeping = asyncio.ensure_future(self._keep())
 
     def tell(self, traced: Traced) -> None:
-        """Have a request told of, if there is room for it."""
+        """Have a request told of, soon, if there is room for it."""
+        if not self._lines:
+            asyncio.get_running_loop().call_later(TOGETHER_S, self._write)
+        self._lines.append(json_bytes(traced) + b"\n")
+
+    def _write(self) -> None:
+        lines, self._lines = self._lines, []
         pipe = self._process.stdin if self._process is not None else None
         if pipe is None or pipe.transport.is_closing():
             return
         if pipe.transport.get_write_buffer_size() < MOST_WAITING_BYTES:
-            pipe.write(json_bytes(traced) + b"\n")
+            pipe.writelines(lines)
 
     async def close(self) -> None:
         """Have it send what it was told, if that is soon done."""
@@ -43,6 +53,7 @@ class Sender:
         self._keeping.cancel()
         with suppress(asyncio.CancelledError):
             await self._keeping
+        self._write()
         process = self._process
         if process is None or process.stdin is None:
             return
