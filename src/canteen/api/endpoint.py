@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -115,33 +114,29 @@ def _served(services: "Services", request: Request, observe: Observation) -> Ser
 
 async def _while_wanted(answer: Awaitable[Response], request: Request, drain: Drain) -> Response:
     """Wait for the answer, but no longer than the client does, nor than the service lasts."""
-    working = asyncio.ensure_future(answer)
     gone = asyncio.ensure_future(_gone(request))
-    ended = asyncio.Event()
-    ending = asyncio.ensure_future(ended.wait())
+    limit = asyncio.timeout(None)
+
+    def end(_: object = None) -> None:
+        limit.reschedule(0.0)
+
     try:
-        with drain.ending(ended.set):
-            await asyncio.wait([working, gone, ending], return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        if ended.is_set():
-            raise shutting_down()
-        raise ClientDisconnect
+        async with limit:
+            gone.add_done_callback(end)
+            try:
+                with drain.ending(end):
+                    return await answer
+            finally:
+                gone.remove_done_callback(end)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise (ClientDisconnect() if gone.done() else shutting_down()) from None
     finally:
         gone.cancel()
-        ending.cancel()
-        await _cancelled(working)
 
 
 async def _gone(request: Request) -> None:
     """Returns when the client has closed the connection; the body has been read before."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-async def _cancelled(working: "asyncio.Future[Response]") -> None:
-    """End what nobody waits for, and wait until it has let go of what it held."""
-    if not working.done():
-        working.cancel()
-        with suppress(asyncio.CancelledError, Exception):
-            await working
