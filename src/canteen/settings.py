@@ -323,6 +323,12 @@ class Settings:
         False,
         _flag,
     )
+    audit_file_mb: int = _setting(
+        "CANTEEN_AUDIT_FILE_MB",
+        "megabytes at which the audit begins another file; 0 for never",
+        256,
+        _whole(0, 1_000_000),
+    )
     otlp_endpoint: str = _setting(
         "CANTEEN_OTLP_ENDPOINT",
         "collector of traces and metrics, http://HOST:4318; without one none are sent",

@@ -20,7 +20,7 @@ from canteen.api.paths import Paths
 from canteen.api.pushing import Pusher, pusher
 from canteen.api.sending import Sender
 from canteen.api.tracing import Tracing, sender
-from canteen.metering.audit.book import FILE, FOLDER, Book
+from canteen.metering.audit.book import Book
 
 if TYPE_CHECKING:
     from canteen.bootstrap import Services
@@ -87,9 +87,10 @@ def create_app(services: "Services", write: Write | None = None) -> App:
 
 def _audit(services: "Services") -> Book | None:
     """The audit, where one is to be kept; raises AuditUnavailable where that cannot be."""
-    if not services.settings.audit:
+    settings = services.settings
+    if not settings.audit:
         return None
-    audit = Book(services.settings.home / FOLDER / FILE)
+    audit = Book.at(settings.home, settings.audit_file_mb)
     audit.start()
     services.metrics.watch_audit(lambda: bool(audit.trouble))
     audit.append(beginning(services))

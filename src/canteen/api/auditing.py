@@ -13,7 +13,8 @@ from canteen.api.access import eaten
 from canteen.api.guard import Draw
 from canteen.api.observation import Observation
 from canteen.core.footprint import Receipt
-from canteen.metering.audit.book import AuditUnavailable, Book, now
+from canteen.metering.audit.book import AuditUnavailable, Book
+from canteen.metering.audit.files import now
 from canteen.settings import Settings, shown
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import logging
 import msgspec
 
 from canteen.api.access import Write
-from canteen.metering.audit.book import now
+from canteen.metering.audit.files import now
 
 _TOLD = ("model", "digest", "engine", "why")
 

@@ -11,7 +11,7 @@ import msgspec
 from canteen.api.access import Write
 from canteen.core import trace
 from canteen.core.version import VERSION
-from canteen.metering.audit.book import now
+from canteen.metering.audit.files import now
 
 # The last frames tell where; those before them how it came there.
 MOST_FRAMES = 8

@@ -10,6 +10,7 @@ import click
 from canteen.cli import store
 from canteen.core.errors import InvalidRequest
 from canteen.metering.audit import book
+from canteen.metering.audit.files import files
 
 FILE = click.option(
     "--file",
@@ -32,7 +33,8 @@ def command() -> None:
 @click.option("--noted", default="", help="The hash of a record that must be there.")
 @store.as_json
 def verify(path: Path | None, noted: str, is_json: bool) -> None:
-    """Follow the chain of hashes; exit status 1 if a record was changed, dropped or moved.
+    """Follow the chain of hashes, through full files too; exit status 1 if a record was changed,
+    dropped or moved.
 
     That the end was cut off shows no chain: note the hash of the last record elsewhere (each line
     of the access log has its request's), and give it as --noted.
@@ -41,11 +43,13 @@ def verify(path: Path | None, noted: str, is_json: bool) -> None:
     if is_json:
         store.echo_json({"is_whole": verdict.is_whole, **asdict(verdict)})
     elif verdict.fault:
-        click.echo(f"line {verdict.line}: {verdict.fault}")
+        click.echo(f"{verdict.file}, line {verdict.line}: {verdict.fault}")
     elif not verdict.has_noted:
         click.echo("the record that was noted is missing: the end was cut off")
     else:
-        click.echo(f"{verdict.head.num_records} records, whole; the last is {verdict.head.hash}")
+        num = verdict.head.num_records
+        told = f"{num} records" if verdict.first == 1 else f"records {verdict.first} to {num}"
+        click.echo(f"{told}, whole; the last is {verdict.head.hash}")
     if not verdict.is_whole:
         raise SystemExit(1)
 
@@ -74,5 +78,11 @@ def _there(path: Path | None) -> Path:
 
 
 def _last(path: Path, num: int) -> list[dict[str, str]]:
-    with path.open("rb") as lines:
-        return [json.loads(line) for line in deque(lines, num) if line.endswith(b'"}\n')]
+    records: list[dict[str, str]] = []
+    for one in reversed(files(path)):
+        with one.open("rb") as lines:
+            whole = [line for line in deque(lines, num - len(records)) if line.endswith(b'"}\n')]
+        records[:0] = map(json.loads, whole)
+        if len(records) >= num:
+            break
+    return records

@@ -4,7 +4,7 @@ import getpass
 from collections.abc import Sequence
 
 from canteen.cli import store
-from canteen.metering.audit.book import FILE, FOLDER, Book
+from canteen.metering.audit.book import Book
 
 # Verbs that change what a service does. None of them has a prompt or a secret among its words.
 CHANGING = frozenset(
@@ -30,7 +30,7 @@ def note(words: Sequence[str]) -> None:
     settings = store.settings()
     if not settings.audit or any(word in HELP for word in words):
         return
-    audit = Book(settings.home / FOLDER / FILE)
+    audit = Book.at(settings.home, settings.audit_file_mb)
     audit.start()
     try:
         audit.append({"event": "command", "who": _user(), "command": list(words)}).result()

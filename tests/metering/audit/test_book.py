@@ -11,25 +11,27 @@ import pytest
 
 from canteen.metering.audit import book, chain
 from canteen.metering.audit.book import AuditUnavailable, Book
+from canteen.metering.audit.files import files
 
 WRITER = """
 import sys
 from pathlib import Path
 from canteen.metering.audit.book import Book
-book = Book(Path(sys.argv[1]))
+book = Book(Path(sys.argv[1]), int(sys.argv[3]))
 book.start()
 for number in range(int(sys.argv[2])):
     print(book.append({"event": "request", "number": number}).result(), flush=True)
 """
 
 
-def writer(path: Path, num: int) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-c", WRITER, str(path), str(num)]
+def writer(path: Path, num: int, most_bytes: int = 0) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-c", WRITER, str(path), str(num), str(most_bytes)]
     return subprocess.Popen(command, stdout=subprocess.PIPE)
 
 
 def hashes(path: Path) -> set[str]:
-    return {json.loads(line)["hash"] for line in path.read_bytes().splitlines() if line}
+    lines = [line for one in files(path) for line in one.read_bytes().splitlines() if line]
+    return {json.loads(line)["hash"] for line in lines}
 
 
 @pytest.fixture
@@ -59,6 +61,37 @@ def test_several_gateways_make_one_chain(path: Path) -> None:
     assert verdict.is_whole
     assert verdict.head.num_records == 150
     assert told == hashes(path)
+
+
+def test_several_gateways_go_on_in_another_file_where_one_is_full(path: Path) -> None:
+    writers = [writer(path, 50, most_bytes=3_000) for _ in range(3)]
+
+    told = {line.decode() for one in writers for line in one.communicate()[0].splitlines()}
+
+    verdict = book.verify(path)
+    assert verdict.is_whole
+    assert len(files(path)) > 5
+    assert verdict.head.num_records == 150 + len(files(path)) - 1
+    assert told <= hashes(path)
+
+
+def test_the_chain_goes_on_after_a_file_was_put_elsewhere(path: Path, tmp_path: Path) -> None:
+    opened = Book(path, most_bytes=1)
+    opened.start()
+    for number in range(3):
+        opened.append({"event": "run", "number": number}).result()
+    opened.close()
+    assert book.verify(path).head.num_records == 5
+    files(path)[0].rename(tmp_path / "archived")
+    again = Book(path)
+    again.start()
+    again.append({"event": "run"}).result()
+    again.close()
+
+    verdict = book.verify(path)
+
+    assert verdict.is_whole
+    assert (verdict.first, verdict.head.num_records) == (2, 7)
 
 
 def test_what_was_acknowledged_is_there_after_a_kill(path: Path) -> None:

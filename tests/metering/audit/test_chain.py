@@ -1,11 +1,13 @@
 """A chain of records: whole as it was written, broken by whoever changes a letter."""
 
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from canteen.metering.audit import chain
-from canteen.metering.audit.chain import Head, sealed, verify
+from canteen.metering.audit.chain import Head, Verdict, sealed
 
 
 def lines(num: int) -> list[bytes]:
@@ -14,6 +16,10 @@ def lines(num: int) -> list[bytes]:
         line, head = sealed({"event": "request", "who": f"caller {number}"}, head)
         made.append(line)
     return made
+
+
+def verify(chained: Iterable[bytes], noted: str = "") -> Verdict:
+    return chain.verify([("audit.jsonl", chained)], noted)
 
 
 def test_a_chain_is_whole_as_it_was_written() -> None:
@@ -81,3 +87,25 @@ def test_half_a_line_in_the_middle_must_be_accounted_for() -> None:
     assert verify([*made[:2], rest + b"\n", account]).is_whole
     assert not verify([*made[:2], rest + b"\n", other]).is_whole
     assert not verify([*made[:2], rest + b"\n"]).is_whole
+
+
+def test_what_goes_on_where_earlier_files_were_put_elsewhere_says_from_where() -> None:
+    made = lines(3)
+    head = chain.head_of(made[2])
+    first, head = sealed({"event": chain.CONTINUED}, head)
+    second, head = sealed({"event": "request"}, head)
+
+    whole = chain.verify([("audit-3.jsonl", made), ("audit.jsonl", [first, second])])
+    rest = verify([first, second])
+
+    assert (whole.is_whole, whole.first, whole.head.num_records) == (True, 1, 5)
+    assert (rest.is_whole, rest.first, rest.head.num_records) == (True, 4, 5)
+    assert not verify([*made[:2], first, second]).is_whole
+
+
+def test_a_fault_is_told_with_its_file() -> None:
+    made = lines(4)
+
+    verdict = chain.verify([("audit-2.jsonl", made[:2]), ("audit.jsonl", made[3:])])
+
+    assert (verdict.file, verdict.line) == ("audit.jsonl", 1)

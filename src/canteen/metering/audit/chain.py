@@ -17,6 +17,8 @@ _FIELD = b',"hash":"'
 _SEAL_BYTES = len(_FIELD) + 64 + len(b'"}')
 # The event of a line that comes after one that a killed process did not finish.
 TORN = "torn"
+# The event of the first line of a file that goes on where another was full.
+CONTINUED = "continued"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +31,15 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a chain is found to be: its end, or at which line it breaks and why."""
+    """What a chain is found to be: its end, or at which line of which file it breaks and why.
+    `first` is the number of its first record: more than 1 where earlier files are elsewhere."""
 
     head: Head
     fault: str = ""
     line: int = 0
     has_noted: bool = True
+    file: str = ""
+    first: int = 1
 
     @property
     def is_whole(self) -> bool:
@@ -77,23 +82,29 @@ def end_of(tail: bytes, *, is_whole: bool) -> tuple[Head, bytes]:
     return Head(), tail
 
 
-def verify(lines: Iterable[bytes], noted: str = "") -> Verdict:
-    """Follow a chain to its end or its first fault; `noted` is a hash that must be in it."""
-    head, has_noted, rest, number = Head(), not noted, b"", 0
-    for number, line in enumerate(lines, 1):
-        try:
-            after = head_of(line)
-        except ValueError:
-            rest += line
-            continue
-        fault = _fault(json.loads(line), head, rest)
-        if fault:
-            return Verdict(head, fault, number, has_noted)
-        head, rest = after, b""
-        has_noted = has_noted or head.hash == noted
+def verify(files: Iterable[tuple[str, Iterable[bytes]]], noted: str = "") -> Verdict:
+    """Follow a chain through files, each a name and its lines, to its end or its first fault;
+    `noted` is a hash that must be in it."""
+    head, first, has_noted, rest = Head(), 1, not noted, b""
+    name, number = "", 0
+    for name, lines in files:
+        for number, line in enumerate(lines, 1):
+            try:
+                after = head_of(line)
+            except ValueError:
+                rest += line
+                continue
+            record = json.loads(line)
+            if head == Head() and not rest and record["event"] == CONTINUED:
+                head, first = Head(record["seq"] - 1, record["prev"]), record["seq"]
+            fault = _fault(record, head, rest)
+            if fault:
+                return Verdict(head, fault, number, has_noted, name, first)
+            head, rest = after, b""
+            has_noted = has_noted or head.hash == noted
     # What ends without an end of line was never acknowledged.
     fault = "it was changed, or is no record" if rest.endswith(b"\n") else ""
-    return Verdict(head, fault, number if fault else 0, has_noted)
+    return Verdict(head, fault, number if fault else 0, has_noted, name if fault else "", first)
 
 
 def _fault(record: Mapping[str, Any], head: Head, rest: bytes) -> str:
