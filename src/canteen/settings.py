@@ -152,6 +152,12 @@ class Settings:
     jwt_scopes_claim: str = _setting(
         "CANTEEN_JWT_SCOPES_CLAIM", "the claim of a token that has its scopes", "scope", str
     )
+    jwt_limits: tuple[str, ...] = _setting(
+        "CANTEEN_JWT_LIMITS",
+        "what each subject of tokens may have, as limits of keys: tokens_per_day=100000,…",
+        (),
+        _pairs,
+    )
     default_model: str = _setting(
         "CANTEEN_MODEL", "the model that is served and run by default", "smollm2:135m", str
     )

@@ -197,3 +197,26 @@ async def test_with_a_signer_everybody_needs_a_token_or_a_key(
                 answer = await caller.post("/v1/chat/completions", json=CHAT, headers=headers)
                 assert answer.status_code == status
         assert service.logged()[-1]["caller"] == "jwt-orders"
+
+
+async def test_each_subject_has_limits_of_its_own(echo_home: Path, published: str) -> None:
+    told = {**SETTINGS, "jwks_url": published, "jwt_limits": ("requests_per_day=2",)}
+    async with keyed(echo_home, keys="auto", **told) as service, service.client() as caller:
+
+        async def ask(subject: str) -> httpx.Response:
+            headers = {"authorization": f"Bearer {token(sub=subject)}"}
+            return await caller.post("/v1/chat/completions", json=CHAT, headers=headers)
+
+        mine = [(await ask("orders")).status_code for _ in range(3)]
+        theirs = await ask("invoices")
+
+        assert mine == [200, 200, 429]
+        assert theirs.headers["x-ratelimit-remaining-requests"] == "1"
+
+
+@pytest.mark.parametrize("limit", ["tokens_per_hour=1", "tokens_per_day=many"])
+def test_a_service_with_limits_that_are_none_does_not_start(limit: str) -> None:
+    settings = Settings(home=Path("unused"), **SETTINGS, jwt_limits=(limit,))  # type: ignore[arg-type]
+
+    with pytest.raises(InvalidRequest, match="CANTEEN_JWT_LIMITS"):
+        Tokens.of(settings)

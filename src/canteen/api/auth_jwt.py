@@ -4,13 +4,14 @@ import asyncio
 import hashlib
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from canteen.core.access import SCOPES, Caller
 from canteen.core.errors import InvalidRequest, Overloaded, Unauthorized
+from canteen.metering.keys.limits import checked
 
 if TYPE_CHECKING:
     from canteen.settings import Settings
@@ -40,6 +41,7 @@ class Tokens:
     ) -> None:
         self._jwt = _library()
         self._settings = settings
+        self._limits = _limits(settings.jwt_limits)
         self._fetch = fetch or self._fetched
         self._clock = clock
         self._keys: dict[str | None, Any] = {}
@@ -78,7 +80,7 @@ class Tokens:
             )
         except jwt.PyJWTError as error:
             raise Unauthorized(f"this token is not accepted: {_why(error)}") from error
-        return _caller(claims, told.jwt_scopes_claim)
+        return _caller(claims, told.jwt_scopes_claim, self._limits)
 
     async def _key(self, kid: str | None) -> Any:
         async with self._fetching:
@@ -131,11 +133,23 @@ def _why(error: Exception) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__.removesuffix("Error")).lower()
 
 
-def _caller(claims: Mapping[str, Any], scopes_claim: str) -> Caller:
+def _limits(told: Sequence[str]) -> Mapping[str, float]:
+    try:
+        amounts = {name: float(amount) for name, _, amount in (one.partition("=") for one in told)}
+        return checked(amounts)
+    except (ValueError, InvalidRequest) as error:
+        said = error.message if isinstance(error, InvalidRequest) else "an amount is no number"
+        raise InvalidRequest(
+            f"CANTEEN_JWT_LIMITS is no list such as tokens_per_day=100000,concurrency=4: {said}",
+            param="CANTEEN_JWT_LIMITS",
+        ) from None
+
+
+def _caller(claims: Mapping[str, Any], scopes_claim: str, limits: Mapping[str, float]) -> Caller:
     said = claims.get(scopes_claim, ())
     scopes = said.split() if isinstance(said, str) else said
     known = frozenset(one for one in SCOPES if isinstance(scopes, list | tuple) and one in scopes)
     subject = str(claims["sub"])
     if not SANE_SUBJECT.fullmatch(subject):
         subject = hashlib.sha256(subject.encode()).hexdigest()[:16]
-    return Caller(f"jwt-{subject}", known)
+    return Caller(f"jwt-{subject}", known, limits=limits)

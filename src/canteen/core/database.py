@@ -9,12 +9,15 @@ Row = dict[str, Any]
 
 
 class Connection(Protocol):
-    """A transaction: SQL with `:name` for each value. `for_update` ends a question for rows that no
-    other transaction may change before this one is over, `skip_locked` one that is to leave out
-    what another is at; both are empty where only one can write at a time."""
+    """A transaction: SQL with `:name` for each value. `skip_locked` ends a subquery that is to
+    leave out what another transaction is at; empty where there is only ever one."""
 
-    for_update: str
     skip_locked: str
+
+    def lock(self, name: str) -> None:
+        """Wait until no other transaction has a lock of this name, and have it until this one is
+        over."""
+        ...
 
     def execute(self, sql: str, values: Mapping[str, Any] = ...) -> list[Row]:
         """Run a statement; the rows that it gives."""

@@ -241,13 +241,16 @@ def upsert(
 class _Sqlite:
     """A transaction on SQLite."""
 
-    for_update = skip_locked = ""
+    skip_locked = ""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     def execute(self, sql: str, values: Mapping[str, Any] = {}) -> list[Row]:
         return [dict(row) for row in self._connection.execute(sql, values)]
+
+    def lock(self, name: str) -> None:
+        """Nobody else can write."""
 
     def version(self) -> int:
         """How many steps the database has taken; 0 for an empty one."""
@@ -258,7 +261,6 @@ class _Sqlite:
 class _Postgresql:
     """A transaction on PostgreSQL."""
 
-    for_update = "FOR UPDATE"
     skip_locked = "FOR UPDATE SKIP LOCKED"
 
     def __init__(self, connection: Any) -> None:
@@ -269,6 +271,9 @@ class _Postgresql:
         told = _NAMED.sub(r"%(\1)s", sql.replace("%", "%%"))
         cursor = self._connection.execute(told, {name: _text(one) for name, one in values.items()})
         return cursor.fetchall() if cursor.description else []
+
+    def lock(self, name: str) -> None:
+        self.execute("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))", {"name": name})
 
     def version(self) -> int:
         """How many steps; one gateway asks at a time, since what follows is to migrate."""

@@ -67,7 +67,7 @@ async def test_while_another_writes_the_loop_goes_on_and_the_answer_comes_after_
 ) -> None:
     (first,) = await cashier.reserve(asked(key, "first", 10))
     with database.writing() as connection:
-        connection.execute("UPDATE keys SET id = id WHERE id = :id", {"id": key.id})
+        connection.lock(key.id)
         waiting = asyncio.ensure_future(cashier.reserve(asked(key, "second", 10)))
         await asyncio.sleep(0.05)
         assert not waiting.done()
@@ -106,7 +106,7 @@ async def test_who_gives_up_while_waiting_holds_nothing(
 ) -> None:
     await cashier.reserve(asked(key, "first", 10))
     with database.writing() as connection:
-        connection.execute("UPDATE keys SET id = id WHERE id = :id", {"id": key.id})
+        connection.lock(key.id)
         waiting = asyncio.ensure_future(cashier.reserve(asked(key, "second", 10)))
         await asyncio.sleep(0.02)
         waiting.cancel()

@@ -61,8 +61,7 @@ class Holds:
     """The holds of this gateway. Every call blocks for milliseconds, and raises EngineError where
     the database cannot be used. `close` is called at the end.
 
-    What operations of several gateways do to one key is done one after the other: each begins
-    with a lock of the key's row.
+    What operations of several gateways do to one key is done one after the other.
     """
 
     def __init__(
@@ -170,13 +169,9 @@ class _Sheet:
         self._keys = keys
         self._cells: dict[_Place, Cell] = {}
         self._changes: dict[_Place, Cell] = {}
-        if connection.for_update:
-            for key_id in keys:
-                # Whoever comes later waits here until this transaction is over.
-                connection.execute(
-                    f"SELECT id FROM keys WHERE id = :id {connection.for_update}",  # noqa: S608
-                    {"id": key_id},
-                )
+        for key_id in keys:
+            # Whoever comes later waits here until this transaction is over.
+            connection.lock(key_id)
         for key_id in keys:
             rows = connection.execute(
                 "SELECT * FROM spent WHERE key_id = :key_id AND "
