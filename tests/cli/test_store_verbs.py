@@ -232,6 +232,21 @@ def test_engines_says_what_is_installed(call: Call) -> None:
     assert "canteen engine install vllm" in engines["vllm"]["why"]
 
 
+def test_doctor_and_engines_agree_on_what_is_installed(call: Call, tmp_path: Path) -> None:
+    python = tmp_path / "engines" / "vllm" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+
+    listed = json.loads(call("engines", "--json", CANTEEN_HOME=str(tmp_path)).stdout)
+    installed = [one["name"] for one in listed if one["is_installed"]]
+
+    assert "vllm" in installed
+    assert (
+        f"engines installed: {', '.join(installed)}"
+        in call("doctor", CANTEEN_HOME=str(tmp_path)).stdout
+    )
+
+
 def test_doctor_misses_the_default_model(call: Call) -> None:
     answer = call("doctor")
 

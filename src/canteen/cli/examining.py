@@ -18,7 +18,7 @@ import httpx
 
 from canteen.cli import store
 from canteen.core.errors import CanteenError, EngineError, ModelNotFound, NotSupported
-from canteen.engines.registry import ENGINES, is_installed
+from canteen.engines.standing import standings
 from canteen.lifecycle.training import packages
 from canteen.lifecycle.training.specs import Finetune
 from canteen.metering.store import Trouble, connect
@@ -65,7 +65,7 @@ def machine(settings: Settings) -> Iterator[Finding]:
 
 def service(settings: Settings) -> Iterator[Finding]:
     """What the service needs: engines, models, a port and a database."""
-    installed = [name for name in ENGINES if is_installed(name)]
+    installed = [one.name for one in standings(settings.home) if one.is_installed]
     said = f"engines installed: {', '.join(installed)}"
     has_default = "openvino" in installed
     yield Finding(said) if has_default else wrong(said, "pip install openvino-genai")
