@@ -118,7 +118,8 @@ async def _while_wanted(answer: Awaitable[Response], request: Request, drain: Dr
     limit = asyncio.timeout(None)
 
     def end(_: object = None) -> None:
-        limit.reschedule(0.0)
+        if not limit.expired():
+            limit.reschedule(0.0)
 
     try:
         async with limit:
