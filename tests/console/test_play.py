@@ -87,7 +87,7 @@ async def test_a_schema_that_is_none_is_told_and_not_sent(console: "Page") -> No
 
     alert = await console.get_by_role("alert").inner_text()
     assert "The JSON schema is no JSON" in alert
-    assert "Mend it under Settings" in alert
+    assert "Mend the JSON schema under Settings" in alert
 
 
 async def test_an_answer_can_be_stopped(page: "Page", serve: Serve, echo_home: Path) -> None:

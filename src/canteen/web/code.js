@@ -23,19 +23,28 @@ function python(value, indent = "") {
 const secretInPython = () => key.get() ? 'os.environ["CANTEEN_KEY"]' : '"not needed"';
 const importOs = () => key.get() ? "import os\n\n" : "";
 
-function curl(body) {
-  const quoted = JSON.stringify(body, null, 2).replaceAll("'", "'\\''");
-  const header = key.get() ? ` \\\n  -H "Authorization: Bearer ${bearer()}"` : "";
-  return `curl -sSN ${base()}/v1/chat/completions \\\n  -H 'Content-Type: application/json'${header} \\\n  -d '${quoted}'\n`;
+// What OpenAI's own client does not know goes into the body beside what it knows.
+const OWN = ["top_k", "min_p", "repetition_penalty"];
+
+function named(body) {
+  const known = Object.entries(body).filter(([name]) => !OWN.includes(name));
+  const own = Object.entries(body).filter(([name]) => OWN.includes(name));
+  return [...known, ...(own.length ? [["extra_body", Object.fromEntries(own)]] : [])]
+    .map(([name, value]) => `    ${name}=${python(value, "    ")},\n`).join("");
 }
 
-function openai(body) {
-  const named = Object.entries(body).map(([name, value]) => `    ${name}=${python(value, "    ")},\n`).join("");
+function curl({ path, body }) {
+  const quoted = JSON.stringify(body, null, 2).replaceAll("'", "'\\''");
+  const header = key.get() ? ` \\\n  -H "Authorization: Bearer ${bearer()}"` : "";
+  return `curl -sSN ${base()}${path} \\\n  -H 'Content-Type: application/json'${header} \\\n  -d '${quoted}'\n`;
+}
+
+function openai({ body }) {
   return `${importOs()}from openai import OpenAI
 
 client = OpenAI(base_url="${base()}/v1", api_key=${secretInPython()})
 chunks = client.chat.completions.create(
-${named})
+${named(body)})
 for chunk in chunks:
     if chunk.choices:
         print(chunk.choices[0].delta.content or "", end="", flush=True)
@@ -44,7 +53,7 @@ for chunk in chunks:
 `;
 }
 
-function java(body) {
+function java({ path, body }) {
   const json = JSON.stringify(body, null, 2).replaceAll("\\", "\\\\").replaceAll("\n", "\n            ");
   const header = key.get() ? '\n            .header("Authorization", "Bearer " + System.getenv("CANTEEN_KEY"))' : "";
   return `import java.net.URI;
@@ -57,40 +66,79 @@ public class Ask {
         var body = """
             ${json}
             """;
-        var request = HttpRequest.newBuilder(URI.create("${base()}/v1/chat/completions"))
+        var request = HttpRequest.newBuilder(URI.create("${base()}${path}"))
             .header("Content-Type", "application/json")${header}
             .POST(HttpRequest.BodyPublishers.ofString(body))
             .build();
         HttpClient.newHttpClient().send(request, BodyHandlers.ofLines())
-            .body().filter(line -> line.startsWith("data: ")).forEach(System.out::println);
+            .body().filter(line -> !line.isEmpty()).forEach(System.out::println);
     }
 }
 `;
 }
 
-function langchain(body) {
-  const { messages, model, temperature, max_tokens, seed, response_format } = body;
-  const more = { model, temperature, max_tokens, seed, ...(response_format && { model_kwargs: { response_format } }) };
-  const named = Object.entries(more).filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `    ${name}=${python(value, "    ")},\n`).join("");
+function langchain({ body }) {
+  const { messages, stream, stream_options: options, response_format: format, ...rest } = body;
   return `${importOs()}from langchain_openai import ChatOpenAI
 
 llm = ChatOpenAI(
     base_url="${base()}/v1",
     api_key=${secretInPython()},
-${named})
+${named({ ...rest, ...(format && { model_kwargs: { response_format: format } }) })})
 for chunk in llm.stream(${python(messages)}):
     print(chunk.text, end="", flush=True)
 `;
 }
 
-const LANGUAGES = { curl, Python: openai, Java: java, LangChain: langchain };
+const headersInPython = () => {
+  const secret = key.get() ? ', "Authorization": "Bearer " + os.environ["CANTEEN_KEY"]' : "";
+  return `{"Content-Type": "application/json"${secret}}`;
+};
 
-// A dialog with a tab for each language.
-export function showCode(body) {
+const asking = (path, indent) => `request = urllib.request.Request(
+${indent}    "${base()}${path}", json.dumps(body).encode(), ${headersInPython()}
+${indent})`;
+
+const imports = () => `import json\n${key.get() ? "import os\n" : ""}import urllib.request\n`;
+
+function plainPython({ path, body }) {
+  return `${imports()}
+body = ${python(body)}
+${asking(path, "")}
+with urllib.request.urlopen(request) as answer:
+    print(json.dumps(json.load(answer), indent=2))
+`;
+}
+
+// A tool that an agent can call, with the field that varies as its argument.
+function tool({ path, body, name, about, varies }) {
+  const { [varies]: given, ...fixed } = body;
+  return `${imports()}
+from langchain_core.tools import tool
+
+@tool
+def ${name}(${varies}: ${typeof given === "string" ? "str" : "list"}) -> dict:
+    """${about}"""
+    body = ${python({ ...fixed }, "    ")} | {"${varies}": ${varies}}
+    ${asking(path, "    ")}
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+print(${name}.invoke({"${varies}": ${python(given)}}))
+`;
+}
+
+const CHAT = { curl, Python: openai, Java: java, LangChain: langchain };
+const PLAIN = { curl, Python: plainPython, Java: java };
+
+// A dialog with a tab for each language. A call is a path and a body; one that is told its name,
+// what it is about and which of its fields varies is a tool too.
+export function showCode(asked) {
+  const languages = asked.body.messages ? CHAT : { ...PLAIN, ...(asked.name && { LangChain: tool }) };
   const code = el("code");
   const copying = button("Copy", () => copy(code.textContent, copying), { class: "primary" });
-  const tabs = Object.keys(LANGUAGES).map((name) => el("button", {
+  const tabs = Object.keys(languages).map((name) => el("button", {
     type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "code-panel", onclick: () => choose(name),
   }, name));
   function choose(name) {
@@ -100,7 +148,7 @@ export function showCode(body) {
       tab.tabIndex = isChosen ? 0 : -1;
     }
     panel.setAttribute("aria-labelledby", `tab-${name}`);
-    code.textContent = LANGUAGES[name](body);
+    code.textContent = languages[name](asked);
   }
   function move(event) {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];

@@ -2,24 +2,17 @@
 
 import { key } from "./api.js";
 import { el, trouble } from "./dom.js";
-import { footprint } from "./footprint.js";
-import { jobs } from "./jobs.js";
-import { keys } from "./keys.js";
-import { models } from "./models.js";
-import { now } from "./now.js";
-import { plan } from "./plan.js";
-import { forgetModels, play } from "./play.js";
-import { tasks } from "./tasks.js";
 
+// Each is a module of that name, which is loaded when it is opened.
 const VIEWS = [
-  ["play", "Play", play],
-  ["now", "Now", now],
-  ["footprint", "Ate and drank", footprint],
-  ["models", "Models", models],
-  ["tasks", "Tasks", tasks],
-  ["plan", "Plan", plan],
-  ["jobs", "Jobs", jobs],
-  ["keys", "Keys", keys],
+  ["play", "Play"],
+  ["now", "Now"],
+  ["footprint", "Ate and drank"],
+  ["models", "Models"],
+  ["tasks", "Tasks"],
+  ["plan", "Plan"],
+  ["jobs", "Jobs"],
+  ["keys", "Keys"],
 ];
 
 const main = document.getElementById("main");
@@ -35,22 +28,24 @@ function draw([name, ...parts]) {
     } else link.removeAttribute("aria-current");
   }
   document.title = `${view[1]} · Canteen`;
-  show(view[2], parts.map(decodeURIComponent));
+  show(view[0], parts.map(decodeURIComponent));
 }
 
 // A view fills a place of its own, so that one that is late fills nobody else's.
-async function show(fill, parts) {
+async function show(name, parts) {
   leave?.();
   leave = undefined;
   const turn = ++open;
   const place = el("div", { class: "view" });
   main.replaceChildren(place);
   try {
-    const leaving = await fill(place, ...parts);
+    const view = await import(`./${name}.js`);
+    if (turn !== open) return;
+    const leaving = await view[name](place, ...parts);
     if (turn === open) leave = leaving;
     else leaving?.();
   } catch (error) {
-    place.replaceChildren(trouble(error, () => show(fill, parts)));
+    place.replaceChildren(trouble(error, () => show(name, parts)));
   }
 }
 
@@ -98,7 +93,7 @@ function askForKey() {
     else if (dialog.returnValue === "forget") key.set("");
     else return;
     input.value = "";
-    forgetModels();
+    document.dispatchEvent(new Event("key-changed"));
     go();
   });
 }
