@@ -117,7 +117,7 @@ function tool({ path, body, name, about, varies }) {
 from langchain_core.tools import tool
 
 @tool
-def ${name}(${varies}: ${typeof given === "string" ? "str" : "list"}) -> dict:
+def ${name}(${varies}: ${typeof given === "string" ? "str" : Array.isArray(given) ? "list" : "dict"}) -> dict:
     """${about}"""
     body = ${python({ ...fixed }, "    ")} | {"${varies}": ${varies}}
     ${asking(path, "    ")}

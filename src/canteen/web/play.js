@@ -90,6 +90,7 @@ export async function play(place, asked = "chat") {
 // The models have changed: what there is is asked for again, what was said stays.
 export function forgetModels() {
   models = undefined;
+  document.dispatchEvent(new Event("models-changed"));
 }
 
 document.addEventListener("key-changed", forgetModels);

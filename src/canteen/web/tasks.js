@@ -1,149 +1,111 @@
-// Tasks: the language work as forms, each with its result drawn.
+// Tasks: the language work as forms, each with its result drawn, its receipt, and its call as code.
 
-import { get, post } from "./api.js";
-import { el, field, loading, notice, trouble } from "./dom.js";
+import { events, post } from "./api.js";
+import { showCode } from "./code.js";
+import { decide } from "./decisions.js";
+import { button, el, loading, trouble } from "./dom.js";
+import { own } from "./prompts.js";
 import { receipt } from "./receipt.js";
+import { search } from "./searching.js";
+import { FORMS } from "./task-forms.js";
+import { Writer } from "./writer.js";
 
-const words = (text) => text.split(",").map((one) => one.trim()).filter(Boolean);
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
+const { summarize, rewrite, classify, extract, rank } = FORMS;
+const TASKS = { summarize, rewrite, classify, extract, search, decide, rank, own };
 
-const area = (value, rows = 5) => el("textarea", { rows, value, required: true });
-const line = (value = "", attributes = {}) => el("input", { value, ...attributes });
-const choice = (options) => el("select", {}, Object.entries(options).map(([value, label]) => el("option", { value }, label)));
-const warnings = (list = []) => list.map((one) => el("p", { class: "hint" }, one));
-
-const classify = {
-  title: "Classify", about: "Which of your labels a text bears, with a probability for each.",
-  fields: () => ({
-    input: ["Text", area("Where is my parcel?", 3)],
-    labels: ["Labels", line("complaint, question, praise", { required: true }), "Separated by commas."],
-    method: ["How", choice({ "": "Automatic", embedding: "By meaning", score: "By what the model finds likely" })],
-  }),
-  ask: ({ input, labels, method }) => post("/v1/tasks/classify", { input, labels: words(labels), ...(method && { method }) }),
-  draw({ probabilities, label, label_mass: mass }) {
-    const sorted = Object.entries(probabilities).sort(([, a], [, b]) => b - a);
-    return [
-      el("ul", { class: "plain bars" }, sorted.map(([name, share]) => el("li", { class: name === label ? "chosen" : "" },
-        el("span", {}, name), el("meter", { value: share, min: 0, max: 1, "aria-label": `Probability of ${name}` }), el("span", {}, percent(share))))),
-      mass !== null && mass < 0.1 && notice("The model would say none of these labels by itself: the probabilities mean little."),
-    ];
-  },
-};
-
-// Places are counted in characters as Unicode has them, and JavaScript counts otherwise.
-function highlighted(text, found) {
-  const characters = Array.from(text);
-  const pieces = [];
-  let at = 0;
-  for (const one of [...found].sort((a, b) => a.start - b.start)) {
-    if (one.start < at) continue;
-    pieces.push(characters.slice(at, one.start).join(""),
-      el("mark", {}, characters.slice(one.start, one.end).join(""), el("span", { class: "kind" }, one.type)));
-    at = one.end;
+// All of a task's answer; of one that streams, text is written as it comes.
+async function answered(path, body, isStream, writer, signal) {
+  if (!isStream) return post(path, body, { signal });
+  let answer = {};
+  for await (const event of events(path, { ...body, stream: true }, signal)) {
+    if (event.delta !== undefined) writer.write(event.delta);
+    else answer = { ...answer, ...event };
   }
-  return [...pieces, characters.slice(at).join("")];
+  return answer;
 }
 
-const extract = {
-  title: "Extract", about: "What a text names, each with its place.",
-  fields: () => ({
-    input: ["Text", area("Dear Anna Schmidt, order ORD-123456 of March 3, 2024 left Oslo. Write to help@globex.com.")],
-    types: ["What to find", line("person, place, date, email", { required: true }), "Separated by commas."],
-  }),
-  ask: ({ input, types }) => post("/v1/tasks/extract", { input, types: words(types) }),
-  draw: ({ found, num_dropped: dropped }, { input }) => [
-    el("p", { class: "text marked" }, highlighted(input, found)),
-    !found.length && notice("Nothing of these was found."),
-    dropped > 0 && el("p", { class: "hint" }, `${dropped} were left out: they do not occur in the text.`),
-  ],
-};
+// Documents are told by their names: nobody wants to paste their bytes.
+function tellable(value) {
+  if (Array.isArray(value)) return value.map(tellable);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([name, one]) =>
+    [name, name === "data" && value.name ? `the bytes of ${value.name} in base64` : tellable(one)]));
+}
 
-const WAYS = { grammar_only: "Correct the grammar only", tone: "In another tone", reading_level: "For other readers", translate: "Translate", instruction: "As I say" };
+const waiting = (task) => el("div", { class: "blank" }, el("p", {},
+  task.blank ?? `Press ${task.title} to try the example, or put in something of your own.`));
 
-const rewrite = {
-  title: "Rewrite", about: "The same said otherwise, with what changed.",
-  fields: () => ({
-    input: ["Text", area("She go to school every days and dont like it.")],
-    way: ["How", choice(WAYS)],
-    what: ["In words", line("", { placeholder: "formal, a child, German, …" }), "Not for the grammar."],
-  }),
-  ask: ({ input, way, what }) => post("/v1/tasks/rewrite", { input, [way]: way === "grammar_only" || what }),
-  draw: ({ diff, lost, warnings: said }) => [
-    el("p", { class: "text marked" }, diff.map(({ op, before, after }) => op === "equal" ? after
-      : [before && el("del", {}, before), after && el("ins", {}, after)])),
-    lost.length > 0 && notice(`Lost: ${lost.map(({ text }) => text).join(", ")}`), warnings(said),
-  ],
-};
-
-const summarize = {
-  title: "Summarize", about: "What a text of any length says, in few sentences.",
-  fields: () => ({
-    input: ["Text", area("", 8)],
-    sentences: ["Sentences, at most", line("3", { type: "number", min: 1, max: 50 })],
-    focus: ["What about", line("", { placeholder: "everything" })],
-  }),
-  ask: ({ input, sentences, focus }) => post("/v1/tasks/summarize", {
-    input, ...(sentences && { sentences: Number(sentences) }), ...(focus && { focus }),
-  }),
-  draw: ({ text, warnings: said }) => [el("p", { class: "text" }, text), warnings(said)],
-};
-
-const search = {
-  title: "Search", about: "Passages of an index, found by meaning and by words.",
-  async prepare() {
-    const { indexes } = await get("/v1/indexes");
-    if (!indexes.length) return notice("There is no index yet.", el("p", {}, "Make one with ", el("code", {}, "canteen index NAME FILES"), ", then come back."));
-    this.indexes = Object.fromEntries(indexes.map(({ name, num_documents: count }) => [name, `${name} (${count} documents)`]));
-    return null;
-  },
-  fields() {
-    return { index: ["Index", choice(this.indexes)], query: ["Query", line("", { required: true })] };
-  },
-  ask: ({ index, query }) => post(`/v1/indexes/${encodeURIComponent(index)}/search`, { query }),
-  draw: ({ hits }) => hits.length ? el("ol", { class: "hits" }, hits.map((hit) => el("li", {},
-    el("h3", {}, hit.title || hit.document), el("p", { class: "text" }, hit.snippet.text),
-    el("p", { class: "hint" }, `${hit.document}${hit.page ? `, page ${hit.page}` : ""} · score ${hit.score.toFixed(3)}`))))
-    : notice("Nothing was found.", el("p", {}, "Try other words.")),
-};
-
-const TASKS = { classify, extract, rewrite, summarize, search };
-
-async function form(task, place) {
-  const missing = await task.prepare?.();
-  if (missing) {
-    place.replaceChildren(missing);
-    return;
+class Form {
+  constructor(name, task) {
+    Object.assign(this, { name, task });
+    this.result = el("div", { class: "outcome", "aria-live": "polite" }, waiting(task));
+    this.submit = el("button", { type: "submit", class: "primary" }, task.verb ?? task.title);
+    this.stopping = button("Stop", () => this.abort?.abort(), { class: "quiet", hidden: true });
+    this.node = el("div", {}, loading("the form"));
   }
-  const fields = task.fields();
-  const result = el("div", { "aria-live": "polite" });
-  const submit = el("button", { type: "submit", class: "primary" }, task.title);
-  async function run(event) {
-    event?.preventDefault();
-    const values = Object.fromEntries(Object.entries(fields).map(([name, [, control]]) => [name, control.value]));
-    submit.disabled = true;
-    result.replaceChildren(loading("the result"));
+
+  async open() {
+    this.form = await this.task.open(this);
+    this.node.replaceChildren(el("p", { class: "lead" }, this.task.about),
+      el("div", { class: "halves" },
+        el("div", {}, el("form", { onsubmit: (event) => { event.preventDefault(); this.run(); } }, this.form.fields,
+          el("div", { class: "actions" }, this.submit, button("As code", () => this.asCode(), { class: "quiet" }), this.stopping)),
+        this.form.beside),
+        this.result));
+  }
+
+  get path() {
+    return this.form.path?.() ?? this.task.path ?? `/v1/tasks/${this.name}`;
+  }
+
+  asCode() {
+    showCode({ path: this.path, body: tellable(this.form.body()), name: this.name, about: this.task.about, varies: this.task.varies ?? "input" });
+  }
+
+  async run() {
+    if (this.abort) return;
+    const [path, body] = [this.path, this.form.body()];
+    const text = el("p", { class: "text running" });
+    this.busy(new AbortController());
+    this.result.replaceChildren(el("section", { class: "card", "aria-label": "Working" }, el("p", { class: "loading", role: "status" }, "Working …"), text));
+    const writer = new Writer(text);
     try {
-      const answer = await task.ask(values);
-      const drawn = [task.draw(answer, values)].flat(3).filter(Boolean);
-      result.replaceChildren(el("section", { class: "card", "aria-label": "Result" }, drawn,
-        answer.footprint ? receipt(answer.footprint) : el("p", { class: "hint" }, "No model was needed for this.")));
+      this.show(await answered(path, body, this.task.streams, writer, this.abort.signal), body);
     } catch (error) {
-      result.replaceChildren(trouble(error, run));
+      this.result.replaceChildren(error.name === "AbortError" ? waiting(this.task) : trouble(error, () => this.run()));
     }
-    submit.disabled = false;
+    this.busy(null);
   }
-  place.replaceChildren(el("p", { class: "lead" }, task.about),
-    el("div", { class: "halves" },
-      el("form", { onsubmit: run }, Object.values(fields).map(([label, control, hint]) => field(label, control, hint)), submit),
-      result));
+
+  show(answer, body) {
+    this.result.replaceChildren(el("section", { class: "card", "aria-label": "Result" },
+      [this.task.draw(answer, body)].flat(3).filter(Boolean),
+      answer.footprint ? receipt(answer.footprint) : el("p", { class: "hint" }, "No model was needed for this.")));
+  }
+
+  busy(abort) {
+    this.abort = abort;
+    this.submit.disabled = Boolean(abort);
+    this.stopping.hidden = !abort;
+  }
 }
 
-export async function tasks(place, chosen = "classify") {
-  const task = TASKS[chosen] ?? classify;
-  const body = el("div", {}, loading("the form"));
+// Kept while other views are looked at, and while the models are the same; gone with the tab.
+let forms = {};
+for (const event of ["key-changed", "models-changed"]) document.addEventListener(event, () => { forms = {}; });
+
+export async function tasks(place, asked = "summarize") {
+  const name = asked in TASKS ? asked : "summarize";
+  const isNew = !forms[name];
+  if (isNew) forms[name] = new Form(name, TASKS[name]);
   place.replaceChildren(el("h1", {}, "Tasks"),
-    el("nav", { class: "tabs", "aria-label": "Tasks" }, Object.entries(TASKS).map(([name, one]) =>
-      el("a", { href: `#/tasks/${name}`, "aria-current": one === task ? "page" : null }, one.title))),
-    body);
-  await form(task, body);
+    el("nav", { class: "tabs", "aria-label": "Tasks" }, Object.entries(TASKS).map(([one, task]) =>
+      el("a", { href: `#/tasks/${one}`, "aria-current": one === name ? "page" : null }, task.title))),
+    forms[name].node);
+  try {
+    if (isNew) await forms[name].open();
+  } catch (error) {
+    delete forms[name];
+    throw error;
+  }
 }
