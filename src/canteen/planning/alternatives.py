@@ -2,7 +2,8 @@
 
 from canteen.core.errors import InvalidRequest
 from canteen.factors.hardware import Device
-from canteen.planning import fleet, hosts, memory, money, roofline, saas
+from canteen.planning import carrying, fleet, hosts, memory, money, roofline, saas
+from canteen.planning.carrying import Carried
 from canteen.planning.fleet import Colocation, Fleet, Load, Machine, Unfit
 from canteen.planning.memory import MemoryPlan, Sequences
 from canteen.planning.request import PlanRequest
@@ -31,6 +32,15 @@ def full_batch(made: Plan) -> int:
     """How many requests of these lengths the place holds; one where its memory is not known."""
     available = made.place.memory_bytes
     return 1 if available is None else max(1, _most_sequences(made, made.place.device, available))
+
+
+def carried(made: Plan, steps: Reading, runs: Host) -> Carried | None:
+    """The load on the one place that is asked about; None where no load is."""
+    request = made.request
+    if request.requests_per_s is None:
+        return None
+    alone, full = (predicted(request, steps, runs, num) for num in (1, full_batch(made)))
+    return carrying.carry(request.requests_per_s, request.completion_tokens, alone, full)
 
 
 def fleets(made: Plan, steps: Reading) -> tuple[tuple[Fleet, ...], tuple[Unfit, ...]]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from canteen.core.units import Input, Quantity
 from canteen.planning.article import Claim, Figure
+from canteen.planning.carrying import Carried, Latency, most_per_s
 from canteen.planning.fleet import Fleet
 from canteen.planning.memory import MemoryPlan
 from canteen.planning.provenance import inputs
@@ -124,6 +125,7 @@ def _batch(one: Batch) -> Json:
         "decode_tokens_per_s": figure(prediction.decode_speed, "token/s"),
         "cost_usd_per_mtok": cost and figure(cost.per_mtok, "USD/Mtoken"),
         "energy_it_wh_per_request": figure(prediction.energy, "Wh"),
+        "requests_per_s": figure(most_per_s(prediction), "1/s"),
     }
 
 
@@ -141,6 +143,8 @@ def _choices(serving: Serving) -> Json:
     if serving.fleets or serving.unfit:
         body["instances"] = [_fleet(one) for one in serving.fleets]
         body["unfit_instances"] = {one.machine.name: one.reason for one in serving.unfit}
+    if serving.carried is not None:
+        body["load"] = _carried(serving.carried)
     if serving.colocation is not None:
         both = serving.colocation
         body["colocation"] = {
@@ -160,6 +164,19 @@ def _choices(serving: Serving) -> Json:
         body["break_even_num_sequences"] = serving.batches[-1].prediction.batch
         body["verdict"] = told.verdict
     return body
+
+
+def _carried(one: Carried) -> Json:
+    return {
+        "requests_per_s": one.requests_per_s,
+        "utilization": figure(one.utilization, "1"),
+        "ttft_s": _latency(one.ttft),
+        "e2e_s": _latency(one.e2e),
+    }
+
+
+def _latency(one: Latency | None) -> Json | None:
+    return one and {"p50": one.p50_s, "p95": one.p95_s}
 
 
 def _fleet(one: Fleet) -> Json:

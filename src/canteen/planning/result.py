@@ -8,6 +8,7 @@ from canteen.core.units import Quantity
 from canteen.factors import places, site
 from canteen.factors.hardware import Device
 from canteen.factors.instances import Instance
+from canteen.planning.carrying import Carried
 from canteen.planning.fleet import Colocation, Fleet, Unfit
 from canteen.planning.memory import Fits, MemoryPlan
 from canteen.planning.money import Owned
@@ -102,6 +103,7 @@ class Serving:
     reading: Reading | None = None
     host: Host | None = None
     batches: tuple[Batch, ...] = ()
+    carried: Carried | None = None
 
 
 @dataclass(frozen=True, slots=True)

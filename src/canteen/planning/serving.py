@@ -63,6 +63,7 @@ def serve(made: Plan) -> Serving:
         steps,
         runs,
         _batches(made, steps, runs),
+        alternatives.carried(made, steps, runs),
     )
 
 

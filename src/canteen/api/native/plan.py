@@ -1,6 +1,7 @@
 """`POST /v1/plan`: what a model takes, before it is loaded, bought or trained."""
 
 import asyncio
+import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -11,7 +12,7 @@ from canteen.api.routing import Served
 from canteen.api.whole import whole
 from canteen.api.wire import JsonObject, Wire
 from canteen.core.errors import InvalidRequest
-from canteen.planning import report
+from canteen.planning import article, offered, report
 from canteen.planning.request import PlanRequest as Asked
 
 
@@ -26,6 +27,24 @@ class Planned(BaseModel):
     quantization: str
     notes: list[str]
     provenance: list[dict[str, Any]]
+
+
+class Claims(BaseModel):
+    """The article's numbers: each with what gives it `then`, its `standing`, and `today`."""
+
+    claims: list[dict[str, Any]]
+
+
+class Offered(BaseModel):
+    """What plans can be made with; a price holds in a region, from a day to a day."""
+
+    models: list[dict[str, Any]]
+    quantizations: list[str]
+    kv_caches: list[str]
+    devices: list[dict[str, Any]]
+    instances: list[dict[str, Any]]
+    regions: list[dict[str, Any]]
+    countries: list[str]
 
 
 _CONFIG = Field(None, description="A Hugging Face config.json in place of a model's name.")
@@ -43,3 +62,19 @@ async def plan(body: Any, served: Served) -> Response:
     asked = Asked(**body.model_dump(exclude={"config"}))
     made = await asyncio.to_thread(served.services.plan, asked, body.config)
     return whole(report.as_json(made))
+
+
+async def choices(served: Served) -> Response:
+    """What plans can be made with: models, formats, devices, machines, places and days."""
+    return whole(await asyncio.to_thread(offered.offered, served.services.catalog.list()))
+
+
+async def claims(served: Served) -> Response:
+    """The article's numbers, computed again; today's at the prices of `as_of`."""
+    today = datetime.date.today()
+    day = Asked(as_of=served.request.query_params.get("as_of")).day(today)
+    if day > today:
+        raise InvalidRequest(
+            f"nobody knows the prices of {day}; give a day up to today", param="as_of"
+        )
+    return whole(report.article(await asyncio.to_thread(article.claims, day)))
