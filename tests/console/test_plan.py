@@ -3,28 +3,120 @@
 from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 
 from tests.serving import Server
 
 if TYPE_CHECKING:
-    from playwright.async_api import Page
+    from playwright.async_api import Page, Route
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_a_plan_shows_memory_and_figures(page: "Page", echo_server: Server) -> None:
+@pytest_asyncio.fixture(loop_scope="session")
+async def planner(page: "Page", echo_server: Server) -> "Page":
+    """The planner with its first plan."""
     await page.goto(f"{echo_server.url}/console#/plan")
-
-    assert "Fits:" in await page.get_by_role("region", name="Memory").inner_text()
-    figures = await page.get_by_role("region", name="Figures").inner_text()
-    assert "Energy of a request" in figures
+    await page.get_by_role("region", name="Your load on it").wait_for()
+    return page
 
 
-async def test_a_plan_that_cannot_be_made_says_why(page: "Page", echo_server: Server) -> None:
-    await page.goto(f"{echo_server.url}/console#/plan")
-    await page.get_by_role("region", name="Memory").wait_for()
+async def test_the_first_plan_says_whether_it_fits_what_it_costs_and_carries(
+    planner: "Page",
+) -> None:
+    memory = await planner.get_by_role("region", name="Memory").inner_text()
+    assert "It fits" in memory
+    assert "KV cache" in memory
+    assert "above 37% of full load" in await planner.locator("section.card .said").inner_text()
+    assert await planner.locator(".cost .even-range").count() == 2
+    assert "Energy" in await planner.get_by_role("region", name="One request").inner_text()
+    load = await planner.get_by_role("region", name="Your load on it").inner_text()
+    assert "95 of 100" in load
+    machines = planner.get_by_role("region", name="The cheapest machines for your load").last
+    assert "g6.xlarge" in await machines.inner_text()
 
-    await page.get_by_label("Device").fill("abacus")
-    await page.get_by_role("button", name="Plan").click()
 
-    assert "abacus" in await page.get_by_role("alert").inner_text()
+async def test_every_uncertain_figure_is_drawn_with_its_interval(planner: "Page") -> None:
+    figures = planner.get_by_role("region", name="One request").locator(".figure")
+
+    assert await figures.count() == await figures.locator(".interval").count() == 8
+
+
+async def test_the_plots_follow_a_slider(planner: "Page") -> None:
+    before = await planner.locator(".memory").get_attribute("aria-label")
+
+    await planner.get_by_label("Weights as").focus()
+    await planner.keyboard.press("Home")
+
+    await planner.locator(f".memory:not([aria-label='{before}'])").wait_for()
+    assert await planner.locator("output").first.inner_text() == "as published"
+
+
+async def test_what_is_not_asked_any_more_is_given_up(planner: "Page") -> None:
+    async def hold_the_first(route: "Route") -> None:
+        if '"context_length":512' not in (route.request.post_data or ""):
+            await route.continue_()
+
+    await planner.route("**/v1/plan", hold_the_first)
+    async with planner.expect_request("**/v1/plan"):
+        await planner.get_by_label("Context").fill("0")
+    async with planner.expect_event("requestfailed") as given_up:
+        await planner.get_by_label("Context").fill("1")
+    memory = planner.get_by_role("region", name="Memory")
+    await memory.get_by_text("1,024 tokens at once").wait_for()
+
+    assert '"context_length":512' in ((await given_up.value).post_data or "")
+
+
+async def test_what_does_not_fit_says_what_to_do(planner: "Page") -> None:
+    await planner.get_by_label("Model, or its parameters").fill("70B")
+
+    await planner.get_by_text("It does not fit", exact=True).wait_for()
+
+    said = await planner.get_by_role("region", name="Memory").inner_text()
+    assert "Take fewer bits, a shorter context, or a larger machine." in said
+    assert await planner.locator(".memory .limit").count() == 1
+
+
+async def test_a_load_that_is_too_much_is_told(planner: "Page") -> None:
+    await planner.get_by_label("Load", exact=True).fill("12")
+
+    await planner.get_by_text("That is more than it can do").wait_for()
+
+
+async def test_a_machine_of_the_list_is_taken(planner: "Page") -> None:
+    await planner.get_by_role("button", name="Take g5.xlarge").click()
+
+    await planner.get_by_role("region", name="Memory").get_by_text("on g5.xlarge").wait_for()
+    assert await planner.get_by_label("Machine", exact=True).input_value() == "instance:g5.xlarge"
+
+
+async def test_gpt_3_is_planned_as_in_the_article(planner: "Page") -> None:
+    await planner.get_by_role("button", name="GPT-3, as in the article").click()
+    await (
+        planner.get_by_text("8 x H100").or_(planner.get_by_text("on p5.48xlarge")).first.wait_for()
+    )
+
+    await planner.locator("summary", has_text="The article's numbers").click()
+
+    claims = planner.locator(".claim")
+    await claims.first.wait_for()
+    assert "350 GB" in await claims.first.inner_text()
+    assert (
+        "$98.3 an hour"
+        in await planner.get_by_role("region", name="Cost over how busy it is").inner_text()
+    )
+
+
+async def test_a_plan_that_cannot_be_made_says_why(planner: "Page") -> None:
+    await planner.get_by_label("Model, or its parameters").fill("abacus")
+
+    assert "abacus" in await planner.get_by_role("alert").inner_text()
+
+
+async def test_a_plan_is_shown_as_code(planner: "Page") -> None:
+    await planner.get_by_role("button", name="As code").click()
+
+    code = await planner.get_by_role("tabpanel").inner_text()
+    assert "/v1/plan" in code
+    assert '"requests_per_s": 1' in code
