@@ -1,6 +1,9 @@
 """A browser of the tests' own, which tells all that went wrong in a page."""
 
+import asyncio
 import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
@@ -67,3 +70,11 @@ async def console(page: "Page", echo_server: Server) -> "Page":
     await page.goto(f"{echo_server.url}/console")
     await page.get_by_label("Message").wait_for()
     return page
+
+
+async def run_python(text: str) -> str:
+    """What a program prints; nothing may be wrong with it."""
+    program = [sys.executable, "-c", text]
+    ran = await asyncio.to_thread(subprocess.run, program, capture_output=True, text=True)
+    assert ran.stderr == ""
+    return ran.stdout

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import Serve
+from tests.console.conftest import run_python
 from tests.serving import Server, set_pace
 
 if TYPE_CHECKING:
@@ -16,6 +17,26 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 OWNED = "document.title='owned'"
 MARKUP = f'<img src=x onerror="{OWNED}"><script>{OWNED}</script><b>bold</b>'
+# Counts in which frame text was added to what is being answered, and what else was changed then.
+COUNT_CHANGES = """() => {
+  let frame = 0;
+  const added = new Map();
+  window.seen = { frames: 0, most: 0, elsewhere: 0 };
+  requestAnimationFrame(function count() { frame += 1; requestAnimationFrame(count); });
+  const old = [...document.querySelectorAll(".log > *")];
+  new MutationObserver((changes) => {
+    for (const { target, addedNodes } of changes) {
+      if (old.some((one) => one.contains(target))) window.seen.elsewhere += 1;
+      if (!target.matches?.(".text.running") || !addedNodes.length) continue;
+      const [last, times] = added.get(target) ?? [];
+      const now = last === frame ? times + 1 : 1;
+      if (last !== frame) window.seen.frames += 1;
+      added.set(target, [frame, now]);
+      window.seen.most = Math.max(window.seen.most, now);
+    }
+  }).observe(document.querySelector(".log"),
+    { childList: true, characterData: true, subtree: true });
+}"""
 
 
 async def ask(page: "Page", text: str) -> None:
@@ -23,6 +44,15 @@ async def ask(page: "Page", text: str) -> None:
     await page.get_by_label("Message").fill(text)
     await page.keyboard.press("Enter")
     await page.get_by_role("region", name="Receipt").wait_for()
+
+
+async def ask_both(page: "Page", text: str) -> None:
+    """Send a message to two models and wait until both have answered."""
+    differences = page.get_by_role("region", name="Difference")
+    before = await differences.count()
+    await page.get_by_label("Message").fill(text)
+    await page.keyboard.press("Enter")
+    await differences.nth(before).wait_for()
 
 
 async def test_an_answer_comes_with_its_receipt(console: "Page") -> None:
@@ -80,6 +110,41 @@ async def test_a_call_is_shown_in_other_languages(console: "Page") -> None:
         compile(code[language], language, "exec")
 
 
+async def test_the_code_of_an_answer_gives_that_answer(console: "Page") -> None:
+    await console.get_by_text("More sampling").click()
+    await console.get_by_label("Top k").fill("5")
+    await console.get_by_label("Stop at").fill("never, ever\\n")
+    await ask(console, 'say "hi"')
+    await console.get_by_role("button", name="As code").click()
+    code = {}
+    for language in ("Python", "LangChain"):
+        await console.get_by_role("tab", name=language).click()
+        code[language] = await console.get_by_role("tabpanel").inner_text()
+
+    ran = {name: await run_python(text) for name, text in code.items()}
+
+    assert ran["LangChain"] == 'say "hi"'
+    assert ran["Python"].startswith('say "hi"')
+    assert "'grade'" in ran["Python"]
+
+
+async def test_sampling_settings_are_sent_as_they_are_set(console: "Page") -> None:
+    await console.get_by_text("More sampling").click()
+    settings = {"Top p": "0.9", "Min p": "0.1", "Presence": "1", "Frequency": "-1"}
+    for label, value in settings.items():
+        await console.get_by_label(label).fill(value)
+    await console.get_by_label("Repetition").fill("1.1")
+    await console.get_by_label("Stop at").fill("END\nof\\n")
+
+    async with console.expect_request("**/v1/chat/completions") as request:
+        await ask(console, "one")
+
+    sent = (await request.value).post_data_json
+    assert [sent[name] for name in ("top_p", "min_p", "presence_penalty")] == [0.9, 0.1, 1]
+    assert [sent[name] for name in ("frequency_penalty", "repetition_penalty")] == [-1, 1.1]
+    assert sent["stop"] == ["END", "of\n"]
+
+
 async def test_a_schema_that_is_none_is_told_and_not_sent(console: "Page") -> None:
     await console.get_by_label("JSON schema").fill("{")
     await console.get_by_label("Message").fill("one")
@@ -88,6 +153,33 @@ async def test_a_schema_that_is_none_is_told_and_not_sent(console: "Page") -> No
     alert = await console.get_by_role("alert").inner_text()
     assert "The JSON schema is no JSON" in alert
     assert "Mend the JSON schema under Settings" in alert
+
+
+@pytest.mark.parametrize(
+    ("schema", "says"),
+    [
+        ("[]", "it must be an object"),
+        ('{"type": "text"}', 'schema.type is "text"'),
+        ('{"properties": {"a": {"enum": []}}}', "schema.properties.a.enum must be a list"),
+        ('{"properties": {}, "required": ["b"]}', 'names "b", which is not among'),
+        ('{"items": {"anyOf": {}}}', "schema.items.anyOf must be a list"),
+    ],
+)
+async def test_what_is_wrong_with_a_schema_is_said_while_it_is_written(
+    console: "Page", schema: str, says: str
+) -> None:
+    await console.get_by_label("JSON schema").fill(schema)
+
+    assert says in await console.locator(".settings .wrong").inner_text()
+    assert await console.get_by_label("JSON schema").get_attribute("aria-invalid") == "true"
+
+
+async def test_a_schema_that_is_one_holds_the_answer(console: "Page") -> None:
+    await console.get_by_label("JSON schema").fill('{"type": "object", "properties": {}}')
+
+    await ask(console, "one")
+
+    assert json.loads(await console.locator(".assistant .text").inner_text()) == {}
 
 
 async def test_an_answer_can_be_stopped(page: "Page", serve: Serve, echo_home: Path) -> None:
@@ -101,6 +193,96 @@ async def test_an_answer_can_be_stopped(page: "Page", serve: Serve, echo_home: P
 
     await page.get_by_text("Stopped.").wait_for()
     assert await page.get_by_role("button", name="Send").is_visible()
+
+
+async def test_two_models_answer_beside_each_other_and_are_compared(
+    page: "Page", serve: Serve, echo_home: Path
+) -> None:
+    server = serve(echo_home)
+    other = {"source": "echo", "destination": "other"}
+    await page.request.post(f"{server.url}/api/copy", data=other)
+    await page.goto(f"{server.url}/console#/play/compare")
+    await page.get_by_label("Model B").select_option("other:latest")
+    await page.get_by_label("Message").fill(MARKUP)
+
+    await page.keyboard.press("Enter")
+    difference = await page.get_by_role("region", name="Difference").inner_text()
+
+    assert await page.locator(".assistant .text").all_inner_texts() == [MARKUP, MARKUP]
+    assert await page.locator(".log :is(img, script, b)").count() == 0
+    assert await page.get_by_role("region", name="Receipt").count() == 2
+    for what in ("Energy:", "Energy a token:", "Cost:", "Speed:"):
+        assert what in difference
+    await page.locator(".difference summary").click()
+    assert await page.locator(".difference .interval").count() == 6
+
+
+async def test_both_sides_go_on_from_what_they_said_themselves(
+    page: "Page", echo_server: Server
+) -> None:
+    await page.goto(f"{echo_server.url}/console#/play/compare")
+    await ask_both(page, "first")
+    await ask_both(page, "second")
+
+    await page.get_by_role("button", name="As code").last.click()
+    curl = await page.get_by_role("tabpanel").inner_text()
+
+    sent = json.loads(curl.partition("-d '")[2].rstrip().rstrip("'"))
+    assert [one["content"] for one in sent["messages"]] == ["first", "first", "second"]
+
+
+async def test_one_stop_stops_both(page: "Page", serve: Serve, echo_home: Path) -> None:
+    server = serve(set_pace(echo_home, tokens_per_s=5.0))
+    await page.goto(f"{server.url}/console#/play/compare")
+    await page.get_by_label("Message").fill("word " * 200)
+    await page.keyboard.press("Enter")
+    for side in (0, 1):
+        await page.locator(".assistant").nth(side).get_by_text("word word").wait_for()
+
+    await page.get_by_role("button", name="Stop").click()
+
+    await page.get_by_text("Nothing to compare: not both came to their end.").wait_for()
+    assert await page.get_by_text("Stopped. What was").count() == 2
+
+
+@pytest.mark.parametrize(
+    ("difference", "says"),
+    [
+        ([[1, 0.9, 1.1], [2, 1.8, 2.2]], "B took 2 times that of A; their intervals do not"),
+        ([[2, 1, 3], [1, 0.5, 1.5]], "A took 2 times that of B, but their intervals overlap"),
+        ([[1, 0.5, 2], [1.05, 0.5, 2]], "about the same"),
+    ],
+)
+async def test_a_difference_that_is_not_sure_is_told_as_such(
+    console: "Page", difference: list[list[float]], says: str
+) -> None:
+    program = """async (both) => {
+      const { difference } = await import("/console/compare.js");
+      const answers = both.map(([central, low, high]) => ({ model: "m", ttftS: 1, footprint: {
+        energy_wh: { central, low, high }, cost_usd: null,
+        tokens: { completion: 2 }, time_s: { decode: 1 } } }));
+      return difference(...answers).textContent;
+    }"""
+
+    assert says in await console.evaluate(program, difference)
+
+
+async def test_what_is_streamed_is_shown_once_a_frame_and_nothing_else_is_touched(
+    page: "Page", serve: Serve, echo_home: Path
+) -> None:
+    server = serve(set_pace(echo_home, tokens_per_s=400.0))
+    await page.goto(f"{server.url}/console#/play/compare")
+    await ask_both(page, "before")
+    await page.evaluate(COUNT_CHANGES)
+
+    await ask_both(page, "word " * 400)
+
+    seen = await page.evaluate("window.seen")
+    assert seen["elsewhere"] == 0
+    assert seen["most"] == 1
+    assert seen["frames"] >= 2
+    shown = await page.locator(".assistant .text").all_inner_texts()
+    assert [len(text.split()) for text in shown] == [1, 1, 400, 400]
 
 
 async def test_nothing_is_asked_of_another_host(page: "Page", echo_server: Server) -> None:

@@ -1,14 +1,13 @@
 """Tasks, jobs and keys in the console."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.conftest import Serve
+from tests.console.conftest import run_python
 from tests.serving import Server, key_of
 
 if TYPE_CHECKING:
@@ -188,14 +187,10 @@ async def test_the_code_of_a_task_gives_its_result(page: "Page", echo_server: Se
         await page.get_by_role("tab", name=language).click()
         code[language] = await page.get_by_role("tabpanel").inner_text()
 
-    ran = {
-        name: subprocess.run([sys.executable, "-c", text], capture_output=True, text=True)
-        for name, text in code.items()
-    }
+    ran = {name: await run_python(text) for name, text in code.items()}
 
-    assert {one.stderr for one in ran.values()} == {""}
-    assert json.loads(ran["Python"].stdout)["task"] == "classify"
-    assert "'probabilities'" in ran["LangChain"].stdout
+    assert json.loads(ran["Python"])["task"] == "classify"
+    assert "'probabilities'" in ran["LangChain"]
 
 
 async def test_a_job_is_shown_with_its_receipt(page: "Page", echo_server: Server) -> None:
