@@ -149,6 +149,16 @@ def test_what_cannot_be_planned_is_a_line_that_says_why(call: Call, words: str, 
     assert "Traceback" not in answer.stderr
 
 
+def test_a_load_is_told_with_how_long_requests_take(call: Call) -> None:
+    words = ("llama3.1:8b", "--device", "L4", "--quantization", "Q4_K_M", "--requests-per-s")
+
+    carried, too_much = (call(*words, load).stdout for load in ("1", "100"))
+
+    assert "1 requests/s, coming at random, on this machine" in carried
+    assert "s in 95 of 100" in carried
+    assert "More than it can do: requests wait without end." in too_much
+
+
 def test_a_shape_that_cannot_be_is_refused(call: Call, tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     for spoiled in ({"num_attention_heads": 0}, {"num_key_value_heads": 7}, {"hidden_size": -1}):

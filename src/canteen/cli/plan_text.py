@@ -6,6 +6,7 @@ from canteen.cli.figures import digits, interval
 from canteen.cli.plan_lines import row, told, wrapped
 from canteen.core.footprint import Footprint
 from canteen.planning.article import Claim
+from canteen.planning.carrying import Carried
 from canteen.planning.fleet import Fleet
 from canteen.planning.memory import MemoryPlan
 from canteen.planning.result import Choice, Learning, Plan, Serving
@@ -165,6 +166,8 @@ def _table(choices: Sequence[Choice]) -> Iterator[str]:
 
 
 def _load(serving: Serving) -> Iterator[str]:
+    if serving.carried is not None:
+        yield from _carried(serving.carried)
     if serving.fleets:
         yield from _fleets("The cheapest machines for this load", serving.fleets[:_SHOWN])
     elif serving.unfit:
@@ -186,6 +189,19 @@ def _load(serving: Serving) -> Iterator[str]:
         batch = serving.batches[-1].prediction.batch
         yield from wrapped(f"With {batch:,} at once: {serving.break_even.verdict}", "")
         yield ""
+
+
+def _carried(one: Carried) -> Iterator[str]:
+    yield f"{one.requests_per_s:g} requests/s, coming at random, on this machine"
+    yield row("busy", f"{interval(one.utilization * 100)} %")
+    if one.ttft is None or one.e2e is None:
+        yield "  More than it can do: requests wait without end."
+    else:
+        for name, times in (("first token", one.ttft), ("whole answer", one.e2e)):
+            yield row(
+                name, f"{digits(times.p50_s)} s in half, {digits(times.p95_s)} s in 95 of 100"
+            )
+    yield ""
 
 
 def _fleets(title: str, fleets: Iterable[Fleet]) -> Iterator[str]:

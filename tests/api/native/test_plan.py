@@ -73,3 +73,46 @@ def test_what_cannot_be_planned_is_a_problem_that_says_why(
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/problem+json"
     assert says in answer.json()["detail"]
+
+
+def test_what_can_be_planned_with_is_told(echo_server: Server) -> None:
+    told = httpx.get(f"{echo_server.url}/v1/plan", trust_env=False).json()
+
+    models = {one["name"]: one for one in told["models"]}
+    machines = {one["name"]: one for one in told["instances"]}
+    assert models["llama3.1:8b"]["parameters"] == 8_030_261_248
+    assert not models["llama3.1:8b"]["is_stored"]
+    assert machines["p5.48xlarge"]["num_devices"] == 8
+    assert machines["p5.48xlarge"]["prices"][0] == {
+        "region": "us-east-1",
+        "usd_per_h": 98.32,
+        "valid_from": "2023-07-26",
+        "valid_to": "2025-05-31",
+    }
+    assert {"name": "us-east-1", "provider": "aws", "country": "USA"} in told["regions"]
+    assert "Q4_K_M" in told["quantizations"]
+
+
+def test_a_load_on_one_machine_is_told(echo_server: Server) -> None:
+    asked = {"model": "llama3.1:8b", "instance": "g6.xlarge", "quantization": "Q4_K_M"}
+
+    load = ask(echo_server, **asked, requests_per_s=1).json()["load"]
+    most = ask(echo_server, **asked, requests_per_s=100).json()["load"]
+
+    assert 0 < load["utilization"]["central"] < 1
+    assert 0 < load["ttft_s"]["p50"] <= load["ttft_s"]["p95"] < load["e2e_s"]["p95"]
+    assert most["utilization"]["low"] > 1
+    assert (most["ttft_s"], most["e2e_s"]) == (None, None)
+
+
+def test_the_articles_numbers_are_those_of_the_shell(echo_server: Server) -> None:
+    words = ["plan", "--article", "--json", "--as-of", "2023-10-15"]
+    shown = json.loads(CliRunner().invoke(main, words).stdout)
+
+    url = f"{echo_server.url}/v1/plan/article"
+    told = httpx.get(url, params={"as_of": "2023-10-15"}, trust_env=False)
+    future = httpx.get(url, params={"as_of": "2999-01-01"}, trust_env=False)
+
+    assert told.json() == shown
+    assert future.status_code == 400
+    assert "as_of" in future.text
