@@ -60,7 +60,7 @@ function batches(plan) {
   if (!(plan.batches?.length > 1)) return null;
   const most = Math.max(...plan.batches.map((one) => one.decode_tokens_per_s.high));
   const slowest = Math.max(...plan.batches.map((one) => one.tpot_s.high));
-  return card("What more at once buys", table("What more at once buys", ["At once", "Tokens a second", "Each token", "A million tokens", "Requests a second"],
+  return card("What more at once buys", table("By requests at once", ["At once", "Tokens a second", "Each token", "A million tokens", "Requests a second"],
     plan.batches.map((one) => [String(one.num_sequences), told(one.decode_tokens_per_s, "", digits, most), told(one.tpot_s, "", seconds, slowest),
       one.cost_usd_per_mtok ? [scaled(one.cost_usd_per_mtok.central, "$"), el("span", { class: "span" }, span(one.cost_usd_per_mtok, "$"))] : "–",
       digits(one.requests_per_s.central)])));
@@ -68,7 +68,7 @@ function batches(plan) {
 
 function formats(plan, choose) {
   const most = Math.max(...plan.quantizations.map((one) => one.decode_tokens_per_s?.high ?? 0));
-  return card("Other formats of the weights", table("Formats of the weights", ["Weights as", "Memory", "Fits", "Tokens a second", ""],
+  return card("Other formats of the weights", table("By format", ["Weights as", "Memory", "Fits", "Tokens a second", ""],
     plan.quantizations.map((one) => [one.quantization,
       [el("meter", { value: one.total_bytes, min: 0, max: Math.max(one.total_bytes, plan.available_bytes ?? 0), "aria-label": `Memory as ${one.quantization}` }), el("span", { class: "span" }, bytes(one.total_bytes))],
       el("span", { class: "dot state", "data-status": FITS[one.fits]?.[0] ?? "" }, one.fits ?? "unknown"),
@@ -80,7 +80,7 @@ function carried(plan) {
   const { load } = plan;
   const name = `${load?.requests_per_s} requests/s on ${plan.device}`;
   if (!load) return null;
-  const times = (what, one) => one && [plain(`${what}, half stay below`, seconds(one.p50)), plain(`${what}, 95 of 100`, seconds(one.p95))];
+  const times = (what, one) => one && plain(what, seconds(one.p50), `95 of 100 within ${seconds(one.p95)}`);
   return card("Your load on it", el("p", { class: "hint" }, `${name}; requests come at random.`),
     el("dl", { class: "figures" }, figure("Busy", load.utilization, "", percent),
       figure("It can do at most", plan.batches.at(-1).requests_per_s, "requests/s"),
@@ -91,7 +91,7 @@ function carried(plan) {
 function machines(plan, choose) {
   if (!plan.instances?.length) return null;
   const most = Math.max(...plan.instances.slice(0, SHOWN).map((one) => one.cost_usd_per_h.high));
-  return card("The cheapest machines for your load", table("The cheapest machines for your load", ["Machine", "An hour", "Busy", "First token", "Each token", ""],
+  return card("The cheapest machines for your load", table("By machine", ["Machine", "An hour", "Busy", "First token", "Each token", ""],
     plan.instances.slice(0, SHOWN).map((one) => [one.num_machines === 1 ? one.instance : `${one.num_machines} × ${one.instance}`,
       [el("span", { class: "value" }, scaled(one.cost_usd_per_h.central, "$")), el("meter", { value: one.cost_usd_per_h.central, min: 0, max: most, "aria-label": "Price of an hour" }), el("span", { class: "span" }, one.region)],
       told(one.utilization, "", percent, 1), seconds(one.ttft_s.central), seconds(one.tpot_s.central),

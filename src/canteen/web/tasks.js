@@ -79,7 +79,7 @@ class Form {
 
   show(answer, body) {
     this.result.replaceChildren(el("section", { class: "card", "aria-label": "Result" },
-      [this.task.draw(answer, body)].flat(3).filter(Boolean),
+      el("h2", { class: "unseen" }, "Result"), [this.task.draw(answer, body)].flat(3).filter(Boolean),
       answer.footprint ? receipt(answer.footprint) : el("p", { class: "hint" }, "No model was needed for this.")));
   }
 
@@ -102,6 +102,7 @@ export async function tasks(place, asked = "summarize") {
     el("nav", { class: "tabs", "aria-label": "Tasks" }, Object.entries(TASKS).map(([one, task]) =>
       el("a", { href: `#/tasks/${one}`, "aria-current": one === name ? "page" : null }, task.title))),
     forms[name].node);
+  place.querySelector("[aria-current]").scrollIntoView({ block: "nearest", inline: "nearest" });
   try {
     if (isNew) await forms[name].open();
   } catch (error) {
