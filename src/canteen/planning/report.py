@@ -176,7 +176,7 @@ def _carried(one: Carried) -> Json:
 
 
 def _latency(one: Latency | None) -> Json | None:
-    return one and {"p50": one.p50_s, "p95": one.p95_s}
+    return None if one is None else {"p50": one.p50_s, "p95": one.p95_s}
 
 
 def _fleet(one: Fleet) -> Json:

@@ -130,8 +130,10 @@ function cited(text, citations, source) {
     const place = `${one.start}-${one.end}`;
     const end = text.indexOf(one.sentence, at) + one.sentence.length;
     if (end < at + one.sentence.length) continue;
+    const last = text.lastIndexOf(" ", end) + 1;
+    const number = leading(numbers.get(place), `Where this is from, ${numbers.get(place)}`, () => marks.get(place));
     // No line begins with a number.
-    pieces.push(text.slice(at, end), "\u2060", leading(numbers.get(place), `Where this is from, ${numbers.get(place)}`, () => marks.get(place)));
+    pieces.push(text.slice(at, Math.max(at, last)), el("span", { class: "together" }, text.slice(Math.max(at, last), end), number));
     at = end;
   }
   const mark = (quote, one) => {
