@@ -54,7 +54,7 @@ async def test_the_plots_follow_a_slider(planner: "Page") -> None:
 
 async def test_what_is_not_asked_any_more_is_given_up(planner: "Page") -> None:
     async def hold_the_first(route: "Route") -> None:
-        if '"context_length":512' not in (route.request.post_data or ""):
+        if '"context_length":1024' not in (route.request.post_data or ""):
             await route.continue_()
 
     await planner.route("**/v1/plan", hold_the_first)
@@ -63,9 +63,9 @@ async def test_what_is_not_asked_any_more_is_given_up(planner: "Page") -> None:
     async with planner.expect_event("requestfailed") as given_up:
         await planner.get_by_label("Context").fill("1")
     memory = planner.get_by_role("region", name="Memory")
-    await memory.get_by_text("1,024 tokens at once").wait_for()
+    await memory.get_by_text("2,048 tokens at once").wait_for()
 
-    assert '"context_length":512' in ((await given_up.value).post_data or "")
+    assert '"context_length":1024' in ((await given_up.value).post_data or "")
 
 
 async def test_what_does_not_fit_says_what_to_do(planner: "Page") -> None:

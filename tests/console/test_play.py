@@ -11,7 +11,7 @@ from tests.console.conftest import run_python
 from tests.serving import Server, set_pace
 
 if TYPE_CHECKING:
-    from playwright.async_api import Page
+    from playwright.async_api import Page, Response
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -294,3 +294,18 @@ async def test_nothing_is_asked_of_another_host(page: "Page", echo_server: Serve
 
     assert asked
     assert [url for url in asked if not url.startswith(echo_server.url)] == []
+
+
+async def test_the_first_view_is_small_and_loads_no_other(
+    page: "Page", echo_server: Server
+) -> None:
+    answers: list[Response] = []
+    page.on("response", answers.append)
+
+    await page.goto(f"{echo_server.url}/console")
+    await page.get_by_label("Message").wait_for()
+
+    names = {one.url.rpartition("/")[2] for one in answers}
+    assert "play.js" in names
+    assert names & {"now.js", "tasks.js", "plan.js", "models.js"} == set()
+    assert sum([len(await one.body()) for one in answers]) < 250_000

@@ -17,7 +17,8 @@ export function marked(text, found, mark) {
   return [...pieces, characters.slice(at).join("")];
 }
 
-const SILENT = new Set("a an and are as at be by can do does for from has have how i in is it its not of on or that the this to was what when where which who why will with you der die das und ist".split(" "));
+const SILENT = new Set(("a an and are as at be by can do does for from has have how i in is it its not of on or that the this to "
+  + "was what when where which who why will with you").split(" "));
 const stem = (word) => word.length > 5 ? word.slice(0, -2) : word.replace(/(?<=...)s$/, "");
 
 // A text with the words of a query in it marked, in whatever ending.

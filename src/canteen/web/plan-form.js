@@ -5,13 +5,17 @@ import { bytes, count } from "./figures.js";
 
 export const PRESETS = {
   "Llama 3.1 8B on one L4": { model: "llama3.1:8b", place: "instance:g6.xlarge", quantization: "Q4_K_M", requests_per_s: 1, saas: "openai/gpt-4o-mini" },
-  "Llama 3.3 70B on H100s": { model: "llama3.3:70b", place: "instance:p5.48xlarge", quantization: "fp8", requests_per_s: 20, num_sequences: 16, saas: "openai/gpt-4o" },
-  "GPT-3, as in the article": { model: "gpt3", place: "instance:p5.48xlarge", quantization: "bf16", context_length: 2048, requests_per_s: 1, as_of: "2023-10-15", saas: "" },
+  "Llama 3.3 70B on H100s": {
+    model: "llama3.3:70b", place: "instance:p5.48xlarge", quantization: "fp8", requests_per_s: 20, num_sequences: 16, saas: "openai/gpt-4o",
+  },
+  "GPT-3, as in the article": {
+    model: "gpt3", place: "instance:p5.48xlarge", quantization: "bf16", context_length: 2048, requests_per_s: 1, as_of: "2023-10-15",
+  },
 };
 const SAAS = ["openai/gpt-4o-mini", "openai/gpt-4o", "openai/gpt-4.1-mini", "anthropic/claude-3-5-haiku-latest", "google/gemini-2.5-flash", "mistral/mistral-small-latest"];
 const USUAL = { num_devices: 0, quantization: "", context_length: 4096, num_sequences: 1, prompt_tokens: 512, completion_tokens: 256,
   requests_per_s: 1, utilization: 0.6, region: "", as_of: "", price_usd_per_h: "", saas: "" };
-const FIRST_CONTEXT = 512;
+const [FIRST_CONTEXT, MOST_CONTEXT] = [1024, 131072];
 
 // Kept while other views are looked at; gone with the tab.
 export const asked = { ...USUAL, ...PRESETS["Llama 3.1 8B on one L4"] };
@@ -86,7 +90,10 @@ function regions(known, machine) {
     const priced = [...new Set(machine.prices.map(({ region }) => region))];
     return { "": [["", "The usual one"]], "With a known price": priced.map((one) => [one, one]) };
   }
-  return { "": [["", "As it is set here"]], Countries: known.countries.map((one) => [one, one]), Regions: known.regions.map(({ name, provider }) => [name, `${name} (${provider})`]) };
+  return {
+    "": [["", "As it is set here"]], Countries: known.countries.map((one) => [one, one]),
+    Regions: known.regions.map(({ name, provider }) => [name, `${name} (${provider})`]),
+  };
 }
 
 function firstDay(machine) {
@@ -99,14 +106,17 @@ export function planForm(known, changed, anew) {
   const machine = kindOf() === "instance" ? known.instances.find(({ name }) => name === nameOf()) : undefined;
   const model = known.models.find(({ name }) => name === asked.model);
   const devices = machine ? machine.num_devices : kindOf() === "device" ? 8 : 1;
+  if (devices > 1) asked.num_devices ||= machine ? devices : 1;
+  const most = Math.max(FIRST_CONTEXT, model?.context_length ?? MOST_CONTEXT);
+  asked.context_length = Math.min(asked.context_length, most);
   const moved = () => { Object.assign(asked, { region: "", num_devices: 0 }); anew(); };
   const plural = (number) => number === 1 ? "1 device" : `${number} devices`;
   return el("form", { class: "plan-form", onsubmit: (event) => event.preventDefault() },
     input("Model, or its parameters", "model", { required: true, placeholder: "7B", onchange: anew }, changed, { suggested: known.models.map(({ name }) => name) }),
     select("Machine", places(known), "place", moved),
-    devices > 1 && slider("Devices", [...powers(1, devices)], "num_devices", (number) => plural(number || devices), changed),
+    devices > 1 && slider("Devices", powers(1, devices), "num_devices", plural, changed),
     slider("Weights as", ["", ...known.quantizations], "quantization", (name) => name || "as published", changed),
-    slider("Context", powers(FIRST_CONTEXT, Math.max(FIRST_CONTEXT, model?.context_length ?? 131072)), "context_length", (number) => `${count(number)} tokens`, changed),
+    slider("Context", powers(FIRST_CONTEXT, most), "context_length", (number) => `${count(number)} tokens`, changed),
     slider("At once", powers(1, 1024), "num_sequences", (number) => number === 1 ? "1 request" : `${count(number)} requests`, changed),
     slider("Load", LOADS, "requests_per_s", (number) => `${number} requests/s`, changed),
     slider("Busy", SHARES, "utilization", (share) => `${Math.round(100 * share)} % of full load`, changed),
@@ -114,7 +124,7 @@ export function planForm(known, changed, anew) {
       input("Prompt, tokens", "prompt_tokens", { type: "number", min: 1 }, changed),
       input("Answer, tokens", "completion_tokens", { type: "number", min: 1 }, changed)),
     select("Region", regions(known, machine), "region", changed),
-    input("Prices of", "as_of", { type: "date", min: firstDay(machine) ?? "2020-01-01", max: today(), value: asked.as_of || today() }, changed),
+    input("Prices of", "as_of", { type: "date", min: firstDay(machine), max: today(), value: asked.as_of || today() }, changed),
     !machine && input("Price of an hour, $", "price_usd_per_h", { type: "number", min: 0, step: "any", placeholder: "none known" }, changed),
     input("Against", "saas", { placeholder: "nobody" }, changed, { suggested: SAAS, hint: "A model for rent by the token." }));
 }

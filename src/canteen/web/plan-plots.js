@@ -68,7 +68,8 @@ function axes(scales) {
   return [
     scales.ticks.map((one) => [svg("line", { class: "rule", x1: LEFT, x2: width - 12, y1: scales.y(one), y2: scales.y(one) }),
       svg("text", { class: "tick end", x: LEFT - 8, y: scales.y(one) + 4 }, `$${digits(one)}`)]),
-    [0, 0.25, 0.5, 0.75, 1].map((one) => svg("text", { class: one === 1 ? "tick end" : "tick middle", x: one === 1 ? width - 8 : scales.x(one), y: height - 12 }, `${100 * one} %`)),
+    [0, 0.25, 0.5, 0.75].map((one) => svg("text", { class: "tick middle", x: scales.x(one), y: height - 12 }, `${100 * one} %`)),
+    svg("text", { class: "tick end", x: width - 8, y: height - 12 }, "100 %"),
   ];
 }
 

@@ -38,8 +38,9 @@ function verdict(plan) {
 function money(plan) {
   if (!plan.batches?.at(-1)?.cost_usd_per_mtok) return null;
   return card("Cost over how busy it is",
-    el("p", { class: "hint" }, `A million written tokens with their prompts, ${plan.batches.at(-1).num_sequences} requests at once; ${scaled(plan.cost_usd_per_h.central, "$")} an hour.`),
-    costPlot(plan, asked.utilization, asked.completion_tokens),
+    el("p", { class: "hint" }, `A million written tokens with their prompts, ${plan.batches.at(-1).num_sequences} requests at once; `
+      + `${scaled(plan.cost_usd_per_h.central, "$")} an hour.`),
+    costPlot(plan, asked.utilization, asked.completion_tokens || 256),
     plan.verdict && el("p", { class: "said" }, plan.verdict));
 }
 
@@ -70,7 +71,8 @@ function formats(plan, choose) {
   const most = Math.max(...plan.quantizations.map((one) => one.decode_tokens_per_s?.high ?? 0));
   return card("Other formats of the weights", table("By format", ["Weights as", "Memory", "Fits", "Tokens a second", ""],
     plan.quantizations.map((one) => [one.quantization,
-      [el("meter", { value: one.total_bytes, min: 0, max: Math.max(one.total_bytes, plan.available_bytes ?? 0), "aria-label": `Memory as ${one.quantization}` }), el("span", { class: "span" }, bytes(one.total_bytes))],
+      [el("meter", { value: one.total_bytes, min: 0, max: Math.max(one.total_bytes, plan.available_bytes ?? 0), "aria-label": `Memory as ${one.quantization}` }),
+        el("span", { class: "span" }, bytes(one.total_bytes))],
       el("span", { class: "dot state", "data-status": FITS[one.fits]?.[0] ?? "" }, one.fits ?? "unknown"),
       told(one.decode_tokens_per_s, "", digits, most),
       button("Take it", () => choose({ quantization: one.quantization }), { class: "quiet", "aria-label": `Take ${one.quantization}` })])));
@@ -78,10 +80,9 @@ function formats(plan, choose) {
 
 function carried(plan) {
   const { load } = plan;
-  const name = `${load?.requests_per_s} requests/s on ${plan.device}`;
   if (!load) return null;
   const times = (what, one) => one && plain(what, seconds(one.p50), `95 of 100 within ${seconds(one.p95)}`);
-  return card("Your load on it", el("p", { class: "hint" }, `${name}; requests come at random.`),
+  return card("Your load on it", el("p", { class: "hint" }, `${load.requests_per_s} requests/s on ${plan.device}, coming at random`),
     el("dl", { class: "figures" }, figure("Busy", load.utilization, "", percent),
       figure("It can do at most", plan.batches.at(-1).requests_per_s, "requests/s"),
       times("First token", load.ttft_s), times("Whole answer", load.e2e_s)),
@@ -93,9 +94,11 @@ function machines(plan, choose) {
   const most = Math.max(...plan.instances.slice(0, SHOWN).map((one) => one.cost_usd_per_h.high));
   return card("The cheapest machines for your load", table("By machine", ["Machine", "An hour", "Busy", "First token", "Each token", ""],
     plan.instances.slice(0, SHOWN).map((one) => [one.num_machines === 1 ? one.instance : `${one.num_machines} × ${one.instance}`,
-      [el("span", { class: "value" }, scaled(one.cost_usd_per_h.central, "$")), el("meter", { value: one.cost_usd_per_h.central, min: 0, max: most, "aria-label": "Price of an hour" }), el("span", { class: "span" }, one.region)],
+      [el("span", { class: "value" }, scaled(one.cost_usd_per_h.central, "$")),
+        el("meter", { value: one.cost_usd_per_h.central, min: 0, max: most, "aria-label": "Price of an hour" }), el("span", { class: "span" }, one.region)],
       told(one.utilization, "", percent, 1), seconds(one.ttft_s.central), seconds(one.tpot_s.central),
-      button("Take it", () => choose({ place: `instance:${one.instance}`, region: one.region, num_devices: 0 }), { class: "quiet", "aria-label": `Take ${one.instance}` })])));
+      button("Take it", () => choose({ place: `instance:${one.instance}`, region: one.region, num_devices: 0 }),
+        { class: "quiet", "aria-label": `Take ${one.instance}` })])));
 }
 
 const notes = (plan) => card("What was assumed", el("ul", { class: "told" }, plan.notes.map((note) => el("li", {}, note))),
@@ -183,7 +186,8 @@ export async function plan(place) {
   };
   place.replaceChildren(
     el("h1", {}, "Plan"),
-    el("p", { class: "lead" }, "Whether a model fits a machine, what it carries there, and what that costs, before it is loaded, rented or bought. Move anything: the plots follow."),
+    el("p", { class: "lead" }, "Whether a model fits a machine, what it carries there, and what that costs, before it is loaded, rented "
+      + "or bought. Move anything: the plots follow."),
     el("div", { class: "chips presets" }, Object.keys(PRESETS).map((name) => button(name, () => { preset(name); planner.anew(); }, { class: "chip" })),
       button("As code", () => showCode({ path: "/v1/plan", body: planner.body() }), { class: "quiet" })),
     el("div", { class: "halves narrow" }, form, el("div", { class: "plots" }, planner.quick, planner.slow, planner.last, article())));
