@@ -139,7 +139,7 @@ async def test_sampling_settings_are_sent_as_they_are_set(console: "Page") -> No
     async with console.expect_request("**/v1/chat/completions") as request:
         await ask(console, "one")
 
-    sent = (await request.value).post_data_json
+    sent = (await request.value).post_data_json or {}
     assert [sent[name] for name in ("top_p", "min_p", "presence_penalty")] == [0.9, 0.1, 1]
     assert [sent[name] for name in ("frequency_penalty", "repetition_penalty")] == [-1, 1.1]
     assert sent["stop"] == ["END", "of\n"]
