@@ -32,6 +32,16 @@ def keyed_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     serving.end(server)
 
 
+@pytest.fixture(scope="session")
+def paced_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of the echo models that writes 100 tokens/s."""
+    folder = tmp_path_factory.mktemp("paced-server")
+    home = serving.set_pace(pull(folder / "home", "echo", "echo-embed"), tokens_per_s=100.0)
+    server = serving.start(home, folder / "serve.log", {"CANTEEN_MODEL": "echo"})
+    yield server
+    serving.end(server)
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator["Browser"]:
     """Chromium without a window."""

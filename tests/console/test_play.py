@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import Serve
 from tests.console.conftest import run_python
-from tests.serving import Server, set_pace
+from tests.serving import Server
 
 if TYPE_CHECKING:
     from playwright.async_api import Page, Response
@@ -155,23 +155,22 @@ async def test_a_schema_that_is_none_is_told_and_not_sent(console: "Page") -> No
     assert "Mend the JSON schema under Settings" in alert
 
 
-@pytest.mark.parametrize(
-    ("schema", "says"),
-    [
-        ("[]", "it must be an object"),
-        ('{"type": "text"}', 'schema.type is "text"'),
-        ('{"properties": {"a": {"enum": []}}}', "schema.properties.a.enum must be a list"),
-        ('{"properties": {}, "required": ["b"]}', 'names "b", which is not among'),
-        ('{"items": {"anyOf": {}}}', "schema.items.anyOf must be a list"),
-    ],
-)
-async def test_what_is_wrong_with_a_schema_is_said_while_it_is_written(
-    console: "Page", schema: str, says: str
-) -> None:
-    await console.get_by_label("JSON schema").fill(schema)
+WRONG_SCHEMAS = {
+    "[]": "it must be an object",
+    '{"type": "text"}': 'schema.type is "text"',
+    '{"properties": {"a": {"enum": []}}}': "schema.properties.a.enum must be a list",
+    '{"properties": {}, "required": ["b"]}': 'names "b", which is not among',
+    '{"items": {"anyOf": {}}}': "schema.items.anyOf must be a list",
+}
 
-    assert says in await console.locator(".settings .wrong").inner_text()
-    assert await console.get_by_label("JSON schema").get_attribute("aria-invalid") == "true"
+
+async def test_what_is_wrong_with_a_schema_is_said_while_it_is_written(console: "Page") -> None:
+    field = console.get_by_label("JSON schema")
+    for schema, says in WRONG_SCHEMAS.items():
+        await field.fill(schema)
+
+        assert says in await console.locator(".settings .wrong").inner_text()
+        assert await field.get_attribute("aria-invalid") == "true"
 
 
 async def test_a_schema_that_is_one_holds_the_answer(console: "Page") -> None:
@@ -182,10 +181,9 @@ async def test_a_schema_that_is_one_holds_the_answer(console: "Page") -> None:
     assert json.loads(await console.locator(".assistant .text").inner_text()) == {}
 
 
-async def test_an_answer_can_be_stopped(page: "Page", serve: Serve, echo_home: Path) -> None:
-    server = serve(set_pace(echo_home, tokens_per_s=5.0))
-    await page.goto(f"{server.url}/console")
-    await page.get_by_label("Message").fill("word " * 200)
+async def test_an_answer_can_be_stopped(page: "Page", paced_server: Server) -> None:
+    await page.goto(f"{paced_server.url}/console")
+    await page.get_by_label("Message").fill("word " * 5000)
     await page.keyboard.press("Enter")
     await page.get_by_text("word word").last.wait_for()
 
@@ -231,10 +229,9 @@ async def test_both_sides_go_on_from_what_they_said_themselves(
     assert [one["content"] for one in sent["messages"]] == ["first", "first", "second"]
 
 
-async def test_one_stop_stops_both(page: "Page", serve: Serve, echo_home: Path) -> None:
-    server = serve(set_pace(echo_home, tokens_per_s=5.0))
-    await page.goto(f"{server.url}/console#/play/compare")
-    await page.get_by_label("Message").fill("word " * 200)
+async def test_one_stop_stops_both(page: "Page", paced_server: Server) -> None:
+    await page.goto(f"{paced_server.url}/console#/play/compare")
+    await page.get_by_label("Message").fill("word " * 5000)
     await page.keyboard.press("Enter")
     for side in (0, 1):
         await page.locator(".assistant").nth(side).get_by_text("word word").wait_for()
@@ -245,17 +242,14 @@ async def test_one_stop_stops_both(page: "Page", serve: Serve, echo_home: Path) 
     assert await page.get_by_text("Stopped. What was").count() == 2
 
 
-@pytest.mark.parametrize(
-    ("difference", "says"),
-    [
-        ([[1, 0.9, 1.1], [2, 1.8, 2.2]], "B took 2 times that of A; their intervals do not"),
-        ([[2, 1, 3], [1, 0.5, 1.5]], "A took 2 times that of B, but their intervals overlap"),
-        ([[1, 0.5, 2], [1.05, 0.5, 2]], "about the same"),
-    ],
-)
-async def test_a_difference_that_is_not_sure_is_told_as_such(
-    console: "Page", difference: list[list[float]], says: str
-) -> None:
+DIFFERENCES = {
+    "B took 2 times that of A; their intervals do not overlap": [[1, 0.9, 1.1], [2, 1.8, 2.2]],
+    "A took 2 times that of B, but their intervals overlap": [[2, 1, 3], [1, 0.5, 1.5]],
+    "about the same": [[1, 0.5, 2], [1.05, 0.5, 2]],
+}
+
+
+async def test_a_difference_that_is_not_sure_is_told_as_such(console: "Page") -> None:
     program = """async (both) => {
       const { difference } = await import("/console/compare.js");
       const answers = both.map(([central, low, high]) => ({ model: "m", ttftS: 1, footprint: {
@@ -264,25 +258,25 @@ async def test_a_difference_that_is_not_sure_is_told_as_such(
       return difference(...answers).textContent;
     }"""
 
-    assert says in await console.evaluate(program, difference)
+    for says, difference in DIFFERENCES.items():
+        assert says in await console.evaluate(program, difference)
 
 
 async def test_what_is_streamed_is_shown_once_a_frame_and_nothing_else_is_touched(
-    page: "Page", serve: Serve, echo_home: Path
+    page: "Page", paced_server: Server
 ) -> None:
-    server = serve(set_pace(echo_home, tokens_per_s=400.0))
-    await page.goto(f"{server.url}/console#/play/compare")
+    await page.goto(f"{paced_server.url}/console#/play/compare")
     await ask_both(page, "before")
     await page.evaluate(COUNT_CHANGES)
 
-    await ask_both(page, "word " * 400)
+    await ask_both(page, "word " * 150)
 
     seen = await page.evaluate("window.seen")
     assert seen["elsewhere"] == 0
     assert seen["most"] == 1
     assert seen["frames"] >= 2
     shown = await page.locator(".assistant .text").all_inner_texts()
-    assert [len(text.split()) for text in shown] == [1, 1, 400, 400]
+    assert [len(text.split()) for text in shown] == [1, 1, 150, 150]
 
 
 async def test_nothing_is_asked_of_another_host(page: "Page", echo_server: Server) -> None:
@@ -300,7 +294,7 @@ async def test_the_first_view_is_small_and_loads_no_other(
     page: "Page", echo_server: Server
 ) -> None:
     answers: list[Response] = []
-    page.on("response", answers.append)
+    page.on("response", lambda answer: answers.append(answer))
 
     await page.goto(f"{echo_server.url}/console")
     await page.get_by_label("Message").wait_for()

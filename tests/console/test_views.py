@@ -43,6 +43,7 @@ async def test_one_glance_says_that_the_service_is_healthy(
 async def test_a_service_that_is_gone_is_told(page: "Page", serve: Serve, echo_home: Path) -> None:
     server = serve(echo_home)
     await open_view(page, server, "models")
+    await page.get_by_role("button", name="Load echo-embed:latest").wait_for()
     server.stop()
 
     # The browser itself says that nobody answers.
