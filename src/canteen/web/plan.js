@@ -102,7 +102,7 @@ function machines(plan, choose) {
 }
 
 const notes = (plan) => card("What was assumed", el("ul", { class: "told" }, plan.notes.map((note) => el("li", {}, note))),
-  el("details", {}, el("summary", {}, `The ${plan.provenance.length} numbers it rests on`),
+  el("details", {}, el("summary", {}, `Numbers it rests on (${plan.provenance.length})`),
     table("Numbers with their sources", ["What", "Value", "Source"], plan.provenance.map((one) =>
       [one.name, `${digits(one.value)}${one.low === one.high ? "" : ` (${digits(one.low)} – ${digits(one.high)})`} ${one.unit}`, [one.source, one.as_of].filter(Boolean).join(", ")]))));
 
