@@ -32,7 +32,8 @@ from canteen.core.generation import (
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What an engine with its loaded model can do; fixed once it is loaded. `native_tools`: it is
-    given tools and tells calls by itself, where others find them in a text."""
+    given tools and tells calls by itself, where others find them in a text. A request may name a
+    LoRA adapter of up to `adapter_rank`; where that is 0, none."""
 
     context_length: int
     max_num_seqs: int
@@ -42,6 +43,7 @@ class Capabilities:
     tools_in_template: bool = False
     chat_template: bool = False
     native_tools: bool = False
+    adapter_rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,8 @@ class Call:
 
     `deadline_s` is a time of `time.monotonic()`, which all processes of a machine share; after
     it nobody wants the answer. `is_retry`: the same request was refused or lost before.
-    `prompt_version` names the template that a task made the prompt with.
+    `prompt_version` names the template that a task made the prompt with. `adapter` is the folder
+    of the LoRA adapter that the model answers with, or empty.
     """
 
     keep_alive_s: float | None = None
@@ -89,6 +90,7 @@ class Call:
     conversation_id: str = ""
     operation: str = ""
     prompt_version: str = ""
+    adapter: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,16 @@ def name_before(name: str, now_s: float) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Adapter:
+    """A LoRA adapter as a model of its own: the model it goes on, by the name and the digest that
+    it had when the adapter was pulled, and the highest rank of its matrices."""
+
+    base: str
+    base_digest: str
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
 class ModelCard:
     """A model in the store, as its manifest describes it.
 
@@ -42,7 +52,7 @@ class ModelCard:
     prepared folder, relative to CANTEEN_HOME; `quality` is the record made when it was prepared.
     `parameters`, `system`, `template`, `messages` are defaults given with `create`. `upstream` has
     the fields of an Upstream where the model is elsewhere, `members` the models of a chain or
-    pool.
+    pool. `adapter` has the fields of an Adapter where `folder` holds one, and no whole model.
     """
 
     name: str
@@ -69,6 +79,7 @@ class ModelCard:
     quality: Mapping[str, Any] = field(default_factory=dict)
     upstream: Mapping[str, Any] = field(default_factory=dict)
     members: tuple[str, ...] = ()
+    adapter: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_made_here(self) -> bool:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from canteen.core import processes
-from canteen.core.engine import EngineStats, StepRecord, Work
-from canteen.core.errors import CanteenError, DeadlineExceeded, EngineError
+from canteen.core.engine import Capabilities, EngineStats, StepRecord, Work
+from canteen.core.errors import CanteenError, DeadlineExceeded, EngineError, NotSupported
 from canteen.core.generation import Request
 from canteen.engines.wire import HEADER, Command, Event, decode_command, frame
 
@@ -86,6 +86,15 @@ def check_deadline(request: Request) -> None:
     """A request that waited here while a step ran may be wanted no more."""
     if request.deadline_s is not None and time.monotonic() >= request.deadline_s:
         raise DeadlineExceeded
+
+
+def check_adapter(request: Request, capabilities: Capabilities) -> None:
+    """An engine that does not know of adapters would answer without."""
+    if request.adapter and not capabilities.adapter_rank:
+        raise NotSupported(
+            "this model was loaded without room for adapters, or its engine takes none; "
+            "send the request again"
+        )
 
 
 def measured(stats: EngineStats, num_steps: int, others: Sequence[int] = ()) -> EngineStats:

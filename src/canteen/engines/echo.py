@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, cycle, islice
+from pathlib import Path
 from typing import Any
 
 from canteen.core.engine import Capabilities, Delta, EngineStats, Work
@@ -56,13 +57,15 @@ class EchoEngine:
     said last is ten times as likely as another.
 
     A token is a word with the space before it. `tokens_per_s` is per sequence, and
-    `prefill_tokens_per_s` for the prompt; 0 is as fast as it goes.
+    `prefill_tokens_per_s` for the prompt; 0 is as fast as it goes. With an adapter it says the name
+    of that one's folder first.
     """
 
     tokens_per_s: float = 0.0
     prefill_tokens_per_s: float = 0.0
     max_num_seqs: int = 256
     context_length: int = CONTEXT_LENGTH
+    adapter_rank: int = 0
     name: str = "echo"
     _running: dict[str, list[_Sequence]] = field(default_factory=dict)
     _scoring: dict[str, ScoreRequest] = field(default_factory=dict)
@@ -78,6 +81,7 @@ class EchoEngine:
             scores=True,
             tools_in_template=True,
             chat_template=True,
+            adapter_rank=self.adapter_rank,
         )
 
     def add(self, request: GenerationRequest | ScoreRequest) -> None:
@@ -94,7 +98,7 @@ class EchoEngine:
             raise InvalidRequest(f"n must be from 1 to {self.max_num_seqs}", param="n")
         sampling_limits.check(request.sampling)
         limit = min(request.context_length or self.context_length, self.context_length)
-        words, truncated = self._fit(_words(_prompt(request)), request, limit)
+        words, truncated = self._fit(_words(_adapted(request)), request, limit)
         pieces, reason, stop = _completion(request, words, limit - len(words))
         now = time.monotonic()
         self._running[request.id] = [
@@ -217,6 +221,12 @@ def _last(chunk: Chunk, sequences: list[_Sequence], now: float) -> Chunk:
 def _words(text: str) -> list[str]:
     words = text.split(" ")
     return [word if i == 0 else f" {word}" for i, word in enumerate(words)] if text else []
+
+
+def _adapted(request: GenerationRequest) -> str:
+    """The prompt as it is said back."""
+    said = _prompt(request)
+    return f"{Path(request.adapter).name} {said}" if request.adapter else said
 
 
 def _prompt(request: GenerationRequest) -> str:

@@ -12,6 +12,7 @@ from canteen.core.generation import GenerationRequest, ScoreRequest
 from canteen.core.processes import descendants
 from canteen.engines.connection import (
     Connection,
+    check_adapter,
     check_deadline,
     cpu_s,
     measured,
@@ -106,6 +107,7 @@ class _Loop:
 
     async def _answer(self, request: GenerationRequest | ScoreRequest) -> None:
         check_deadline(request)
+        check_adapter(request, self._engine.capabilities)
         if isinstance(request, ScoreRequest):
             self._tell(wire_delta(Delta(request.id, scores=await self._engine.score(request))))
             return

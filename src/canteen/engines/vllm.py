@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from canteen.core.generation import (
     Usage,
 )
 from canteen.engines import sampling_limits, scoring_limits
+from canteen.engines.vllm_adapters import VllmAdapters
 from canteen.engines.vllm_config import (
     MOST_TOP_LOGPROBS,
     engine_arguments,
@@ -60,19 +62,28 @@ class VllmEngine:
     """Implements SelfSteppedEngine over a prepared folder of safetensors.
 
     `kv_cache_gb` is all that the KV cache may take on each device; `options` are those of
-    `vllm_config.OPTIONS`.
+    `vllm_config.OPTIONS`. Requests may name LoRA adapters of up to `adapter_rank`.
     """
 
     name = "vllm"
 
     def __init__(
-        self, folder: Path, *, max_num_seqs: int = 32, kv_cache_gb: float = 1, **options: str
+        self,
+        folder: Path,
+        *,
+        max_num_seqs: int = 32,
+        kv_cache_gb: float = 1,
+        adapter_rank: int = 0,
+        **options: str,
     ) -> None:
-        arguments = engine_arguments(folder, max_num_seqs, kv_cache_gb, options)
+        arguments = engine_arguments(folder, max_num_seqs, kv_cache_gb, options, adapter_rank)
+        from vllm.platforms import current_platform
         from vllm.v1.engine.async_llm import AsyncLLM
 
         self._prompts = VllmPrompts(folder)
         self._engine = AsyncLLM.from_engine_args(arguments)
+        takes_turns = adapter_rank > 0 and current_platform.is_cpu()
+        self._adapters = VllmAdapters(self._engine, takes_turns=takes_turns)
         cache = self._engine.vllm_config.cache_config
         self._cache_tokens = int(cache.num_gpu_blocks or 1) * int(cache.block_size)
         self._running: dict[str, _Running] = {}
@@ -86,6 +97,7 @@ class VllmEngine:
             top_logprobs=MOST_TOP_LOGPROBS,
             tools_in_template=self._prompts.has_tools,
             chat_template=bool(self._prompts.template),
+            adapter_rank=adapter_rank,
         )
 
     @property
@@ -128,7 +140,7 @@ class VllmEngine:
         running = _Running(request, len(prompt), truncated, choices)
         self._running[request.id] = running
         try:
-            async with aclosing(self._outputs(prompt, params)) as outputs:
+            async with aclosing(self._outputs(request.adapter, prompt, params)) as outputs:
                 async for output in outputs:
                     for chunk in self._read(running, output):
                         yield chunk
@@ -142,7 +154,8 @@ class VllmEngine:
         """See Engine."""
         scoring_limits.check(request)
         prompts = [self._prompts.to_score(request, prompt) for prompt in request.prompts]
-        return await Scoring(request.id, self._outputs, self._work.append).score(prompts)
+        outputs = partial(self._outputs, request.adapter)
+        return await Scoring(request.id, outputs, self._work.append).score(prompts)
 
     def work(self) -> Sequence[Work]:
         """See SelfSteppedEngine."""
@@ -159,16 +172,23 @@ class VllmEngine:
         """End the library's processes."""
         self._engine.shutdown()
 
-    async def _outputs(self, prompt: Sequence[int], params: Any) -> AsyncGenerator[Any]:
+    async def _outputs(
+        self, adapter: str, prompt: Sequence[int], params: Any
+    ) -> AsyncGenerator[Any]:
         """What the library gives for a prompt; leaving early cancels it there."""
         from vllm import TokensPrompt
         from vllm.exceptions import VLLMClientError
 
         self._num_asked += 1
         tokens = TokensPrompt(prompt_token_ids=list(prompt))
-        given = self._engine.generate(tokens, params, str(self._num_asked))
+        request_id = str(self._num_asked)
         try:
-            async with aclosing(given) as outputs:
+            async with (
+                self._adapters.using(adapter) as put_on,
+                aclosing(
+                    self._engine.generate(tokens, params, request_id, lora_request=put_on)
+                ) as outputs,
+            ):
                 async for output in outputs:
                     yield output
         except VLLMClientError as exc:

@@ -11,6 +11,8 @@ from canteen.core.generation import GenerationRequest
 from canteen.engines import grammar_limits
 
 NUM_SEEDS = 2**32
+# The ranks that there can be room for; an adapter of a lower one fits too.
+ADAPTER_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 MOST_TOP_LOGPROBS = 20
 GIB = 1 << 30
 # Without kernels that are compiled or fetched at the first request; vLLM's own log, which shows
@@ -35,6 +37,7 @@ OPTIONS: Mapping[str, Callable[[str], Any]] = {
     "enforce_eager": _flag,
     "kv_cache_dtype": str,
     "load_format": str,
+    "max_loras": int,
     "max_num_batched_tokens": int,
     "pipeline_parallel_size": int,
     "quantization": str,
@@ -44,9 +47,14 @@ OPTIONS: Mapping[str, Callable[[str], Any]] = {
 
 
 def engine_arguments(
-    folder: Path, max_num_seqs: int, kv_cache_gb: float, options: Mapping[str, str]
+    folder: Path,
+    max_num_seqs: int,
+    kv_cache_gb: float,
+    options: Mapping[str, str],
+    adapter_rank: int = 0,
 ) -> Any:
-    """The library's arguments; raises InvalidRequest for an option that is none of OPTIONS."""
+    """The library's arguments, with room for adapters of a rank above 0; raises InvalidRequest for
+    an option that is none of OPTIONS."""
     read = {name: _option(name, text) for name, text in options.items()}
     for variable, value in QUIET.items():
         os.environ.setdefault(variable, value)
@@ -65,6 +73,8 @@ def engine_arguments(
         # No other library is to take what this one does not enforce.
         structured_outputs_config={"backend": "xgrammar", "disable_any_whitespace": True},
         disable_log_stats=True,
+        enable_lora=adapter_rank > 0,
+        max_lora_rank=next(rank for rank in ADAPTER_RANKS if rank >= adapter_rank),
         **read,
     )
 

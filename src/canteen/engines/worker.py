@@ -20,6 +20,7 @@ from canteen.core.telemetry_off import switch_off
 from canteen.engines import registry
 from canteen.engines.connection import (
     Connection,
+    check_adapter,
     check_deadline,
     measured,
     receive,
@@ -118,6 +119,7 @@ def _obey(engine: StepEngine, command: Command, connection: Connection) -> None:
     if isinstance(command, Add | Score):
         try:
             check_deadline(command.request)
+            check_adapter(command.request, engine.capabilities)
             engine.add(command.request)
         except Exception as exc:  # noqa: BLE001 - it is logged and told to its request
             # Kept in no variable: its traceback would keep this frame, and that the prompt.
