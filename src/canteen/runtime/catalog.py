@@ -174,11 +174,24 @@ class Catalog:
         card = replace(base, name=full_name(name), parent=base.name, modified_at=now(), **overrides)
         return self.put(card)
 
+    def check_removal(self, card: ModelCard) -> None:
+        """Raises InvalidRequest for a model that adapters go on."""
+        on_it = [one.name for one in self.list() if one.adapter.get("base") == card.name]
+        if on_it:
+            raise InvalidRequest(
+                f"'{card.name}' is needed by its adapters {', '.join(on_it)}; remove them first "
+                f"(canteen rm {' '.join(on_it)})",
+                param="model",
+            )
+
     def remove(self, name: str) -> None:
-        """Forget a name, and remove the files that no other name needs."""
+        """Forget a name, and remove the files that no other name needs. Raises ModelNotFound, and
+        what `check_removal` does."""
         path = self._manifest(full_name(name))
         with self._lock():
             card = self._read(path)
+            if card is not None:
+                self.check_removal(card)
             try:
                 path.unlink()
             except FileNotFoundError:

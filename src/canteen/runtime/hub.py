@@ -23,6 +23,7 @@ _BESIDE_WEIGHTS = re.compile(
     r"[^/]+\.(json|txt|model|jinja)|1_Pooling/config\.json|LICENSE|README\.md"
 )
 _SAFETENSORS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
+_ADAPTER = ["adapter_config.json", "adapter_model.safetensors"]
 _IR = re.compile(r"[^/]+\.(xml|bin)")
 
 
@@ -35,6 +36,8 @@ def choose(names: Iterable[str], which: str) -> list[str]:
     if which:
         fitting = [name for name in names if name == which]
         return fitting or _of_quantization(names, which)
+    if set(_ADAPTER) <= set(names):
+        return _ADAPTER
     beside = [name for name in names if _BESIDE_WEIGHTS.fullmatch(name)]
     if "openvino_model.xml" in names:
         return [name for name in names if _IR.fullmatch(name)] + beside

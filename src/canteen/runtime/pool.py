@@ -60,15 +60,21 @@ class Pool:
 
     @asynccontextmanager
     async def use(
-        self, card: ModelCard, keep_alive_s: float | None = None, deadline_s: float | None = None
+        self,
+        card: ModelCard,
+        keep_alive_s: float | None = None,
+        deadline_s: float | None = None,
+        *,
+        adapter_rank: int = 0,
     ) -> AsyncIterator[Slot]:
-        """Hold a model loaded for the time of the block.
+        """Hold a model loaded for the time of the block. One that was loaded without room for an
+        adapter of that rank is loaded anew, once its users have left.
 
         Waits for loading, and for memory, until `deadline_s` (of `time.monotonic`), or refuses at
         once where that cannot be met. Raises Overloaded, with what is left to wait;
         ModelUnsuitable for a model that can never fit; and what loading it raises.
         """
-        slot = self._slot(card)
+        slot = self._slot(card, adapter_rank)
         if not slot.loading.done() and slot.num_users >= self._max_waiting:
             raise self._not_loaded(slot, f"{slot.num_users} requests wait for it already")
         slot.keep_alive_s = self._keep_alive_s if keep_alive_s is None else keep_alive_s
@@ -109,12 +115,13 @@ class Pool:
 
     # Loading
 
-    def _slot(self, card: ModelCard) -> Slot:
+    def _slot(self, card: ModelCard, adapter_rank: int) -> Slot:
         slot = self._slots.get(weights(card))
         if slot is not None and slot.is_over:
             self._retire(slot, "failed", "its worker ended again and again")
-            slot = None
-        return slot or self._open(card)
+        elif slot is not None and slot.adapter_rank < adapter_rank:
+            self._retire(slot, "unloaded", f"to be loaded with adapters of rank {adapter_rank}")
+        return self._slots.get(weights(card)) or self._open(card)
 
     def _open(self, card: ModelCard) -> Slot:
         """Put a model into the line for memory, which may be empty."""

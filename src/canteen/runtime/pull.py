@@ -150,7 +150,7 @@ class Puller:
             work = f"{base.digest}-{kind}"
             made = self._catalog.partial(work) / "made.gguf"
             text = f"{base.source} in {kind}"
-            order = Order(full_name(name), text, FileSource(made), None, partial(_like, base))
+            order = Order(full_name(name), text, FileSource(made), None, partial(like, base))
             command = (*program, str(self._catalog.blob_path(base.digest)), str(made))
             lock = locks.Lock(self._catalog.lock_path(work))
             try:
@@ -421,7 +421,7 @@ def _card(order: Order, desk: Desk, folder: Path) -> ModelCard:
     return order.card(card)
 
 
-def _like(base: ModelCard, card: ModelCard) -> ModelCard:
+def like(base: ModelCard, card: ModelCard) -> ModelCard:
     """The card of what was made of another model, with what was set of that by hand."""
     return replace(
         card,

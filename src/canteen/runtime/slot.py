@@ -124,6 +124,14 @@ class Slot:
         return self.served.gate
 
     @property
+    def adapter_rank(self) -> float:
+        """The rank of adapters that it was loaded with room for; while it is being loaded, and so
+        reads what there is, any."""
+        if not self.is_loaded or isinstance(self.served, LimitedEmbedder):
+            return math.inf
+        return self.served.capabilities.adapter_rank
+
+    @property
     def load_s(self) -> float:
         """Seconds that loading took."""
         return self.ready_s - self.started_s

@@ -59,8 +59,11 @@ async def delete(body: schema.DeleteRequest, served: Served) -> Response:
         # A damaged manifest can only be removed.
         await asyncio.to_thread(catalog.remove, body.model)
         return answer.done()
+    await asyncio.to_thread(catalog.check_removal, card)
     others = [other for other in catalog.list() if other.name != card.name]
-    if not card.folder or all(other.folder != card.folder for other in others):
+    is_alone = not card.folder or all(other.folder != card.folder for other in others)
+    # An adapter is served by the worker of its model, which goes on.
+    if is_alone and not card.adapter:
         await served.services.unload(card.name)
     await asyncio.to_thread(catalog.remove, card.name)
     return answer.done()
