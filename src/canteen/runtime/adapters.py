@@ -24,8 +24,9 @@ def wanted(catalog: Catalog, base: str, name: str) -> tuple[Form, Change]:
         )
     if model.engine != "vllm":
         raise ModelUnsuitable(
-            f"'{model.name}' is run by the {model.engine} engine, and only vllm puts an adapter on "
-            "for each request; on a GGUF file, canteen pull SOURCE --adapter FILE puts one at loading"
+            f"'{model.name}' is run by the {model.engine} engine, and only vllm puts adapters on "
+            "for each request; on a GGUF file, canteen pull SOURCE --adapter FILE puts one on at "
+            "loading"
         )
     if full_name(name) == model.name:
         raise InvalidRequest("the adapter needs a name other than its model's; say --name NAME")
