@@ -38,7 +38,7 @@ class Fake:
     kitchen: "Kitchen"
     card: ModelCard
     name = "fake"
-    capabilities = Capabilities(8, 4)
+    capabilities: Capabilities = Capabilities(8, 4)
     is_ready = True
     is_over = False
     num_restarts = 0
@@ -65,6 +65,7 @@ class Kitchen:
     load_s: float = LOAD_S
     close_s: float = 0.1
     fails: bool = False
+    adapter_rank: int = 0
     sizes: dict[str, int] = field(default_factory=dict)
     made: list[Fake] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -72,7 +73,7 @@ class Kitchen:
     had_twins: bool = False
 
     async def create(self, card: ModelCard) -> tuple[Served, Health]:
-        fake = Fake(self, card)
+        fake = Fake(self, card, Capabilities(8, 4, adapter_rank=self.adapter_rank))
         self.made.append(fake)
         alive = [fake.card.folder for fake in self.made if not fake.is_closed]
         self.most_alive = max(self.most_alive, len(alive))
@@ -134,9 +135,10 @@ async def use(
     *,
     for_s: float = 0.0,
     deadline_s: float | None = None,
+    adapter_rank: int = 0,
 ) -> float:
     """Use a model for a while; when it was there."""
-    async with pool.use(card, keep_alive_s, deadline_s):
+    async with pool.use(card, keep_alive_s, deadline_s, adapter_rank=adapter_rank):
         there_s = now_s()
         await asyncio.sleep(for_s)
         return there_s
@@ -193,6 +195,28 @@ def test_a_name_without_files_that_holds_another_model_is_loaded_anew(kitchen: K
         assert kitchen.loads == ["a", "a"]
         assert not kitchen.made[0].is_closed
         await running
+        await pool.close()
+
+    run(scenario())
+
+
+def test_a_model_without_room_for_an_adapter_is_loaded_anew_once_its_users_have_left(
+    kitchen: Kitchen,
+) -> None:
+    async def scenario() -> None:
+        pool = new_pool(kitchen)
+        busy = start(use(pool, for_s=10.0))
+        await asyncio.sleep(LOAD_S + 1)
+        kitchen.adapter_rank = 16
+        adapted = [start(use(pool, adapter_rank=rank)) for rank in (16, 8)]
+
+        assert min(await asyncio.gather(*adapted)) >= await busy + 10.0 + LOAD_S
+
+        assert kitchen.loads == ["a", "a"]
+        assert not kitchen.had_twins
+        assert kitchen.what(A) == ["loaded", "unloaded", "loaded"]
+        await use(pool)
+        assert kitchen.loads == ["a", "a"]
         await pool.close()
 
     run(scenario())
