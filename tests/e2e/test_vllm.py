@@ -1,16 +1,21 @@
 """A model of safetensors, pulled and served through vLLM as a user would."""
 
+import asyncio
 import json
 import signal
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from canteen.bootstrap import build
 from canteen.core.processes import descendants
 from canteen.core.units import exact
 from canteen.metering.probes.counter import Unavailable
 from canteen.metering.probes.nvml import Nvml
+from canteen.settings import Settings
 from tests import serving
 from tests.conftest import pull
 from tests.e2e.chats import until
@@ -22,6 +27,7 @@ from tests.vllm_engine import OPTIONS, linked
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 MODEL = "llama-tiny"
+ADAPTERS = ("llama-fin", "llama-law")
 # Loading is by far the most of it.
 WITHIN_S = 900.0
 ASKED = {"model": MODEL, "messages": [{"role": "user", "content": "Tell me"}], "temperature": 0}
@@ -32,10 +38,22 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("vllm")
     source = tiny_llama.write(folder / "llama-tiny")
     home = pull(linked(folder / "home"), "echo", "echo-embed", f"file:{source}")
+    for seed, name in enumerate(ADAPTERS):
+        pull_adapter(home, tiny_llama.write_adapter(folder / name, seed), name)
     environ = {"CANTEEN_MODEL": "echo", "CANTEEN_VLLM": ",".join(OPTIONS)}
     server = serving.start(home, folder / "serve.log", environ)
     yield server
     serving.end(server)
+
+
+def pull_adapter(home: Path, adapter: Path, name: str) -> None:
+    async def pull() -> None:
+        services = build(Settings.from_env({"CANTEEN_HOME": str(home)}))
+        async for _ in services.pull_adapter(f"file:{adapter}", name, MODEL):
+            pass
+        await services.close()
+
+    asyncio.run(pull())
 
 
 @pytest.fixture
@@ -73,6 +91,43 @@ def test_labels_are_scored_and_schemas_kept(client: httpx.Client) -> None:
     assert scored.status_code == 200, scored.text
     content = json.loads(formed.json()["choices"][0]["message"]["content"])
     assert isinstance(content["n"], int)
+
+
+async def test_a_model_and_its_adapters_answer_at_once_as_they_do_alone(server: Server) -> None:
+    async def answer(model: str) -> tuple[str, dict[str, Any]]:
+        made = await client.post("/v1/chat/completions", json={**body, "model": model})
+        assert made.status_code == 200, made.text
+        return made.json()["choices"][0]["message"]["content"], made.json()["footprint"]
+
+    body = {**ASKED, "max_tokens": 24, "ignore_eos": True}
+    names = [MODEL, *ADAPTERS]
+    async with httpx.AsyncClient(base_url=server.url, timeout=WITHIN_S) as client:
+        alone = [await answer(name) for name in names]
+        together = await asyncio.gather(*map(answer, names * 3))
+        cards = {one["name"]: one for one in (await client.get("/api/tags")).json()["models"]}
+        loaded = {one["name"] for one in (await client.get("/api/ps")).json()["models"]}
+        listed = {one["id"] for one in (await client.get("/v1/models")).json()["data"]}
+
+    texts = [text for text, _ in alone]
+    assert len(set(texts)) == 3
+    assert [text for text, _ in together] == texts * 3
+    for name, (_, receipt) in zip(names * 3, together, strict=True):
+        assert receipt["model"] == f"{name}:latest"
+        assert receipt["digest"] == f"sha256:{cards[f'{name}:latest']['digest']}"
+    assert listed >= {f"{name}:latest" for name in names}
+    assert loaded == {"echo:latest", f"{MODEL}:latest"}
+    assert len(server.worker_pids()) == len(loaded)
+
+
+def test_labels_are_scored_with_an_adapter_too(client: httpx.Client) -> None:
+    asked = {"input": "Where is it?", "labels": ["yes", "no"], "method": "score"}
+
+    scores = {
+        name: client.post("/v1/tasks/classify", json={**asked, "model": name}).json()["scores"]
+        for name in (MODEL, *ADAPTERS)
+    }
+
+    assert len({str(one) for one in scores.values()}) == 3
 
 
 async def test_a_caller_who_leaves_frees_what_he_held(server: Server) -> None:

@@ -38,7 +38,7 @@ class Fake:
     kitchen: "Kitchen"
     card: ModelCard
     name = "fake"
-    capabilities: Capabilities = Capabilities(8, 4)
+    capabilities: Capabilities = field(default_factory=lambda: Capabilities(8, 4))
     is_ready = True
     is_over = False
     num_restarts = 0
