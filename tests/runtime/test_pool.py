@@ -29,6 +29,7 @@ A, B, C = (card(name=f"{name}:latest", folder=f"prepared/{name}") for name in "a
 SIZE = 100_000_000
 LOAD_S = 2.0
 STAY_S = STAY_PER_LOAD * LOAD_S
+WAKE_S = 0.5
 
 
 @dataclass
@@ -43,6 +44,8 @@ class Fake:
     is_over = False
     num_restarts = 0
     is_closed = False
+    is_asleep = False
+    num_rests = 0
 
     async def generate(self, request: GenerationRequest):  # type: ignore[no-untyped-def]
         yield Chunk(request.id)
@@ -52,6 +55,17 @@ class Fake:
 
     async def stats(self) -> EngineStats:
         return EngineStats(memory_bytes=self.kitchen.sizes.get(self.card.name, SIZE))
+
+    @property
+    def sleeps(self) -> bool:
+        return self.kitchen.sleeps
+
+    async def rest(self, *, is_asleep: bool) -> None:
+        await asyncio.sleep(WAKE_S)
+        if self.kitchen.cannot_rest:
+            raise EngineError("no memory on the device")
+        self.num_rests += 1
+        self.is_asleep = is_asleep
 
     async def close(self) -> None:
         await asyncio.sleep(self.kitchen.close_s)
@@ -66,6 +80,8 @@ class Kitchen:
     close_s: float = 0.1
     fails: bool = False
     adapter_rank: int = 0
+    sleeps: bool = False
+    cannot_rest: bool = False
     sizes: dict[str, int] = field(default_factory=dict)
     made: list[Fake] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -772,6 +788,152 @@ def test_workers_are_asked_for_their_gauges_at_the_same_time(kitchen: Kitchen) -
     run(scenario())
 
 
+@pytest.fixture
+def bedroom(kitchen: Kitchen) -> Kitchen:
+    """One whose models can sleep."""
+    kitchen.sleeps = True
+    return kitchen
+
+
+def test_a_model_that_can_sleep_does_so_after_its_keep_alive_and_is_woken(bedroom: Kitchen) -> None:
+    async def scenario() -> None:
+        pool = new_pool(bedroom)
+        await use(pool, keep_alive_s=5)
+        await asyncio.sleep(5 + WAKE_S)
+        assert await states(pool) == {"a": "asleep"}
+        assert bedroom.made[0].is_asleep
+        assert (await pool.loaded())[0].expires_at is None
+        asked_s = now_s()
+
+        there_s = await asyncio.gather(*(start(use(pool, keep_alive_s=5)) for _ in range(8)))
+
+        assert there_s == [pytest.approx(asked_s + WAKE_S)] * 8
+        assert (bedroom.loads, bedroom.made[0].num_rests) == (["a"], 2)
+        assert bedroom.what(A) == ["loaded", "slept", "woken"]
+        await asyncio.sleep(6)
+        assert await states(pool) == {"a": "asleep"}
+        await pool.close()
+        assert bedroom.made[0].is_closed
+
+    run(scenario())
+
+
+def test_a_model_asked_for_while_it_falls_asleep_is_woken(bedroom: Kitchen) -> None:
+    async def scenario() -> None:
+        pool = new_pool(bedroom)
+        await use(pool, keep_alive_s=5)
+        await asyncio.sleep(5 + WAKE_S / 2)
+
+        there_s = await use(pool)
+
+        assert there_s == pytest.approx(LOAD_S + 5 + 2 * WAKE_S)
+        assert await states(pool) == {"a": "ready"}
+        await pool.close()
+
+    run(scenario())
+
+
+def test_one_that_cannot_be_woken_is_loaded_anew(bedroom: Kitchen) -> None:
+    async def scenario() -> None:
+        pool = new_pool(bedroom)
+        await use(pool, keep_alive_s=0)
+        await asyncio.sleep(1)
+        bedroom.cannot_rest = True
+
+        await use(pool)
+
+        assert bedroom.loads == ["a", "a"]
+        assert [fake.is_closed for fake in bedroom.made] == [True, False]
+        assert bedroom.what(A) == ["loaded", "slept", "failed", "loaded"]
+        await pool.close()
+
+    run(scenario())
+
+
+def test_one_that_cannot_fall_asleep_is_unloaded(bedroom: Kitchen) -> None:
+    async def scenario() -> None:
+        pool = new_pool(bedroom)
+        bedroom.cannot_rest = True
+
+        await use(pool, keep_alive_s=0)
+        await asyncio.sleep(1)
+
+        assert await states(pool) == {}
+        assert bedroom.made[0].is_closed
+        await pool.close()
+
+    run(scenario())
+
+
+def test_a_model_sleeps_only_where_there_is_memory_for_its_weights(bedroom: Kitchen) -> None:
+    async def scenario() -> None:
+        pool = new_pool(bedroom, num_fit=1)
+        large = replace(A, size_bytes=SIZE)
+
+        await use(pool, large, keep_alive_s=0)
+        await asyncio.sleep(1)
+
+        assert await states(pool) == {}
+        assert bedroom.what(A) == ["loaded", "expired"]
+        await pool.close()
+
+    run(scenario())
+
+
+def test_those_that_sleep_make_room_first(bedroom: Kitchen) -> None:
+    async def scenario() -> None:
+        bedroom.sizes = {A.name: SIZE - 10}
+        pool = new_pool(bedroom)
+        await use(pool, B)
+        await use(pool, A, keep_alive_s=0)
+        await asyncio.sleep(STAY_S + 1)
+        assert await states(pool) == {"a": "asleep", "b": "ready"}
+
+        await use(pool, C)
+
+        assert await states(pool) == {"b": "ready", "c": "ready"}
+        assert bedroom.what(A) == ["loaded", "slept", "evicted"]
+        await pool.close()
+
+    run(scenario())
+
+
+def test_a_model_that_is_unloaded_while_it_is_woken_ends(bedroom: Kitchen) -> None:
+    async def scenario() -> None:
+        pool = new_pool(bedroom)
+        await use(pool, keep_alive_s=0)
+        await asyncio.sleep(1)
+        waiting = start(use(pool))
+        await asyncio.sleep(WAKE_S / 2)
+        assert await states(pool) == {"a": "loading"}
+
+        await pool.unload(A)
+
+        with pytest.raises(Overloaded, match="try again"):
+            await waiting
+        assert bedroom.made[0].is_closed
+        await pool.close()
+
+    run(scenario())
+
+
+def test_a_worker_that_ended_while_its_model_slept_is_not_kept(bedroom: Kitchen) -> None:
+    async def scenario() -> None:
+        pool = new_pool(bedroom)
+        await use(pool, keep_alive_s=0)
+        await asyncio.sleep(1)
+
+        bedroom.made[0].num_restarts = 1
+        await pool.loaded()
+        await asyncio.sleep(1)
+
+        assert await states(pool) == {}
+        assert bedroom.what(A) == ["loaded", "slept", "restarted", "expired"]
+        await pool.close()
+
+    run(scenario())
+
+
 CALLS = st.tuples(
     st.sampled_from((A, B, C)),
     st.floats(0, 60),  # comes
@@ -787,11 +949,12 @@ CALLS = st.tuples(
     num_fit=st.integers(1, 3),
     load_s=st.floats(0, 8),
     close_s=st.floats(0, 3),
+    sleeps=st.booleans(),
 )
 def test_whatever_is_asked_for_memory_suffices_and_everyone_is_answered(
-    calls: list[Any], num_fit: int, load_s: float, close_s: float
+    calls: list[Any], num_fit: int, load_s: float, close_s: float, sleeps: bool
 ) -> None:
-    kitchen = Kitchen(load_s, close_s)
+    kitchen = Kitchen(load_s, close_s, sleeps=sleeps)
 
     async def call(pool: Pool, model: ModelCard, terms: list[Any]) -> None:
         comes_s, for_s, deadline_s, patience_s, keep_alive_s = terms
@@ -804,6 +967,7 @@ def test_whatever_is_asked_for_memory_suffices_and_everyone_is_answered(
                     await asyncio.sleep(for_s)
                 finally:
                     assert not mine.is_closed, "a model was closed under its user"
+                    assert not mine.is_asleep, "a model slept under its user"
 
     async def scenario() -> None:
         pool = new_pool(kitchen, num_fit)

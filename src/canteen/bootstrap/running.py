@@ -45,10 +45,10 @@ def options(settings: Settings, catalog: Catalog, card: ModelCard) -> dict[str, 
     if card.engine == "echo-embedder":
         return {}
     if card.engine == "echo":
-        known = ("tokens_per_s", "prefill_tokens_per_s", "context_length")
-        speeds = {key: card.parameters[key] for key in known if key in card.parameters}
+        known = ("tokens_per_s", "prefill_tokens_per_s", "context_length", "sleeps")
+        wanted = {key: card.parameters[key] for key in known if key in card.parameters}
         room = max(adapters.ranks(catalog, card), default=0)
-        return {"max_num_seqs": settings.max_num_seqs, "adapter_rank": room, **speeds}
+        return {"max_num_seqs": settings.max_num_seqs, "adapter_rank": room, **wanted}
     told: dict[str, Any] = {"folder": str(catalog.path(card))}
     if card.engine == "vllm":
         ranks = adapters.ranks(catalog, card)

@@ -33,7 +33,8 @@ from canteen.core.generation import (
 class Capabilities:
     """What an engine with its loaded model can do; fixed once it is loaded. `native_tools`: it is
     given tools and tells calls by itself, where others find them in a text. A request may name a
-    LoRA adapter of up to `adapter_rank`; where that is 0, none."""
+    LoRA adapter of up to `adapter_rank`; where that is 0, none. One that `sleeps` can give its
+    device free and keep its weights in host memory."""
 
     context_length: int
     max_num_seqs: int
@@ -44,6 +45,7 @@ class Capabilities:
     chat_template: bool = False
     native_tools: bool = False
     adapter_rank: int = 0
+    sleeps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,13 +196,19 @@ class SelfSteppedEngine(Engine, Protocol):
     one event loop.
 
     `warm_up` is awaited before the first request. `work` is what was computed since it was last
-    asked for. One that `is_broken` answers nobody any more: the process must be restarted.
+    asked for. One that `is_broken` answers nobody any more: the process must be restarted. `sleep`
+    and `wake_up` are awaited only where the capabilities have `sleeps`, and nothing is asked
+    between them.
     """
 
     @property
     def is_broken(self) -> bool: ...
 
     async def warm_up(self) -> None: ...
+
+    async def sleep(self) -> None: ...
+
+    async def wake_up(self) -> None: ...
 
     def work(self) -> Sequence[Work]: ...
 

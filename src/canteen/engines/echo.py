@@ -66,6 +66,7 @@ class EchoEngine:
     max_num_seqs: int = 256
     context_length: int = CONTEXT_LENGTH
     adapter_rank: int = 0
+    sleeps: bool = False
     name: str = "echo"
     _running: dict[str, list[_Sequence]] = field(default_factory=dict)
     _scoring: dict[str, ScoreRequest] = field(default_factory=dict)
@@ -82,6 +83,7 @@ class EchoEngine:
             tools_in_template=True,
             chat_template=True,
             adapter_rank=self.adapter_rank,
+            sleeps=self.sleeps,
         )
 
     def add(self, request: GenerationRequest | ScoreRequest) -> None:

@@ -35,6 +35,8 @@ from canteen.engines.wire import (
     Load,
     Loaded,
     LoadFailed,
+    Rest,
+    Rested,
     Score,
     Stats,
     Step,
@@ -52,11 +54,14 @@ LONGEST_PAUSE_S = 30.0
 STEADY_S = 60.0
 MOST_FAILED_LOADS = 3
 STATS_WITHIN_S = 0.5
+# As many gigabytes as a machine has go over its bus in less.
+REST_WITHIN_S = 120.0
 # A step takes seconds at most, on the slowest machine.
 MOST_SILENT_S = 120.0
 # How often it is asked meanwhile whether it is there.
 QUESTIONS = 4
 READ_BYTES = 1 << 18
+ENDED = "the process that held the model ended; please send the request again"
 UNLOADED = "the model was taken out of memory; please send the request again"
 
 
@@ -94,6 +99,7 @@ class Worker:
         self._inboxes: dict[str, Inbox] = {}
         self._pace = Pace()
         self._stats: asyncio.Future[EngineStats] | None = None
+        self._rested: asyncio.Future[None] | None = None
         self._loaded: asyncio.Future[Loaded] = asyncio.get_running_loop().create_future()
         self._writer: asyncio.StreamWriter | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -129,6 +135,12 @@ class Worker:
     def is_ready(self) -> bool:
         """Whether the model is loaded now."""
         return self._loaded.done() and not self._loaded.exception()
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether the model that is loaded can give its device free and stay."""
+        capabilities = self._loaded.result().capabilities if self.is_ready else None
+        return capabilities is not None and capabilities.sleeps
 
     @property
     def is_over(self) -> bool:
@@ -188,6 +200,18 @@ class Worker:
             async with asyncio.timeout(STATS_WITHIN_S):
                 self._last_stats = await asyncio.shield(self._stats)
         return self._last_stats
+
+    async def rest(self, *, is_asleep: bool) -> None:
+        """Have the model fall asleep, or wake up; raises EngineError or WorkerDied, and it is then
+        of no use any more."""
+        await self._until_loaded(None)
+        self._rested = asyncio.get_running_loop().create_future()
+        self._send(Rest(is_asleep))
+        try:
+            async with asyncio.timeout(REST_WITHIN_S):
+                await self._rested
+        except TimeoutError:
+            raise EngineError("the model neither fell asleep nor woke up") from None
 
     def _send(self, command: Command) -> None:
         if self._writer is not None and not self._writer.is_closing():
@@ -276,12 +300,22 @@ class Worker:
         elif isinstance(event, Stats):
             if self._stats is not None and not self._stats.done():
                 self._stats.set_result(event.stats)
+        elif isinstance(event, Rested):
+            self._end_rest(event.error and from_wire(event.error))
         elif isinstance(event, Loaded):
             self._num_failed_loads = 0
             self._listener.loaded(event.cpu_s)
             self._loaded.set_result(event)
         elif isinstance(event, LoadFailed):
             self._fail_loading(from_wire(event.error))
+
+    def _end_rest(self, error: CanteenError | None) -> None:
+        if self._rested is None or self._rested.done():
+            return
+        if error is None:
+            self._rested.set_result(None)
+        else:
+            self._rested.set_exception(error)
 
     def _deliver(self, request_id: str, answer: Said | None, error: WireError | None) -> None:
         said = answer if error is None else from_wire(error)
@@ -312,10 +346,9 @@ class Worker:
         """End what was in flight. Who comes now waits for the next life, unless there is none:
         the model is unloaded, or was never loaded."""
         for inbox in self._inboxes.values():
-            inbox.put(
-                WorkerDied("the process that held the model ended; please send the request again")
-            )
+            inbox.put(WorkerDied(ENDED))
         self._inboxes.clear()
+        self._end_rest(WorkerDied(ENDED))
         if self._stats is not None and not self._stats.done():
             self._stats.set_result(EngineStats())
         if self.is_ready and not self._closing.is_set():

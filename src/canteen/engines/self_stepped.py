@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from contextlib import aclosing, suppress
 
 from canteen.core.engine import Delta, SelfSteppedEngine
+from canteen.core.errors import EngineError
 from canteen.core.generation import GenerationRequest, ScoreRequest
 from canteen.core.processes import descendants
+from canteen.core.turns import guarded
 from canteen.engines.connection import (
     Connection,
     check_adapter,
@@ -27,6 +29,8 @@ from canteen.engines.wire import (
     Cancel,
     Command,
     Loaded,
+    Rest,
+    Rested,
     Score,
     Stats,
     Step,
@@ -74,6 +78,7 @@ class _Loop:
         self._began_s = 0.0
         self._is_broken = asyncio.Event()
         self._telling: asyncio.Task[None] | None = None
+        self._resting: asyncio.Task[None] | None = None
 
     async def run(self, commands: Iterator[Command]) -> None:
         """See `serve`."""
@@ -98,6 +103,8 @@ class _Loop:
         elif isinstance(command, AskStats):
             self._look()
             self._telling = asyncio.create_task(self._tell_stats())
+        elif isinstance(command, Rest):
+            self._resting = asyncio.create_task(self._rest(command))
 
     def _begin(self, request: GenerationRequest | ScoreRequest) -> None:
         if not self._tasks:
@@ -134,6 +141,12 @@ class _Loop:
     async def _tell_stats(self) -> None:
         stats = await self._engine.stats()
         self._connection.send(Stats(measured(stats, self._num_steps, self._others)))
+
+    async def _rest(self, command: Rest) -> None:
+        work = self._engine.sleep() if command.is_asleep else self._engine.wake_up()
+        failed = to_wire(EngineError("the model cannot fall asleep, or wake up"))
+        error = await guarded(work, failed)
+        self._connection.send(Rested(error))
 
     def _tell(self, delta: WireDelta) -> None:
         if not self._news:

@@ -98,6 +98,7 @@ class VllmEngine:
             tools_in_template=self._prompts.has_tools,
             chat_template=bool(self._prompts.template),
             adapter_rank=adapter_rank,
+            sleeps=arguments.enable_sleep_mode,
         )
 
     @property
@@ -162,6 +163,14 @@ class VllmEngine:
         work = list(self._work)
         self._work.clear()
         return work
+
+    async def sleep(self) -> None:
+        """Move the weights to host memory, and drop the KV cache."""
+        await self._engine.sleep(level=1)
+
+    async def wake_up(self) -> None:
+        """Move the weights back to the device."""
+        await self._engine.wake_up()
 
     async def stats(self) -> EngineStats:
         """Requests under way, and the share of the KV cache that they need."""

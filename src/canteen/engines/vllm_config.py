@@ -34,6 +34,7 @@ def _flag(text: str) -> bool:
 OPTIONS: Mapping[str, Callable[[str], Any]] = {
     "distributed_executor_backend": str,
     "dtype": str,
+    "enable_sleep_mode": _flag,
     "enforce_eager": _flag,
     "kv_cache_dtype": str,
     "load_format": str,

@@ -68,6 +68,12 @@ class AskStats(msgspec.Struct, tag=True, frozen=True):
     """Ask for a Stats."""
 
 
+class Rest(msgspec.Struct, tag=True, frozen=True):
+    """Fall asleep, or wake up."""
+
+    is_asleep: bool
+
+
 class WireError(msgspec.Struct, frozen=True):
     """An error of the tree, by the name of its class."""
 
@@ -122,6 +128,12 @@ class Stats(msgspec.Struct, tag=True, frozen=True):
     stats: EngineStats
 
 
+class Rested(msgspec.Struct, tag=True, frozen=True):
+    """What a Rest asked for is done, or why it is not."""
+
+    error: WireError | None = None
+
+
 class Report(msgspec.Struct, frozen=True):
     """What a replica of a cluster is and does: either `loaded`, or the error that it met."""
 
@@ -152,8 +164,8 @@ class Told(msgspec.Struct):
         return said
 
 
-Command = Load | Add | Score | Cancel | Embed | AskStats
-Event = Loaded | LoadFailed | Step | Embedded | Stats
+Command = Load | Add | Score | Cancel | Embed | AskStats | Rest
+Event = Loaded | LoadFailed | Step | Embedded | Stats | Rested
 
 _encoder = msgspec.msgpack.Encoder()
 decode_command = msgspec.msgpack.Decoder(Command).decode

@@ -38,6 +38,8 @@ from canteen.engines.wire import (
     Load,
     Loaded,
     LoadFailed,
+    Rest,
+    Rested,
     Score,
     Stats,
     Step,
@@ -91,6 +93,9 @@ def _serve_engine(
             connection.flush()
             if isinstance(command, AskStats):
                 connection.send(Stats(measured(engine.stats(), num_steps)))
+            elif isinstance(command, Rest):
+                # Such an engine holds no device, so there is nothing to do.
+                connection.send(Rested())
             else:
                 _obey(engine, command, connection)
         if not engine.has_work():

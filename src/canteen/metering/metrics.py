@@ -122,8 +122,8 @@ class Metrics:
         self._own.audit_trouble.set_function(lambda: float(has_trouble()))
 
     def count_event(self, model: str, what: str, before: str | None) -> None:
-        """Count what happened to a stored model: it was loaded (`before` says why it was not in
-        memory), its worker was restarted, or it left memory."""
+        """Count what happened to a stored model: it was loaded or woken (`before` says why it was
+        not there), its worker was restarted, or it fell asleep or left memory."""
         self._models.count_event(model, what, before)
 
     def tell_outbox_lag(self, lag_s: float) -> None:
@@ -356,7 +356,7 @@ class _Models:
         )
 
     def count_event(self, model: str, what: str, before: str | None) -> None:
-        if what == "loaded":
+        if what in ("loaded", "woken"):
             self.loads.labels(model, before or "first").inc()
         elif what == "restarted":
             self.restarts.labels(model).inc()

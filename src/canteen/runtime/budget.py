@@ -42,17 +42,24 @@ class Budget:
         needed_bytes = 0 if waiting is None else self.figures.memory_bytes(waiting.card)
         return self.used_bytes(slots) + needed_bytes - self.total_bytes
 
+    def asleep_bytes(self, slot: Slot) -> int:
+        """What a model counts for while it sleeps: its weights are in host memory then, and perhaps
+        in pages that no process is seen to have."""
+        return slot.load_bytes + slot.card.size_bytes
+
     def victims(
         self, slots: Iterable[Slot], waiting: Slot, missing_bytes: int, now_s: float
     ) -> list[Slot]:
         """Which of `slots` make room for `waiting`; nobody where all of them do not suffice.
 
-        First come those that may go now, idle ones before the others and the least recently used
-        before those; then those that have some time to stay, by how long that is.
+        First come those that may go now, idle ones before the others, of those the ones that sleep,
+        and the least recently used before the rest; then those that have some time to stay, by how
+        long that is.
         """
 
-        def turn(slot: Slot) -> tuple[float, bool, float]:
-            return max(slot.stays_until_s(waiting), now_s), slot.num_users > 0, slot.used_s
+        def turn(slot: Slot) -> tuple[float, bool, bool, float]:
+            until_s = max(slot.stays_until_s(waiting), now_s)
+            return until_s, slot.num_users > 0, slot.resting is None, slot.used_s
 
         chosen = []
         for slot in sorted(slots, key=turn):

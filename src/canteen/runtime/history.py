@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-What = Literal["loaded", "evicted", "expired", "unloaded", "restarted", "failed"]
+What = Literal["loaded", "woken", "slept", "evicted", "expired", "unloaded", "restarted", "failed"]
 # Names come from the store and go with it; their last events need not stay for ever.
 MOST_MODELS = 256
 

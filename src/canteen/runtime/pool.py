@@ -1,5 +1,5 @@
 """The loaded models within their memory: load on demand (once, however many ask), keep alive,
-make room, unload. The policy is in docs/decisions/0005-memory-budget.md."""
+let sleep, make room, unload. The policy is in docs/decisions/0005-memory-budget.md."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ from canteen.core.errors import CanteenError, Overloaded
 from canteen.core.model import ModelCard
 from canteen.runtime.budget import Budget
 from canteen.runtime.history import Event, History, What
-from canteen.runtime.slot import Health, LoadedModel, Served, Slot, describe, weights
+from canteen.runtime.slot import Health, LoadedModel, Served, Sleeper, Slot, describe, weights
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +75,8 @@ class Pool:
         ModelUnsuitable for a model that can never fit; and what loading it raises.
         """
         slot = self._slot(card, adapter_rank)
+        if slot.resting is not None:
+            self._wake(slot, slot.resting)
         if not slot.loading.done() and slot.num_users >= self._max_waiting:
             raise self._not_loaded(slot, f"{slot.num_users} requests wait for it already")
         slot.keep_alive_s = self._keep_alive_s if keep_alive_s is None else keep_alive_s
@@ -141,6 +143,8 @@ class Pool:
         self._budget.check(slot.card)
         made = await self._create(slot.card)
         slot.ready_s = slot.used_s = _now_s()
+        self._note(slot, "loaded", f"on request, in {slot.load_s:.1f} s")
+        self._figures.record_load(slot.card, slot.load_s)
         return made
 
     def _ended_loading(self, slot: Slot) -> None:
@@ -151,8 +155,6 @@ class Pool:
             why = error.message if isinstance(error, CanteenError) else "it could not be loaded"
             self._retire(slot, "failed", why)
             return
-        self._note(slot, "loaded", f"on request, in {slot.load_s:.1f} s")
-        self._figures.record_load(slot.card, slot.load_s)
         self._spawn(self._measure(slot))
         self._spawn(self._figures.save())
         if not slot.num_users:
@@ -180,6 +182,8 @@ class Pool:
     def _remaining_s(self, slot: Slot) -> float:
         """Seconds until it is loaded at the earliest, by what was measured of its last load; 0
         where nothing is known."""
+        if slot.is_waking:
+            return 0.0
         now_s, load_s = _now_s(), self._figures.load_s(slot.card)
         if slot.is_in_memory:
             return max(slot.started_s + load_s - now_s, 0.0)
@@ -230,7 +234,11 @@ class Pool:
             slot.timer = loop.call_later(keep_s, self._expire, slot, keep_s)
 
     def _expire(self, slot: Slot, keep_s: float) -> None:
-        self._retire(slot, "expired", f"unused for its keep_alive of {keep_s:.0f} s")
+        why = f"unused for its keep_alive of {keep_s:.0f} s"
+        if slot.sleeper is not None and self._can_sleep(slot):
+            slot.resting = asyncio.ensure_future(self._fall_asleep(slot, slot.sleeper, why))
+        else:
+            self._retire(slot, "expired", why)
 
     def _retire(self, slot: Slot, what: What | None = None, why: str = "") -> None:
         """Put it out of reach: who asks in the next moment gets a model of its own. Its worker
@@ -268,6 +276,55 @@ class Pool:
         finally:
             self._leaving.discard(slot)
             self._advance()
+
+    # Sleeping
+
+    def _can_sleep(self, slot: Slot) -> bool:
+        """Whether there is memory for its weights beside what the others take."""
+        others = [other for other in self._all() if other is not slot]
+        return self._budget.missing_bytes(others) + self._budget.asleep_bytes(slot) <= 0
+
+    async def _fall_asleep(self, slot: Slot, sleeper: Sleeper, why: str) -> None:
+        self._note(slot, "slept", why)
+        try:
+            await sleeper.rest(is_asleep=True)
+        except CanteenError as error:
+            # Who came for it meanwhile sees to it.
+            if not slot.is_waking:
+                self._retire(slot, "failed", error.message)
+            return
+        if self._figures.record_memory(slot.card, self._budget.asleep_bytes(slot)):
+            self._spawn(self._figures.save())
+        self._advance()
+
+    def _wake(self, slot: Slot, resting: "asyncio.Task[None]") -> None:
+        """Who asks for it from now on waits as for one that is being loaded."""
+        sleeper = slot.sleeper
+        assert sleeper is not None
+        slot.arrived_s = slot.started_s = _now_s()
+        slot.resting, slot.is_waking = None, True
+        slot.loading = asyncio.ensure_future(self._woken(slot, slot.served, sleeper, resting))
+        slot.loading.add_done_callback(lambda _: self._ended_loading(slot))
+
+    async def _woken(
+        self, slot: Slot, served: Served, sleeper: Sleeper, resting: "asyncio.Task[None]"
+    ) -> tuple[Served, Health]:
+        """One that cannot be woken, perhaps since others have its device now, is loaded anew."""
+        try:
+            await asyncio.wait([resting])
+            await sleeper.rest(is_asleep=False)
+            slot.ready_s = slot.used_s = _now_s()
+            self._note(slot, "woken", f"on request, in {slot.load_s:.1f} s")
+        except CanteenError as error:
+            self._note(slot, "failed", f"it could not be woken: {error.message}")
+            await served.close()
+            return await self._load(slot)
+        except asyncio.CancelledError:
+            await served.close()
+            raise
+        finally:
+            slot.is_waking = False
+        return served, sleeper
 
     # Memory
 
@@ -326,11 +383,15 @@ class Pool:
 
     async def _measure(self, slot: Slot) -> EngineStats:
         """The worker's gauges, which the figures learn from."""
-        stats: EngineStats = await slot.served.stats()
+        # It may be woken meanwhile, and is then as if it were being loaded.
+        served, health = slot.loading.result()
+        stats: EngineStats = await served.stats()
         slot.load_bytes = slot.load_bytes or stats.memory_bytes
-        for _ in range(slot.num_restarts, slot.health.num_restarts):
+        for _ in range(slot.num_restarts, health.num_restarts):
             slot.num_restarts += 1
             self._note(slot, "restarted", "its worker had ended and was started again")
+            if slot.resting is not None:
+                self._retire(slot, "expired", "its worker ended while it slept")
         if self._figures.record_memory(slot.card, stats.memory_bytes):
             self._spawn(self._figures.save())
             self._advance()

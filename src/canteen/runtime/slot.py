@@ -4,7 +4,7 @@ import asyncio
 import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from canteen.core.engine import EngineStats
 from canteen.core.model import ModelCard
@@ -19,7 +19,7 @@ SHORTEST_STAY_S = 1.0
 LONGEST_STAY_S = 30.0
 
 Served = Limited | LimitedEmbedder
-State = Literal["waiting", "loading", "ready", "restarting", "circuit_open", "unloading"]
+State = Literal["waiting", "loading", "ready", "asleep", "restarting", "circuit_open", "unloading"]
 
 
 class Health(Protocol):
@@ -33,6 +33,16 @@ class Health(Protocol):
 
     @property
     def num_restarts(self) -> int: ...
+
+
+@runtime_checkable
+class Sleeper(Health, Protocol):
+    """The health of what may be able to give its device free, and keep its weights in memory."""
+
+    @property
+    def sleeps(self) -> bool: ...
+
+    async def rest(self, *, is_asleep: bool) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +78,8 @@ class Slot:
     """One model; times are of the event loop's clock, which is `time.monotonic`.
 
     `turn` is done once there is memory for it, `loading` once it is loaded. `is_promised`: a
-    caller was told when to come back for it. `room_s`: when there may be memory for it.
+    caller was told when to come back for it. `room_s`: when there may be memory for it. `resting`
+    is its falling asleep, done or not, until it is woken.
     """
 
     card: ModelCard
@@ -77,6 +88,8 @@ class Slot:
     turn: "asyncio.Future[None]"
     loading: "asyncio.Task[tuple[Served, Health]]" = field(init=False)
     closing: "asyncio.Task[None] | None" = None
+    resting: "asyncio.Task[None] | None" = None
+    is_waking: bool = False
     timer: asyncio.TimerHandle | None = None
     num_users: int = 0
     num_restarts: int = 0
@@ -119,6 +132,12 @@ class Slot:
         return self.loading.result()[1]
 
     @property
+    def sleeper(self) -> Sleeper | None:
+        """The same where it can sleep; only once it is loaded."""
+        health = self.health
+        return health if isinstance(health, Sleeper) and health.sleeps else None
+
+    @property
     def gate(self) -> Gate:
         """The queue before it."""
         return self.served.gate
@@ -133,7 +152,7 @@ class Slot:
 
     @property
     def load_s(self) -> float:
-        """Seconds that loading took."""
+        """Seconds that loading took, or waking."""
         return self.ready_s - self.started_s
 
     def stays_until_s(self, waiting: "Slot") -> float:
@@ -187,14 +206,16 @@ def _state(slot: Slot, *, is_leaving: bool) -> State:
         return "unloading"
     if not slot.is_loaded:
         return "loading" if slot.is_in_memory else "waiting"
+    if slot.resting is not None:
+        return "asleep"
     if slot.health.is_ready:
         return "ready"
     return "circuit_open" if slot.card.upstream else "restarting"
 
 
 def _expires_at(slot: Slot) -> datetime | None:
-    """When an idle model goes; a busy one is counted from now."""
-    if math.isinf(slot.keep_alive_s):
+    """When an idle model goes; a busy one is counted from now, and one asleep has no date."""
+    if math.isinf(slot.keep_alive_s) or slot.resting is not None:
         return None
     if slot.timer is None:
         return datetime.now(UTC) + timedelta(seconds=slot.keep_alive_s)

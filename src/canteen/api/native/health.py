@@ -15,6 +15,7 @@ STATUSES = {
     "waiting": "STARTING",
     "loading": "STARTING",
     "ready": "UP",
+    "asleep": "UP",
     "restarting": "DOWN",
     "circuit_open": "DOWN",
     "unloading": "OUT_OF_SERVICE",

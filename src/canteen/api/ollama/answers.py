@@ -128,7 +128,9 @@ class RunningModel(Body):
 class ModelEvent(Body):
     """What happened to a model, why and when."""
 
-    what: Literal["loaded", "evicted", "expired", "unloaded", "restarted", "failed"]
+    what: Literal[
+        "loaded", "woken", "slept", "evicted", "expired", "unloaded", "restarted", "failed"
+    ]
     why: str
     at: str
 
@@ -138,7 +140,14 @@ class ModelState(Body):
     for against the memory budget; a model that is not in memory has no such figures."""
 
     state: Literal[
-        "waiting", "loading", "ready", "restarting", "circuit_open", "unloading", "unloaded"
+        "waiting",
+        "loading",
+        "ready",
+        "asleep",
+        "restarting",
+        "circuit_open",
+        "unloading",
+        "unloaded",
     ]
     why: str
     counted_bytes: int | None = None

@@ -126,6 +126,8 @@ def _why(model: LoadedModel) -> str:
         return "takes no new requests and goes when its last answer is whole"
     if model.state == "loading":
         return f"being loaded for {model.num_waiting} requests"
+    if model.state == "asleep":
+        return "asleep: its device is free, and the next request wakes it from host memory"
     if model.state == "restarting":
         return f"its process ended and is started again (restart {model.num_restarts})"
     if model.state == "circuit_open":
