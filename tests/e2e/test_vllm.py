@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from canteen.bootstrap import build
 from canteen.core.processes import descendants
 from canteen.core.units import exact
+from canteen.engines.devices import NVIDIA
 from canteen.metering.probes.counter import Unavailable
 from canteen.metering.probes.nvml import Nvml
 from canteen.settings import Settings
@@ -40,7 +42,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home = pull(linked(folder / "home"), "echo", "echo-embed", f"file:{source}")
     for seed, name in enumerate(ADAPTERS):
         pull_adapter(home, tiny_llama.write_adapter(folder / name, seed), name)
-    environ = {"CANTEEN_MODEL": "echo", "CANTEEN_VLLM": ",".join(OPTIONS)}
+    options = (*OPTIONS, "enable_sleep_mode=true") if NVIDIA.exists() else OPTIONS
+    environ = {"CANTEEN_MODEL": "echo", "CANTEEN_VLLM": ",".join(options)}
     server = serving.start(home, folder / "serve.log", environ)
     yield server
     serving.end(server)
@@ -122,12 +125,12 @@ async def test_a_model_and_its_adapters_answer_at_once_as_they_do_alone(server: 
 def test_labels_are_scored_with_an_adapter_too(client: httpx.Client) -> None:
     asked = {"input": "Where is it?", "labels": ["yes", "no"], "method": "score"}
 
-    scores = {
-        name: client.post("/v1/tasks/classify", json={**asked, "model": name}).json()["scores"]
+    told = [
+        client.post("/v1/tasks/classify", json={**asked, "model": name}).json()["probabilities"]
         for name in (MODEL, *ADAPTERS)
-    }
+    ]
 
-    assert len({str(one) for one in scores.values()}) == 3
+    assert len({str(probabilities) for probabilities in told}) == 3
 
 
 async def test_a_caller_who_leaves_frees_what_he_held(server: Server) -> None:
@@ -159,6 +162,22 @@ def test_the_meter_counts_what_the_boards_do(client: httpx.Client) -> None:
     assert told["meter_uj"] - booked_uj == pytest.approx(counter.read_uj() - counted_uj, rel=0.2)
 
 
+@pytest.mark.gpu
+def test_a_model_that_sleeps_frees_its_device_and_wakes_as_it_was(client: httpx.Client) -> None:
+    if not NVIDIA.exists():
+        pytest.skip("no GPU: only on CUDA can vLLM free what a model holds, and fill it again")
+    body = {**ASKED, "stream": False, "options": {"temperature": 0, "num_predict": 8}}
+    before = client.post("/api/chat", json={**body, "keep_alive": 1}).json()["message"]
+    awake_mb = used_mb()
+
+    asyncio.run(until(lambda: state(client)["state"] == "asleep"))
+    asleep_mb = used_mb()
+
+    assert client.post("/api/chat", json=body).json()["message"] == before
+    assert state(client)["last_event"]["what"] == "woken"
+    assert asleep_mb < awake_mb
+
+
 async def test_a_killed_gateway_leaves_nothing_of_vllm(server: Server) -> None:
     """The last one: it ends the server."""
     processes = [pid for worker in server.worker_pids() for pid in (worker, *descendants(worker))]
@@ -172,3 +191,15 @@ async def test_a_killed_gateway_leaves_nothing_of_vllm(server: Server) -> None:
 def accounts(client: httpx.Client) -> dict[str, int]:
     told = client.get("/v1/footprint", params={"by": "account"}).json()
     return {name: value for name, value in told.items() if name.endswith("_uj")}
+
+
+def state(client: httpx.Client) -> dict[str, Any]:
+    told: dict[str, Any] = client.get("/api/ps").json()["states"][f"{MODEL}:latest"]
+    return told
+
+
+def used_mb() -> int:
+    """Of the memory of the first board."""
+    asked = ("nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits")
+    said = subprocess.run(asked, capture_output=True, check=True, text=True)
+    return int(said.stdout.split()[0])

@@ -303,3 +303,35 @@ async def test_a_listener_hears_the_steps_of_an_embedder() -> None:
 
     assert heard.events == ["loading", "loaded", "step", "lost"]
     assert heard.work == [Work("1", 3, 0, 0)]
+
+
+async def test_a_request_with_an_adapter_is_refused_where_there_is_no_room_for_any(
+    engine: WorkerEngine,
+) -> None:
+    with pytest.raises(NotSupported, match="without room for adapters, or its engine takes none"):
+        await complete(engine, replace(request("1"), adapter="prepared/fin"))
+
+
+async def test_a_model_sleeps_and_wakes_in_its_worker() -> None:
+    worker = Worker("echo", {"sleeps": True})
+    engine = WorkerEngine(worker, await worker.start())
+    assert worker.sleeps
+
+    await worker.rest(is_asleep=True)
+    await worker.rest(is_asleep=False)
+
+    assert (await complete(engine, request("1", max_tokens=3))).text == "a b c"
+    await worker.close()
+
+
+async def test_a_worker_that_ends_while_it_falls_asleep_says_so(worker: Worker) -> None:
+    await worker.start()
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGSTOP)
+    resting = asyncio.ensure_future(worker.rest(is_asleep=True))
+    await asyncio.sleep(0)
+
+    os.kill(worker.pid, signal.SIGKILL)
+
+    with pytest.raises(WorkerDied):
+        await resting

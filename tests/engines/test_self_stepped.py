@@ -21,6 +21,8 @@ from canteen.engines.wire import (
     Command,
     Event,
     Loaded,
+    Rest,
+    Rested,
     Score,
     Stats,
     Step,
@@ -77,6 +79,11 @@ class Ticking:
 
     async def stats(self) -> EngineStats:
         return EngineStats(num_running=self._num_running)
+
+    async def sleep(self) -> None:
+        raise RuntimeError("no memory")
+
+    async def wake_up(self) -> None: ...
 
     async def close(self) -> None: ...
 
@@ -181,3 +188,11 @@ def test_an_engine_that_computes_nothing_for_its_requests_is_left(gateway: Gatew
     while gateway.thread.is_alive():
         gateway.tell(AskStats())
         gateway.thread.join(0.05)
+
+
+def test_what_cannot_fall_asleep_says_so_and_goes_on(gateway: Gateway) -> None:
+    gateway.tell(Rest(is_asleep=True), Rest(is_asleep=False))
+
+    told = [gateway.hear(), gateway.hear()]
+
+    assert [event.error is None for event in told if isinstance(event, Rested)] == [False, True]
