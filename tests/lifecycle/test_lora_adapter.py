@@ -56,7 +56,7 @@ def test_what_peft_writes_of_all_linear_layers_is_taken(tmp_path: Path, model: P
 
     config = LlamaConfig.from_pretrained(model)
     wanted = LoraConfig(r=8, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM")
-    get_peft_model(LlamaForCausalLM(config), wanted).save_pretrained(tmp_path / "made")
+    get_peft_model(LlamaForCausalLM(config), wanted).save_pretrained(str(tmp_path / "made"))
 
     made = prepared(tmp_path / "made", model)
 

@@ -301,7 +301,7 @@ class Worker:
             if self._stats is not None and not self._stats.done():
                 self._stats.set_result(event.stats)
         elif isinstance(event, Rested):
-            self._end_rest(event.error and from_wire(event.error))
+            self._end_rest(from_wire(event.error) if event.error else None)
         elif isinstance(event, Loaded):
             self._num_failed_loads = 0
             self._listener.loaded(event.cpu_s)
