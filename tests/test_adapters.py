@@ -4,9 +4,12 @@ import asyncio
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import httpx
 import pytest
+from click.testing import CliRunner
 
 from canteen.bootstrap import Services, build
+from canteen.cli.main import main
 from canteen.core.engine import complete
 from canteen.core.errors import InvalidRequest, ModelUnsuitable
 from canteen.core.generation import GenerationRequest, Message, ScorePrompt, ScoreRequest
@@ -14,7 +17,7 @@ from canteen.core.model import Adapter, ModelCard
 from canteen.runtime import adapters
 from canteen.runtime.catalog import Catalog
 from canteen.settings import Settings
-from tests.conftest import pull
+from tests.conftest import Serve, pull
 from tests.engines import tiny_llama
 
 
@@ -128,6 +131,35 @@ def test_a_model_stays_as_long_as_it_has_adapters(echo_home: Path) -> None:
     catalog.remove("echo")
 
     assert [card.name for card in catalog.list()] == ["echo-embed:latest"]
+
+
+def test_a_model_and_its_adapters_are_removed_together(echo_home: Path) -> None:
+    catalog = Catalog(echo_home)
+    adapter_of(catalog, "echo", "fin")
+
+    removed = CliRunner().invoke(
+        main, ("rm", "echo", "fin"), env={"CANTEEN_HOME": str(echo_home)}, catch_exceptions=False
+    )
+
+    assert removed.exit_code == 0
+    assert [card.name for card in catalog.list()] == ["echo-embed:latest"]
+
+
+def test_deleting_an_adapter_leaves_its_model_in_memory(echo_home: Path, serve: Serve) -> None:
+    adapter_of(Catalog(echo_home), "echo", "fin")
+    server = serve(echo_home)
+    asked = {"model": "fin", "prompt": "hello", "stream": False}
+    with httpx.Client(base_url=server.url) as client:
+        assert client.post("/api/generate", json=asked).json()["response"] == "fin hello"
+        workers = server.worker_pids()
+        refused = client.request("DELETE", "/api/delete", json={"model": "echo"})
+
+        removed = client.request("DELETE", "/api/delete", json={"model": "fin"})
+
+        assert "its adapters fin:latest" in refused.text
+        assert (refused.status_code, removed.status_code) == (400, 200)
+        assert client.post("/api/generate", json=asked).status_code == 404
+    assert server.worker_pids() == workers
 
 
 def test_other_engines_take_no_adapters(echo_home: Path) -> None:

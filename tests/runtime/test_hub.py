@@ -16,6 +16,8 @@ from canteen.runtime.pull import Puller
 from tests.runtime.conftest import PREPARE, WEIGHTS, Pull, is_whole, statuses
 from tests.runtime.hub_server import COMMIT, Hub, serving
 
+ADAPTER = ["adapter_config.json", "adapter_model.safetensors"]
+
 
 @pytest.mark.parametrize(
     ("names", "which", "chosen"),
@@ -31,6 +33,7 @@ from tests.runtime.hub_server import COMMIT, Hub, serving
             ["openvino_model.bin", "openvino_model.xml", "config.json"],
         ),
         (["model.safetensors", "tokenizer.json"], "", ["model.safetensors", "tokenizer.json"]),
+        (["tokenizer.json", "README.md", *ADAPTER], "", ADAPTER),
     ],
 )
 def test_the_files_of_a_model_are_chosen(names: list[str], which: str, chosen: list[str]) -> None:

@@ -36,8 +36,6 @@ def choose(names: Iterable[str], which: str) -> list[str]:
     if which:
         fitting = [name for name in names if name == which]
         return fitting or _of_quantization(names, which)
-    if set(_ADAPTER) <= set(names):
-        return _ADAPTER
     beside = [name for name in names if _BESIDE_WEIGHTS.fullmatch(name)]
     if "openvino_model.xml" in names:
         return [name for name in names if _IR.fullmatch(name)] + beside
@@ -54,9 +52,11 @@ def choose(names: Iterable[str], which: str) -> list[str]:
     weights = [name for name in names if _SAFETENSORS.fullmatch(name)]
     if weights and "tokenizer.json" in names:
         return [*weights, *beside]
+    if set(_ADAPTER) <= set(names):
+        return _ADAPTER
     raise ModelUnsuitable(
         "the repository has no file that Canteen runs: a GGUF, openvino_model.xml, "
-        "or model.safetensors with tokenizer.json"
+        "model.safetensors with tokenizer.json, or adapter_model.safetensors"
     )
 
 

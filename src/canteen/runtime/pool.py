@@ -299,8 +299,8 @@ class Pool:
 
     def _wake(self, slot: Slot, resting: "asyncio.Task[None]") -> None:
         """Who asks for it from now on waits as for one that is being loaded."""
-        sleeper = slot.sleeper
-        assert sleeper is not None
+        sleeper = slot.health
+        assert isinstance(sleeper, Sleeper)
         slot.arrived_s = slot.started_s = _now_s()
         slot.resting, slot.is_waking = None, True
         slot.loading = asyncio.ensure_future(self._woken(slot, slot.served, sleeper, resting))
