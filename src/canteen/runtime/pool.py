@@ -280,9 +280,10 @@ class Pool:
     # Sleeping
 
     def _can_sleep(self, slot: Slot) -> bool:
-        """Whether there is memory for its weights beside what the others take."""
+        """Whether there is memory for its weights beside what the others take, and nobody waits."""
         others = [other for other in self._all() if other is not slot]
-        return self._budget.missing_bytes(others) + self._budget.asleep_bytes(slot) <= 0
+        missing_bytes = self._budget.missing_bytes(others) + self._budget.asleep_bytes(slot)
+        return missing_bytes <= 0 and not self._line
 
     async def _fall_asleep(self, slot: Slot, sleeper: Sleeper, why: str) -> None:
         self._note(slot, "slept", why)
