@@ -80,6 +80,8 @@ class VllmEngine:
         from vllm.platforms import current_platform
         from vllm.v1.engine.async_llm import AsyncLLM
 
+        if arguments.enable_sleep_mode and not current_platform.is_sleep_mode_available():
+            raise InvalidRequest("CANTEEN_VLLM has enable_sleep_mode, which only CUDA can")
         self._prompts = VllmPrompts(folder)
         self._engine = AsyncLLM.from_engine_args(arguments)
         takes_turns = adapter_rank > 0 and current_platform.is_cpu()
