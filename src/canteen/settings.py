@@ -123,6 +123,12 @@ class Settings:
     port: int = _setting(
         "CANTEEN_PORT", "port to listen on; 0 takes a free one", 11434, _whole(0, 65535)
     )
+    http_processes: int = _setting(
+        "CANTEEN_HTTP_PROCESSES",
+        "processes that speak HTTP; with 2 or more they only translate, beside one that answers",
+        1,
+        _whole(1, 64),
+    )
     allow_remote: bool = _setting(
         "CANTEEN_ALLOW_REMOTE", "allow an address beyond loopback without keys", False, _flag
     )

@@ -9,8 +9,12 @@ from canteen.core.errors import (
     CanteenError,
     ContextTooLong,
     EngineError,
+    InvalidOutput,
     InvalidRequest,
     NotSupported,
+    Overloaded,
+    RateLimited,
+    UpstreamFailed,
 )
 from canteen.core.generation import Chunk, GenerationRequest, Message, TokenLogprob, Tool, Usage
 from canteen.engines.wire import (
@@ -62,6 +66,10 @@ def test_a_request_survives(text: str) -> None:
         InvalidRequest("no", param="top_p"),
         NotSupported("not here"),
         EngineError("broken"),
+        Overloaded("later", retry_after_s=1.5, code="draining"),
+        RateLimited("later", retry_after_s=1.5),
+        UpstreamFailed("elsewhere", code="upstream_cut"),
+        InvalidOutput("no JSON"),
     ],
 )
 def test_an_error_of_the_tree_survives(error: CanteenError) -> None:
@@ -69,7 +77,8 @@ def test_an_error_of_the_tree_survives(error: CanteenError) -> None:
 
     assert type(back) is type(error)
     assert (back.message, back.code) == (error.message, error.code)
-    assert getattr(back, "param", None) == getattr(error, "param", None)
+    for name in ("param", "retry_after_s"):
+        assert getattr(back, name, None) == getattr(error, name, None)
 
 
 @given(st.lists(st.integers(0, 30)), st.data())

@@ -32,6 +32,9 @@ REJECTIONS = frozenset(
 )
 CLIENT_LANGUAGES = frozenset({"python", "java", "js", "go", "ruby", "kotlin", "csharp"})
 
+# In the scope of a request that came by a front: when it came there, on our clock.
+ARRIVED_S = "canteen.arrived_s"
+
 Write = Callable[[bytes], object]
 
 
@@ -59,6 +62,7 @@ class Access:
             _caller_id(headers, scope),
             terms_of(headers),
         )
+        observe.arrived_s = scope.get(ARRIVED_S, observe.arrived_s)
         observe.route = scope["path"]
         observe.span_id = here.span_id
         scope["canteen.observe"] = observe

@@ -16,6 +16,7 @@ from canteen.api.errors import CLIENT_GONE, Unexpected, headers_of, shutting_dow
 from canteen.api.observation import Observation, conversation_of, observed
 from canteen.api.routing import Dialect, Route, Served
 from canteen.api.streaming import json_bytes
+from canteen.api.translated import ASKED, Asked, answered
 from canteen.core.errors import CanteenError
 
 if TYPE_CHECKING:
@@ -72,6 +73,13 @@ async def _answered(
     route: Route, services: "Services", request: Request, observe: Observation
 ) -> Response:
     drain: Drain = request.scope["canteen.drain"]
+    asked: Asked | None = request.scope.get(ASKED)
+    if asked is not None:
+        observe.model, observe.conversation_id = asked.model, asked.conversation_id
+        has_heartbeat = route.streams == "text/event-stream"
+        served = _served(services, request, observe)
+        made = answered(asked, served, has_heartbeat=has_heartbeat)
+        return await while_wanted(made, request, drain)
     arguments: list[Any] = []
     if route.request is not None:
         raw = await read(request, services.settings.max_body_bytes, drain)
@@ -87,7 +95,7 @@ async def _answered(
     if route.request is None:
         async for _ in body.chunks(request):
             pass
-    return await _while_wanted(route.handler(*arguments), request, drain)
+    return await while_wanted(route.handler(*arguments), request, drain)
 
 
 async def read(request: Request, max_bytes: int, drain: Drain) -> bytes:
@@ -112,8 +120,9 @@ def _served(services: "Services", request: Request, observe: Observation) -> Ser
     )
 
 
-async def _while_wanted(answer: Awaitable[Response], request: Request, drain: Drain) -> Response:
-    """Wait for the answer, but no longer than the client does, nor than the service lasts."""
+async def while_wanted(answer: Awaitable[Response], request: Request, drain: Drain) -> Response:
+    """Wait for the answer, but no longer than the client does (raises ClientDisconnect), nor than
+    the service lasts."""
     gone = asyncio.ensure_future(_gone(request))
     limit = asyncio.timeout(None)
 

@@ -9,15 +9,16 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import httpx
-import uvicorn
 
+from canteen.api import listening
 from canteen.api.app import App, create_app
-from canteen.api.connections import LARGEST_HEAD_BYTES, Connection, most_connections
+from canteen.api.fronts import Fronts
+from canteen.api.listening import END_WITHIN_S
 from canteen.api.ollama.routes import GREETING
 from canteen.core.addresses import is_loopback
 from canteen.core.errors import InvalidRequest
@@ -29,10 +30,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Longer than the 60 s that connection pools of Java keep an idle connection for.
-KEEP_ALIVE_S = 90
-BACKLOG = 2048
-END_WITHIN_S = 5.0
 SWITCH_S = 0.0005
 PROBE_WITHIN_S = 1.0
 
@@ -99,10 +96,12 @@ async def _serve(
     # Python's usual 5 ms a turn, an answer would wait for dozens of those.
     sys.setswitchinterval(SWITCH_S)
     services.accounting.start()
-    server = _Server(_configured(app))
-    leaving = _Leaving(services, app, server)
+    is_alone = services.settings.http_processes == 1
+    door = _Alone(app, listener) if is_alone else Fronts(app, listener, services.settings)
+    leaving = _Leaving(services, app, door.end)
     leaving.listen_to_signals()
     warming = asyncio.ensure_future(_warm_up(services))
+    await door.start()
     if on_bound is not None:
         on_bound(url_of(listener))
     # What is there now stays: the collector would look through it for 25 ms every so often.
@@ -110,7 +109,7 @@ async def _serve(
     gc.freeze()
     app.start()
     try:
-        await server.serve(sockets=[listener])
+        await door.serve()
     finally:
         warming.cancel()
         with suppress(asyncio.CancelledError):
@@ -125,44 +124,32 @@ async def _warm_up(services: "Services") -> None:
     await guarded(services.warm_up(), None, "the default model did not warm up")
 
 
-def _configured(app: App) -> uvicorn.Config:
-    """Over h11, since httptools loses the body of a request that offers h2c, as Java's do."""
+class _Alone:
+    """The door of a service that is one process."""
 
-    class Bounded(Connection):
-        most = most_connections()
+    def __init__(self, app: App, listener: socket.socket) -> None:
+        self._server = listening.server(app)
+        self._listener = listener
 
-    return uvicorn.Config(
-        app,
-        http=Bounded,
-        ws="none",
-        lifespan="off",
-        loop="asyncio",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=int(END_WITHIN_S),
-        h11_max_incomplete_event_size=LARGEST_HEAD_BYTES,
-        backlog=BACKLOG,
-    )
+    async def start(self) -> None:
+        """It accepts as soon as it serves."""
 
+    async def serve(self) -> None:
+        """Until it is told to end, and all is sent."""
+        await self._server.serve(sockets=[self._listener])
 
-class _Server(uvicorn.Server):
-    """Leaves the signals to us: uvicorn's own handling closes the port at once."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+    def end(self) -> None:
+        """Accept no more."""
+        self._server.should_exit = True
 
 
 class _Leaving:
     """SIGTERM: not ready; after the delay refuse; let answers finish; end the rest; stop."""
 
-    def __init__(self, services: "Services", app: App, server: uvicorn.Server) -> None:
+    def __init__(self, services: "Services", app: App, end: Callable[[], None]) -> None:
         self._services = services
         self._drain = app.drain
-        self._server = server
+        self._end = end
         self._task: asyncio.Task[None] | None = None
 
     def listen_to_signals(self) -> None:
@@ -185,7 +172,7 @@ class _Leaving:
         if not await self._drain.until_idle(settings.drain_timeout_s):
             self._drain.end_all()
             await self._drain.until_idle(END_WITHIN_S)
-        self._server.should_exit = True
+        self._end()
 
 
 def _why_not_bound(host: str, port: int, exc: OSError) -> str:

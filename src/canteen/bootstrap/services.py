@@ -30,8 +30,7 @@ from canteen.core.generation import (
     ScoreRequest,
     Scores,
 )
-from canteen.core.model import Kind, ModelCard, Progress, full_name
-from canteen.core.upstream import POOL
+from canteen.core.model import Kind, ModelCard, Progress, capabilities, full_name
 from canteen.core.version import VERSION
 from canteen.engines import environment, registry
 from canteen.engines.process import Worker, WorkerEmbedder, WorkerEngine
@@ -241,11 +240,7 @@ class Services:
 
     async def capabilities(self, model: str) -> tuple[str, ...]:
         """What a model can do, in Ollama's words."""
-        card = self.catalog.get(model)
-        if card.kind != "generator":
-            return ("embedding",) if card.kind == "embedder" else ("rerank",)
-        has_tools = card.engine in ("echo", POOL) or card.upstream or "tools" in card.template
-        return ("completion", "tools") if has_tools else ("completion",)
+        return capabilities(self.catalog.get(model))
 
     def plan(self, request: PlanRequest, config: Mapping[str, Any] | None = None) -> Plan:
         """What a model takes, on this machine where the request names no other; `config` is a

@@ -36,6 +36,11 @@ Or look at {url}/console in a browser. Ctrl-C stops.
 @click.option(
     "--allow-remote", is_flag=True, default=None, help="Let other machines call without keys."
 )
+@click.option(
+    "--http-processes",
+    type=click.IntRange(1, 64),
+    help="Processes that speak HTTP; 2 or more translate beside one that answers.",
+)
 @click.option("--ray", help="The Ray cluster that runs the models: HOST:PORT, or local.")
 @click.option("--no-pull", is_flag=True, help="Do not pull what is not there.")
 @store.as_json

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from canteen.core.errors import InvalidRequest
+from canteen.core.upstream import POOL
 
 # What a model does with a text: write on, make a vector, or tell how well it answers a query.
 Kind = Literal["generator", "embedder", "reranker"]
@@ -118,3 +119,11 @@ class Prepared:
     license: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     quality: Mapping[str, Any] = field(default_factory=dict)
+
+
+def capabilities(card: ModelCard) -> tuple[str, ...]:
+    """What a model can do, in Ollama's words."""
+    if card.kind != "generator":
+        return ("embedding",) if card.kind == "embedder" else ("rerank",)
+    has_tools = card.engine in ("echo", POOL) or card.upstream or "tools" in card.template
+    return ("completion", "tools") if has_tools else ("completion",)

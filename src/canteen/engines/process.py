@@ -219,16 +219,16 @@ class Worker:
 
     async def _supervise(self) -> None:
         loop = asyncio.get_running_loop()
-        pauses = _pauses()
+        waits = pauses()
         while not self._closing.is_set():
             started_s = loop.time()
             await self._live()
             if self._closing.is_set() or (self._loaded.done() and self._loaded.exception()):
                 return
             if loop.time() - started_s > STEADY_S:
-                pauses = _pauses()
+                waits = pauses()
             self.num_restarts += 1
-            pause_s = next(pauses)
+            pause_s = next(waits)
             logger.error(
                 "a worker ended; starting it again",
                 extra={"engine": self._load.engine, "pause_s": pause_s},
@@ -388,7 +388,8 @@ def _alarm(inbox: Inbox, deadline_s: float | None) -> Iterator[None]:
         timer.cancel()
 
 
-def _pauses() -> "itertools.chain[float]":
+def pauses() -> "itertools.chain[float]":
+    """How long to wait before a process that ended is started again, each time it does."""
     doubling = (FIRST_PAUSE_S * 2**i for i in range(8))
     return itertools.chain(doubling, itertools.repeat(LONGEST_PAUSE_S))
 

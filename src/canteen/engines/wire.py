@@ -12,9 +12,13 @@ from canteen.core.errors import (
     ContextTooLong,
     DeadlineExceeded,
     EngineError,
+    InvalidOutput,
     InvalidRequest,
     ModelUnsuitable,
     NotSupported,
+    Overloaded,
+    RateLimited,
+    UpstreamFailed,
     WorkerDied,
 )
 from canteen.core.generation import (
@@ -29,6 +33,8 @@ from canteen.core.generation import (
 HEADER = struct.Struct("<I")
 TOO_LONG = ("prompt_tokens", "context_length", "is_at_least")
 INVALID = {kind.__name__: kind for kind in (InvalidRequest, NotSupported, ModelUnsuitable)}
+WAITING = {kind.__name__: kind for kind in (Overloaded, RateLimited)}
+FAILED = {kind.__name__: kind for kind in (WorkerDied, UpstreamFailed, InvalidOutput)}
 
 
 class Load(msgspec.Struct, tag=True, frozen=True):
@@ -176,7 +182,12 @@ encode = _encoder.encode
 
 
 def frame(message: Command | Event) -> bytes:
-    """A message with its length in front."""
+    """A message between gateway and worker, with its length in front."""
+    return framed(message)
+
+
+def framed(message: Any) -> bytes:
+    """Any message with its length in front, as `split` takes it off."""
     body = _encoder.encode(message)
     return HEADER.pack(len(body)) + body
 
@@ -196,7 +207,7 @@ def split(buffer: bytearray) -> Iterator[bytearray]:
 
 def to_wire(error: CanteenError) -> WireError:
     """An error, ready to travel."""
-    names = TOO_LONG if isinstance(error, ContextTooLong) else ("param",)
+    names = TOO_LONG if isinstance(error, ContextTooLong) else ("param", "retry_after_s")
     fields = {name: getattr(error, name) for name in names if hasattr(error, name)}
     return WireError(type(error).__name__, error.message, error.code, fields)
 
@@ -207,12 +218,11 @@ def from_wire(wire: WireError) -> CanteenError:
         return ContextTooLong(**wire.fields)
     if wire.kind == DeadlineExceeded.__name__:
         return DeadlineExceeded()
-    if wire.kind == WorkerDied.__name__:
-        return WorkerDied(wire.message)
-    kind = INVALID.get(wire.kind)
-    if kind is not None:
-        return kind(wire.message, param=wire.fields.get("param"), code=wire.code)
-    return EngineError(wire.message, code=wire.code)
+    if wire.kind in INVALID:
+        return INVALID[wire.kind](wire.message, code=wire.code, **wire.fields)
+    if wire.kind in WAITING:
+        return WAITING[wire.kind](wire.message, code=wire.code, **wire.fields)
+    return FAILED.get(wire.kind, EngineError)(wire.message, code=wire.code)
 
 
 def wire_delta(delta: Delta) -> WireDelta:

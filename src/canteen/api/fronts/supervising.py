@@ -1,0 +1,120 @@
+"""Keeps the fronts alive: each is started again when it ends, and ends with the core."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+from starlette.types import ASGIApp
+
+from canteen.api.fronts.replaying import Replaying
+from canteen.api.fronts.wire import End, Outbox, Welcome, read
+from canteen.api.listening import END_WITHIN_S
+from canteen.engines.process import STEADY_S, pauses
+
+if TYPE_CHECKING:
+    from canteen.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class Fronts:
+    """Processes that accept at one listening socket and have `app` answer here.
+
+    They end with their end of a pair of sockets, so none outlives this process.
+    """
+
+    def __init__(self, app: ASGIApp, listener: socket.socket, settings: "Settings") -> None:
+        self._app = app
+        self._listener = listener
+        self._num = settings.http_processes
+        self._welcome = Welcome(
+            home=str(settings.home),
+            log_level=settings.log_level,
+            # The audit has hashes of what was sent and received, to the byte.
+            is_translating=not settings.audit,
+        )
+        self._is_ready = asyncio.Event()
+        self._is_ending = asyncio.Event()
+        self._keeping: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Start them, and wait until one accepts, or all have been told to end before."""
+        self._keeping = [asyncio.ensure_future(self._keep()) for _ in range(self._num)]
+        await self._is_ready.wait()
+
+    async def serve(self) -> None:
+        """Until they are told to end, and have."""
+        await asyncio.gather(*self._keeping)
+
+    def end(self) -> None:
+        """Have them end when all is sent."""
+        self._is_ending.set()
+        # Whoever waits for the first of them waits no longer.
+        self._is_ready.set()
+
+    async def _keep(self) -> None:
+        loop = asyncio.get_running_loop()
+        waits = pauses()
+        while not self._is_ending.is_set():
+            started_s = loop.time()
+            try:
+                await self._live()
+            except OSError:
+                logger.exception("a front could not be started")
+            if self._is_ending.is_set():
+                return
+            if loop.time() - started_s > STEADY_S:
+                waits = pauses()
+            pause_s = next(waits)
+            logger.error("a front ended; starting it again", extra={"pause_s": pause_s})
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._is_ending.wait(), pause_s)
+
+    async def _live(self) -> None:
+        """One life of a process, from its start to its end."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            handed = (theirs.fileno(), self._listener.fileno())
+            # A session of its own: Ctrl-C in a terminal is for the core to handle.
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "canteen.api.fronts.process",
+                *map(str, handed),
+                pass_fds=handed,
+                stdin=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            theirs.close()
+            try:
+                await self._speak(ours)
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+
+    async def _speak(self, line: socket.socket) -> None:
+        """Answer a front until it is gone, or has had its time to end."""
+        reader, writer = await asyncio.open_unix_connection(sock=line)
+        outbox = Outbox(writer)
+        replaying = Replaying(self._app, outbox, self._is_ready)
+        outbox.send(self._welcome)
+        ending = asyncio.ensure_future(self._end(outbox))
+        listening = asyncio.ensure_future(read(reader, replaying.handle))
+        try:
+            await asyncio.wait([ending, listening], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ending.cancel()
+            listening.cancel()
+            writer.close()
+            await replaying.lost()
+
+    async def _end(self, outbox: Outbox) -> None:
+        """Done when a front that was told to end has had the time for it."""
+        await self._is_ending.wait()
+        outbox.send(End())
+        # It takes as long itself, where a caller does not read.
+        await asyncio.sleep(2 * END_WITHIN_S)
