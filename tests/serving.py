@@ -55,10 +55,20 @@ class Server:
 
     def worker_pids(self) -> list[int]:
         """The process ids of its workers."""
-        pid = self.process.pid
+        return [pid for pid in self._children() if pid not in self.front_pids()]
+
+    def front_pids(self) -> list[int]:
+        """The process ids of those of its processes that speak HTTP, where it is not alone."""
         return [
-            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            pid
+            for pid in self._children()
+            if b"canteen.api.fronts.process" in Path(f"/proc/{pid}/cmdline").read_bytes()
         ]
+
+    def _children(self) -> list[int]:
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        return [int(child) for child in children.split()]
 
     def metric(self, name: str, **labels: str) -> float:
         """What /metrics says now: the sum of the samples of a name that bear these labels."""

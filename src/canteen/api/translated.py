@@ -1,4 +1,4 @@
-"""Requests that a front has translated, as the core answers them: in parts, to be rendered there."""
+"""Requests that a front has translated, answered in parts that are rendered there."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing

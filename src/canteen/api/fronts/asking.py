@@ -9,6 +9,7 @@ from starlette.types import Message, Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from canteen.api.fronts.wire import (
+    WINDOW_BYTES,
     Begin,
     Body,
     End,
@@ -103,6 +104,7 @@ class Exchange:
         self._is_lost = False
         self._is_told = False
         self._has_more = False
+        self._num_passed = 0
         self._buffer = bytearray()
         self._said: asyncio.Queue[Start | Body | None] = asyncio.Queue()
         self._wanted = asyncio.Event()
@@ -152,7 +154,7 @@ class Exchange:
         self._said.put_nowait(None)
 
     def _hear(self, said: Body) -> None:
-        self._line.send(Passed(self.id, len(said.body)))
+        self._pass(len(said.body))
         self._buffer += said.body
         for frame in split(self._buffer):
             told = decode_told(frame)
@@ -165,6 +167,13 @@ class Exchange:
             self.is_over = True
             self.inbox.put(EngineError("the answer broke off; the log has it"))
 
+    def _pass(self, num_bytes: int) -> None:
+        """Tell the core, now and then, what it need not wait for."""
+        self._num_passed += num_bytes
+        if self._num_passed > WINDOW_BYTES // 4:
+            self._line.send(Passed(self.id, self._num_passed))
+            self._num_passed = 0
+
     async def relay(self, receive: Receive, send: Send) -> None:
         """Pass on what is left of the request, and the core's answer in its own words; raises
         Overloaded where the core is gone before it has begun one."""
@@ -176,7 +185,7 @@ class Exchange:
                     break
                 await send(_message(said))
                 if isinstance(said, Body):
-                    self._line.send(Passed(self.id, len(said.body)))
+                    self._pass(len(said.body))
                     self.is_over = not said.more_body
         finally:
             feeding.cancel()
