@@ -95,6 +95,7 @@ def plain_environ(home: Path, extra: Mapping[str, str] | None = None) -> dict[st
     # Where Python may not keep what it compiled, every start compiles all of Canteen again.
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
     told = {"CANTEEN_HOME": str(home), **(extra or {})}
+    told.setdefault("CANTEEN_HTTP_PROCESSES", os.environ.get("FRONTS", "1"))
     if told.get("CANTEEN_MODEL") == "echo":
         # Whoever has the one wants the other, and no real model pulled.
         told.setdefault("CANTEEN_EMBEDDER", "echo-embed")

@@ -27,7 +27,7 @@ REFUSED = {
 class Kitchen:
     """Two servers that know one model `m`: here it generates, there it embeds."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, http_processes: int = 1) -> None:
         self._models: dict[str, tuple[Server, Catalog, ModelCard]] = {}
         for name in ("echo", "echo-embed"):
             catalog = Catalog(pull(folder / name, "echo", name))
@@ -35,7 +35,11 @@ class Kitchen:
                 catalog.get(name), name="m:latest", parameters={"context_length": 1_000_000}
             )
             catalog.put(card)
-            environ = {"CANTEEN_MODEL": "echo", "CANTEEN_ALLOWED_HOSTS": "llm.example"}
+            environ = {
+                "CANTEEN_MODEL": "echo",
+                "CANTEEN_ALLOWED_HOSTS": "llm.example",
+                "CANTEEN_HTTP_PROCESSES": str(http_processes),
+            }
             server = serving.start(folder / name, folder / f"{name}.log", environ)
             self._models[name] = (server, catalog, card)
 
@@ -54,6 +58,13 @@ class Kitchen:
 @pytest.fixture(scope="module")
 def kitchen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kitchen]:
     opened = Kitchen(tmp_path_factory.mktemp("kitchen"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def kitchen_of_two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kitchen]:
+    opened = Kitchen(tmp_path_factory.mktemp("kitchen-of-two"), http_processes=2)
     yield opened
     opened.close()
 
@@ -88,6 +99,18 @@ class Lines:
 def test_what_a_java_library_sends_is_answered_as_it_needs(
     kitchen: Kitchen, library: str, cut: Cut
 ) -> None:
+    assert_answered(kitchen, library, cut)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_two_processes_that_speak_http_answer_as_one_does(
+    kitchen_of_two: Kitchen, library: str
+) -> None:
+    assert_answered(kitchen_of_two, library, java_wire.split_at_random)
+
+
+def assert_answered(kitchen: Kitchen, library: str, cut: Cut) -> None:
+    """Whatever a library sends, cut like that, gets what it needs."""
     fixture = java_wire.fixture(library)
     lines, failed, checked = Lines(kitchen), [], 0
 

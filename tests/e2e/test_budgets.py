@@ -93,12 +93,15 @@ def check_nothing_was_passed(book: KeyBook, key: Key, answers: list[httpx.Respon
     assert int(last.headers["retry-after"]) > 1
 
 
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
+@pytest.fixture(scope="module", params=["1", "2"], ids=["one process", "two that speak HTTP"])
+def gateway(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Server, str]]:
     """A gateway for those who leave it alive, and the URL of its database."""
     folder = tmp_path_factory.mktemp("gateway")
+    environ = {"CANTEEN_MODEL": "echo", "CANTEEN_HTTP_PROCESSES": request.param, **WIDE}
     home = serving.set_pace(pull(folder / "home", "echo", "echo-embed"), tokens_per_s=PACE)
-    server = serving.start(home, folder / "serve.log", {"CANTEEN_MODEL": "echo", **WIDE})
+    server = serving.start(home, folder / "serve.log", environ)
     yield server, f"sqlite:///{home / 'canteen.db'}"
     serving.end(server)
 

@@ -29,13 +29,23 @@ REFUSALS = {429, 503}
 Start = Callable[..., Server]
 
 
+@pytest.fixture(
+    params=["1", pytest.param("2", marks=pytest.mark.slow)],
+    ids=["one process", "two that speak HTTP"],
+)
+def http_processes(request: pytest.FixtureRequest) -> str:
+    """How many processes speak HTTP."""
+    return str(request.param)
+
+
 @pytest.fixture
-def start(echo_home: Path, serve: Callable[..., Server]) -> Start:
+def start(http_processes: str, echo_home: Path, serve: Callable[..., Server]) -> Start:
     """Starts a server of the echo model at a known pace."""
+    usual = {"CANTEEN_MAX_NUM_SEQS": str(MAX_NUM_SEQS), "CANTEEN_HTTP_PROCESSES": http_processes}
 
     def at_pace(**environ: str) -> Server:
         set_pace(echo_home, tokens_per_s=STEPS_PER_S, prefill_tokens_per_s=STEPS_PER_S)
-        return serve(echo_home, **{"CANTEEN_MAX_NUM_SEQS": str(MAX_NUM_SEQS)} | environ)
+        return serve(echo_home, **usual | environ)
 
     return at_pace
 
@@ -95,6 +105,9 @@ def check_outcome(answers: list[Answer], records: list[dict[str, Any]], timeout_
     assert len(prefilled) == sum(answer.num_tokens > 0 for answer in answers)
 
 
+@pytest.mark.parametrize(
+    "http_processes", ["1", "2"], ids=["one process", "two that speak HTTP"], indirect=True
+)
 async def test_under_overload_nobody_is_prefilled_in_vain(start: Start) -> None:
     server = start()
     timeout_s = 1.0

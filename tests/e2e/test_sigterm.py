@@ -20,9 +20,18 @@ NUM_TOKENS_UNTIL_SEEN = 4
 
 
 @pytest.fixture
-def server(echo_home: Path, serve: Callable[..., Server]) -> Server:
+def http_processes() -> str:
+    return "1"
+
+
+@pytest.fixture
+def server(http_processes: str, echo_home: Path, serve: Callable[..., Server]) -> Server:
     set_pace(echo_home, tokens_per_s=STEPS_PER_S)
-    return serve(echo_home, CANTEEN_MAX_NUM_SEQS=str(MAX_NUM_SEQS))
+    return serve(
+        echo_home,
+        CANTEEN_MAX_NUM_SEQS=str(MAX_NUM_SEQS),
+        CANTEEN_HTTP_PROCESSES=http_processes,
+    )
 
 
 @pytest.fixture
@@ -31,6 +40,9 @@ async def client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+@pytest.mark.parametrize(
+    "http_processes", ["1", "2"], ids=["one process", "two that speak HTTP"]
+)
 async def test_twenty_streams_end_whole_though_half_of_them_still_wait(
     server: Server, client: httpx.AsyncClient
 ) -> None:

@@ -12,6 +12,7 @@ from canteen.api.fronts.wire import (
     WINDOW_BYTES,
     Begin,
     Body,
+    Broken,
     End,
     Gone,
     Outbox,
@@ -28,6 +29,7 @@ from canteen.api.guard import SURPLUS
 from canteen.api.translated import MEDIA_TYPE, Asked, decode_told
 from canteen.core.errors import CanteenError, EngineError, Overloaded
 from canteen.core.generation import EmbeddingRequest, GenerationRequest
+from canteen.core.turns import FAULT
 from canteen.engines.coalescing import Inbox, Pace, is_last
 from canteen.engines.wire import from_wire, split
 
@@ -132,10 +134,13 @@ class Exchange:
         )
         self._line.send(begin)
 
-    def take(self, said: Start | Body | Want) -> None:
+    def take(self, said: Start | Body | Want | Broken) -> None:
         """What the core says of this request."""
         if isinstance(said, Want):
             self._wanted.set()
+        elif isinstance(said, Broken):
+            self.inbox.put(EngineError(FAULT))
+            self._said.put_nowait(None)
         elif isinstance(said, Start):
             self.start = said
             self._is_told = (b"content-type", MEDIA_TYPE.encode()) in said.headers
@@ -163,9 +168,6 @@ class Exchange:
             if part is not None:
                 self.is_over = is_last(part)
                 self.inbox.put(part)
-        if not said.more_body and not self.is_over:
-            self.is_over = True
-            self.inbox.put(EngineError("the answer broke off; the log has it"))
 
     def _pass(self, num_bytes: int) -> None:
         """Tell the core, now and then, what it need not wait for."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from canteen.api.fronts.asking import Line
 from canteen.api.fronts.translating import Translating
 from canteen.api.fronts.wire import Outbox, Ready, read
-from canteen.api.listening import Server, server
+from canteen.api.listening import BACKLOG, Server, server
 from canteen.runtime.catalog import Catalog
 
 
@@ -33,7 +33,14 @@ async def _serve(line: socket.socket, listener: socket.socket) -> None:
     logging.basicConfig(level=welcome.log_level, stream=sys.stderr)
     app = Translating(core, Catalog(Path(welcome.home)), is_translating=welcome.is_translating)
     http = server(app)
-    http.on_started = lambda: core.send(Ready())
+    # One at a time, so that others get some too: whoever has least to do is there first.
+    http.config.backlog = 1
+
+    def accepting() -> None:
+        listener.listen(BACKLOG)
+        core.send(Ready())
+
+    http.on_started = accepting
     ending = asyncio.ensure_future(_until_told(core, http))
     # What is there now stays, and need not be looked through.
     gc.collect()

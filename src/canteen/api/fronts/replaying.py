@@ -10,6 +10,7 @@ from canteen.api.fronts.wire import (
     WINDOW_BYTES,
     Begin,
     Body,
+    Broken,
     Gone,
     Outbox,
     Passed,
@@ -116,9 +117,9 @@ class _Exchange:
             await self._wait()
 
     def end(self) -> None:
-        """There is no more, whole or not."""
+        """There is no more; say so where the answer is not whole."""
         if not self._is_whole and not self._is_gone:
-            self._outbox.send(Body(self._id, b"", False))
+            self._outbox.send(Broken(self._id))
 
     async def _wait(self) -> None:
         self._news.clear()

@@ -29,21 +29,20 @@ class Fronts:
     def __init__(self, app: ASGIApp, listener: socket.socket, settings: "Settings") -> None:
         self._app = app
         self._listener = listener
-        self._num = settings.http_processes
         self._welcome = Welcome(
             home=str(settings.home),
             log_level=settings.log_level,
             # The audit has hashes of what was sent and received, to the byte.
             is_translating=not settings.audit,
         )
-        self._is_ready = asyncio.Event()
+        self._are_ready = [asyncio.Event() for _ in range(settings.http_processes)]
         self._is_ending = asyncio.Event()
         self._keeping: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Start them, and wait until one accepts, or all have been told to end before."""
-        self._keeping = [asyncio.ensure_future(self._keep()) for _ in range(self._num)]
-        await self._is_ready.wait()
+        """Start them, and wait until all accept, or have been told to end before."""
+        self._keeping = [asyncio.ensure_future(self._keep(one)) for one in self._are_ready]
+        await asyncio.gather(*(one.wait() for one in self._are_ready))
 
     async def serve(self) -> None:
         """Until they are told to end, and have."""
@@ -52,16 +51,16 @@ class Fronts:
     def end(self) -> None:
         """Have them end when all is sent."""
         self._is_ending.set()
-        # Whoever waits for the first of them waits no longer.
-        self._is_ready.set()
+        for one in self._are_ready:
+            one.set()
 
-    async def _keep(self) -> None:
+    async def _keep(self, is_ready: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
         waits = pauses()
         while not self._is_ending.is_set():
             started_s = loop.time()
             try:
-                await self._live()
+                await self._live(is_ready)
             except OSError:
                 logger.exception("a front could not be started")
             if self._is_ending.is_set():
@@ -73,7 +72,7 @@ class Fronts:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._is_ending.wait(), pause_s)
 
-    async def _live(self) -> None:
+    async def _live(self, is_ready: asyncio.Event) -> None:
         """One life of a process, from its start to its end."""
         ours, theirs = socket.socketpair()
         with ours, theirs:
@@ -90,17 +89,17 @@ class Fronts:
             )
             theirs.close()
             try:
-                await self._speak(ours)
+                await self._speak(ours, is_ready)
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
 
-    async def _speak(self, line: socket.socket) -> None:
+    async def _speak(self, line: socket.socket, is_ready: asyncio.Event) -> None:
         """Answer a front until it is gone, or has had its time to end."""
         reader, writer = await asyncio.open_unix_connection(sock=line)
         outbox = Outbox(writer)
-        replaying = Replaying(self._app, outbox, self._is_ready)
+        replaying = Replaying(self._app, outbox, is_ready)
         outbox.send(self._welcome)
         ending = asyncio.ensure_future(self._end(outbox))
         listening = asyncio.ensure_future(read(reader, replaying.handle))

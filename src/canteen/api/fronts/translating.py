@@ -26,10 +26,10 @@ from canteen.api.observation import Observation, conversation_of
 from canteen.api.routing import Dialect, Route, Served
 from canteen.api.terms import terms_of
 from canteen.api.translated import Asked
-from canteen.core.errors import CanteenError
+from canteen.core.errors import CanteenError, EngineError
 from canteen.core.generation import Chunk, EmbeddingRequest, Embeddings, GenerationRequest
 from canteen.core.model import capabilities
-from canteen.core.turns import guarded
+from canteen.core.turns import FAULT, guarded
 from canteen.engines.coalescing import is_last
 from canteen.runtime.catalog import Catalog
 
@@ -101,7 +101,7 @@ class Translating:
             request = Request(scope, receive)
             answer = await guarded(self._answer(exchange, row, request, raw), None)
             if answer is None and exchange.is_begun:
-                raise Unexpected("")
+                raise EngineError(FAULT, code=Unexpected.code)
             if answer is not None and answer is not PASSED_ON:
                 await answer(scope, receive, _headed(exchange, send))
                 return

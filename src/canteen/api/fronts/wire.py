@@ -96,6 +96,12 @@ class Body(msgspec.Struct, tag=True, frozen=True):
     more_body: bool
 
 
+class Broken(msgspec.Struct, tag=True, frozen=True):
+    """The application ended before its answer did."""
+
+    id: int
+
+
 class Passed(msgspec.Struct, tag=True, frozen=True):
     """So much of an answer has gone on to its caller."""
 
@@ -104,7 +110,7 @@ class Passed(msgspec.Struct, tag=True, frozen=True):
 
 
 ToCore = Ready | Begin | Piece | Gone | Passed
-ToFront = Welcome | End | Want | Start | Body
+ToFront = Welcome | End | Want | Start | Body | Broken
 
 decode_to_core = msgspec.msgpack.Decoder(ToCore).decode
 decode_to_front = msgspec.msgpack.Decoder(ToFront).decode
