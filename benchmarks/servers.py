@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from canteen.core import processes
 from canteen.runtime.catalog import Catalog
 from canteen.runtime.pull import Puller
 
@@ -33,8 +34,16 @@ class Server:
     @property
     def cpu_s(self) -> float:
         """Processor time of the process so far, without its children's."""
-        user, system = self._proc("stat").rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        return processes.cpu_s(self.pid)
+
+    @property
+    def front_cpu_s(self) -> float:
+        """That of its children that speak HTTP, where it has any."""
+        children = self._proc(f"task/{self.pid}/children").split()
+        fronts = [
+            one for one in children if b".fronts." in Path(f"/proc/{one}/cmdline").read_bytes()
+        ]
+        return sum(processes.cpu_s(int(one)) for one in fronts)
 
     def _proc(self, name: str) -> str:
         return Path(f"/proc/{self.pid}/{name}").read_text()
@@ -51,13 +60,17 @@ def canteen(home: Path, **environ: str) -> Iterator[Server]:
 
 
 @contextmanager
-def echo(num_seqs: int = 32, **speeds: float) -> Iterator[Server]:
+def echo(num_seqs: int = 32, http_processes: int = 1, /, **speeds: float) -> Iterator[Server]:
     """Canteen with the echo engine alone, at these speeds (see EchoEngine)."""
     with tempfile.TemporaryDirectory() as home:
         catalog = Catalog(Path(home))
         asyncio.run(_pull(catalog, "echo"))
         catalog.put(replace(catalog.get("echo"), parameters=speeds))
-        environ = {"CANTEEN_MODEL": "echo", "CANTEEN_MAX_NUM_SEQS": str(num_seqs)}
+        environ = {
+            "CANTEEN_MODEL": "echo",
+            "CANTEEN_MAX_NUM_SEQS": str(num_seqs),
+            "CANTEEN_HTTP_PROCESSES": str(http_processes),
+        }
         with canteen(Path(home), **environ) as server:
             yield server
 

@@ -59,11 +59,7 @@ class Server:
 
     def front_pids(self) -> list[int]:
         """The process ids of those of its processes that speak HTTP, where it is not alone."""
-        return [
-            pid
-            for pid in self._children()
-            if b"canteen.api.fronts.process" in Path(f"/proc/{pid}/cmdline").read_bytes()
-        ]
+        return [pid for pid in self._children() if b"canteen.api.fronts" in _command(pid)]
 
     def _children(self) -> list[int]:
         pid = self.process.pid
@@ -76,6 +72,14 @@ class Server:
             families = list(text_string_to_metric_families(answer.read().decode()))
         samples = [one for family in families for one in family.samples if one.name == name]
         return sum(one.value for one in samples if labels.items() <= one.labels.items())
+
+
+def _command(pid: int) -> bytes:
+    """The command line of a process; empty for one that has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def set_pace(home: Path, **pace: float) -> Path:
@@ -95,7 +99,6 @@ def plain_environ(home: Path, extra: Mapping[str, str] | None = None) -> dict[st
     # Where Python may not keep what it compiled, every start compiles all of Canteen again.
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
     told = {"CANTEEN_HOME": str(home), **(extra or {})}
-    told.setdefault("CANTEEN_HTTP_PROCESSES", os.environ.get("FRONTS", "1"))
     if told.get("CANTEEN_MODEL") == "echo":
         # Whoever has the one wants the other, and no real model pulled.
         told.setdefault("CANTEEN_EMBEDDER", "echo-embed")

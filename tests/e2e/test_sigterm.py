@@ -40,9 +40,7 @@ async def client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-@pytest.mark.parametrize(
-    "http_processes", ["1", "2"], ids=["one process", "two that speak HTTP"]
-)
+@pytest.mark.parametrize("http_processes", ["1", "2"], ids=["one process", "two that speak HTTP"])
 async def test_twenty_streams_end_whole_though_half_of_them_still_wait(
     server: Server, client: httpx.AsyncClient
 ) -> None:

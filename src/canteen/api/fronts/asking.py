@@ -90,8 +90,8 @@ class Line:
 class Exchange:
     """One request of a caller's, and what the core says to it.
 
-    What the core says in its own words is kept for `relay`; what it says in parts for the front to
-    render comes to the `inbox`. `is_over` tells whether the core owes nothing more.
+    What the core says in its own words is kept for `relay`; what it has begun to say in parts for
+    the front to render (`is_told`) comes to the `inbox`. `is_over`: the core owes nothing more.
     """
 
     def __init__(self, number: int, line: Line, arrived_s: float) -> None:
@@ -100,11 +100,11 @@ class Exchange:
         self.footprint: dict[str, Any] = {}
         self.start: Start | None = None
         self.is_begun = False
+        self.is_told = False
         self.is_over = False
         self._arrived_s = arrived_s
         self._line = line
         self._is_lost = False
-        self._is_told = False
         self._has_more = False
         self._num_passed = 0
         self._buffer = bytearray()
@@ -143,11 +143,11 @@ class Exchange:
             self._said.put_nowait(None)
         elif isinstance(said, Start):
             self.start = said
-            self._is_told = (b"content-type", MEDIA_TYPE.encode()) in said.headers
+            self.is_told = (b"content-type", MEDIA_TYPE.encode()) in said.headers
             self._said.put_nowait(said)
-            if not self._is_told:
+            if not self.is_told:
                 self.inbox.put(AnsweredByCore("the core answers"))
-        elif self._is_told:
+        elif self.is_told:
             self._hear(said)
         else:
             self._said.put_nowait(said)

@@ -88,7 +88,7 @@ class Translating:
         observe = Observation("", "", "", terms_of(Headers(scope=scope)))
         scope["canteen.observe"], scope["canteen.drain"] = observe, self._drain
         async with self._line.exchange(observe.arrived_s) as exchange:
-            observe.is_waiting = lambda: exchange.start is None
+            observe.is_waiting = lambda: not exchange.is_told
             try:
                 await self._serve(exchange, scope, receive, send)
             except CanteenError as error:
