@@ -1,20 +1,17 @@
 """A request goes over the line to the application, and its answer comes back, whatever its size."""
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from canteen.api.fronts.asking import Line
-from canteen.api.fronts.replaying import Replaying
-from canteen.api.fronts.wire import WINDOW_BYTES, Outbox, read
+from canteen.api.fronts.wire import WINDOW_BYTES
 from canteen.core.errors import Overloaded
+from tests.api.fronts.line import lines
 
 SCOPE = {
     "http_version": "1.1",
@@ -55,28 +52,6 @@ class Caller:
     def body(self) -> bytes:
         """What has come of the answer's."""
         return b"".join(message.get("body", b"") for message in self.got)
-
-
-@asynccontextmanager
-async def lines(app: ASGIApp) -> AsyncIterator[tuple[Line, Replaying]]:
-    """A front's end and the core's."""
-    ours, theirs = socket.socketpair()
-    reader, writer = await asyncio.open_unix_connection(sock=ours)
-    other_reader, other_writer = await asyncio.open_unix_connection(sock=theirs)
-    line = Line(Outbox(writer))
-    replaying = Replaying(app, Outbox(other_writer), asyncio.Event())
-    tasks = [
-        asyncio.ensure_future(read(reader, line.handle)),
-        asyncio.ensure_future(read(other_reader, replaying.handle)),
-    ]
-    try:
-        yield line, replaying
-    finally:
-        await replaying.lost()
-        for end in (writer, other_writer):
-            end.close()
-            await end.wait_closed()
-        await asyncio.gather(*tasks)
 
 
 async def pass_on(line: Line, caller: Caller, **scope: Any) -> None:
