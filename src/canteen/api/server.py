@@ -101,14 +101,14 @@ async def _serve(
     leaving = _Leaving(services, app, door.end)
     leaving.listen_to_signals()
     warming = asyncio.ensure_future(_warm_up(services))
-    await door.start()
-    if on_bound is not None:
-        on_bound(url_of(listener))
     # What is there now stays: the collector would look through it for 25 ms every so often.
     gc.collect()
     gc.freeze()
     app.start()
     try:
+        await door.start()
+        if on_bound is not None:
+            on_bound(url_of(listener))
         await door.serve()
     finally:
         warming.cancel()
