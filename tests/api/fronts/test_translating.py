@@ -19,6 +19,7 @@ from tests.serving import set_pace
 MESSAGES = [{"role": "user", "content": "one two three"}]
 CHAT = {"model": "echo", "messages": MESSAGES, "max_tokens": 5}
 STREAMED = {**CHAT, "stream": True}
+MOST_BYTES = 50_000
 # An id, a time, or any other number.
 VARYING = re.compile(r"[0-9a-f]{32,64}|\d[\d.:TZe+-]*")
 REQUESTS: dict[str, tuple[str, Any]] = {
@@ -55,6 +56,10 @@ REQUESTS: dict[str, tuple[str, Any]] = {
         "/api/generate",
         {"model": "echo", "prompt": "x " * 9000, "stream": False},
     ),
+    "a body that is too large": (
+        "/api/generate",
+        {"model": "echo", "prompt": "x " * MOST_BYTES},
+    ),
     "what is no JSON": ("/v1/chat/completions", b"{"),
     "a path that is not there": ("/v1/nowhere", {}),
     "a task": ("/v1/tasks/count", {"text": "one"}),
@@ -63,7 +68,7 @@ REQUESTS: dict[str, tuple[str, Any]] = {
 
 @pytest.fixture
 async def services(echo_home: Path) -> AsyncIterator[Services]:
-    built = build(Settings(home=echo_home, default_model="echo"))
+    built = build(Settings(home=echo_home, default_model="echo", max_body_bytes=MOST_BYTES))
     yield built
     await built.close()
 
@@ -89,7 +94,7 @@ async def alone(app: App) -> AsyncIterator[httpx.AsyncClient]:
 async def fronted(app: App, services: Services) -> AsyncIterator[httpx.AsyncClient]:
     """Asks a front."""
     async with lines(app) as (line, _):
-        front = Translating(line, services.catalog, is_translating=True)
+        front = Translating(line, services.catalog, most_bytes=MOST_BYTES)
         async with asking(front) as client:
             yield client
 
@@ -169,7 +174,7 @@ async def test_where_bytes_are_recorded_nothing_is_translated(
     app: App, services: Services, alone: httpx.AsyncClient
 ) -> None:
     async with lines(app) as (line, _):
-        front = Translating(line, services.catalog, is_translating=False)
+        front = Translating(line, services.catalog, most_bytes=0)
         async with asking(front) as client:
             got = await told(client, "/v1/messages", CHAT)
 

@@ -31,7 +31,7 @@ async def _serve(line: socket.socket, listener: socket.socket) -> None:
     hearing = asyncio.ensure_future(_hear(reader, core))
     welcome = await core.welcome
     logging.basicConfig(level=welcome.log_level, stream=sys.stderr)
-    app = Translating(core, Catalog(Path(welcome.home)), is_translating=welcome.is_translating)
+    app = Translating(core, Catalog(Path(welcome.home)), welcome.most_bytes)
     http = server(app)
     # One at a time, so that others get some too: whoever has least to do is there first.
     http.config.backlog = 1

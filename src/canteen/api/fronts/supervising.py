@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
+from canteen.api.body import LARGE_BYTES
 from canteen.api.fronts.replaying import Replaying
 from canteen.api.fronts.wire import End, Outbox, Welcome, read
 from canteen.api.listening import END_WITHIN_S
@@ -33,7 +34,7 @@ class Fronts:
             home=str(settings.home),
             log_level=settings.log_level,
             # The audit has hashes of what was sent and received, to the byte.
-            is_translating=not settings.audit,
+            most_bytes=0 if settings.audit else min(settings.max_body_bytes, LARGE_BYTES),
         )
         self._are_ready = [asyncio.Event() for _ in range(settings.http_processes)]
         self._is_ending = asyncio.Event()

@@ -67,12 +67,12 @@ class _PassOn(CanteenError):
 
 
 class Translating:
-    """ASGI: the application of a front."""
+    """ASGI: the application of a front, which translates bodies of up to `most_bytes`."""
 
-    def __init__(self, line: Line, catalog: Catalog, *, is_translating: bool) -> None:
+    def __init__(self, line: Line, catalog: Catalog, most_bytes: int) -> None:
         self._line = line
         self._catalog = catalog
-        self._is_translating = is_translating
+        self._most_bytes = most_bytes
         # The core ends what outlasts it.
         self._drain = Drain()
         self._rows = {
@@ -96,8 +96,8 @@ class Translating:
 
     async def _serve(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         row = self._row(scope)
-        raw, more_body = (b"", True) if row is None else await _read(receive)
-        if row is not None and not more_body:
+        raw, more_body = (b"", True) if row is None else await _read(receive, self._most_bytes)
+        if row is not None and not more_body and len(raw) <= self._most_bytes:
             request = Request(scope, receive)
             answer = await guarded(self._answer(exchange, row, request, raw), None)
             if answer is None and exchange.is_begun:
@@ -111,7 +111,7 @@ class Translating:
 
     def _row(self, scope: Scope) -> tuple[Route, Dialect] | None:
         """The row of a table by which a request is translated, if it is."""
-        if not self._is_translating or scope["method"] != "POST":
+        if not self._most_bytes or scope["method"] != "POST":
             return None
         if any(name in AS_IT_CAME for name, _ in scope["headers"]):
             return None
@@ -209,12 +209,12 @@ def _is_one(parsed: BaseModel) -> bool:
     return not is_several and not getattr(parsed, "background", False)
 
 
-async def _read(receive: Receive) -> tuple[bytes, bool]:
-    """What comes of a body within a moment, and whether there may be more."""
+async def _read(receive: Receive, most_bytes: int) -> tuple[bytes, bool]:
+    """What comes of a body within a moment and this size, and whether there may be more."""
     raw, more_body = b"", True
     with suppress(TimeoutError):
         async with asyncio.timeout(PATIENCE_S):
-            while more_body and len(raw) < body.LARGE_BYTES:
+            while more_body and len(raw) <= most_bytes:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     break

@@ -16,12 +16,12 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class Welcome(msgspec.Struct, tag=True, frozen=True):
-    """The first message to a front: where the models are, what is to be logged, and whether
-    requests may be translated there."""
+    """The first message to a front: where the models are, what is to be logged, and how large the
+    bodies are, at most, that may be translated there."""
 
     home: str
     log_level: str
-    is_translating: bool
+    most_bytes: int
 
 
 class Ready(msgspec.Struct, tag=True, frozen=True):
