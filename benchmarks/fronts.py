@@ -21,9 +21,9 @@ from canteen.bench.loops import closed_loop, open_loop
 HEADING = "Processes that speak HTTP"
 ROUNDS = 3
 STREAMS = 32
-NUM_SHORT, NUM_PACED = 1000, 64
+NUM_SHORT, NUM_PACED = 600, 32
 PACE = 60.0
-RATE_PER_S, ROUND_S = 40.0, 8.0
+RATE_PER_S, ROUND_S = 40.0, 5.0
 
 
 class Spent:
@@ -81,6 +81,7 @@ def one_round(processes: int, seed: int) -> tuple[list[float], list[Outcome]]:
         outcomes = asyncio.run(arriving(server, seed))
     with echo(STREAMS, processes, tokens_per_s=PACE) as server:
         figures += asyncio.run(paced(server))
+    print(processes, *(f"{figure:.2f}" for figure in figures), flush=True)
     return figures, outcomes
 
 
