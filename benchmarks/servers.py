@@ -68,6 +68,8 @@ def echo(num_seqs: int = 32, http_processes: int = 1, /, **speeds: float) -> Ite
         catalog.put(replace(catalog.get("echo"), parameters=speeds))
         environ = {
             "CANTEEN_MODEL": "echo",
+            # No model that would have to be fetched.
+            "CANTEEN_EMBEDDER": "echo-embed",
             "CANTEEN_MAX_NUM_SEQS": str(num_seqs),
             "CANTEEN_HTTP_PROCESSES": str(http_processes),
         }
