@@ -12,7 +12,7 @@ from canteen.api.routing import Served
 from canteen.api.streaming import heartbeat, stream
 from canteen.core.errors import CanteenError
 from canteen.core.generation import Chunk, EmbeddingRequest, Embeddings, GenerationRequest
-from canteen.engines.wire import WireError, framed, to_wire
+from canteen.engines.wire import WireError, frame, to_wire
 
 # In the scope of a request: what it was translated to.
 ASKED = "canteen.asked"
@@ -38,7 +38,7 @@ async def answered(asked: Asked, served: Served, *, has_heartbeat: bool) -> Resp
     asked = replace(asked, caller_id=served.caller_id)
     if isinstance(asked, EmbeddingRequest):
         made = await served.services.embed(asked)
-        return _whole(framed(Told(embeddings=made, footprint=served.footprint())))
+        return _whole(frame(Told(embeddings=made, footprint=served.footprint())))
     frames = _frames(asked, served)
     if asked.is_streamed:
         # The front says in its dialect that there is still nothing to say.
@@ -52,11 +52,11 @@ async def _frames(asked: GenerationRequest, served: Served) -> AsyncGenerator[by
     async with aclosing(served.services.generate(asked)) as chunks:
         async for chunk in chunks:
             receipt = {} if chunk.usage is None else served.footprint()
-            yield framed(Told(chunk, footprint=receipt))
+            yield frame(Told(chunk, footprint=receipt))
 
 
 def _late_error(error: CanteenError) -> bytes:
-    return framed(Told(error=to_wire(error)))
+    return frame(Told(error=to_wire(error)))
 
 
 def _whole(body: bytes) -> Response:

@@ -181,13 +181,8 @@ decode_told = msgspec.msgpack.Decoder(Told).decode
 encode = _encoder.encode
 
 
-def frame(message: Command | Event) -> bytes:
-    """A message between gateway and worker, with its length in front."""
-    return framed(message)
-
-
-def framed(message: Any) -> bytes:
-    """Any message with its length in front, as `split` takes it off."""
+def frame(message: msgspec.Struct) -> bytes:
+    """A message with its length in front, as `split` takes it off."""
     body = _encoder.encode(message)
     return HEADER.pack(len(body)) + body
 

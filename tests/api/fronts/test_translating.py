@@ -18,7 +18,9 @@ from tests.serving import set_pace
 
 MESSAGES = [{"role": "user", "content": "one two three"}]
 CHAT = {"model": "echo", "messages": MESSAGES, "max_tokens": 5}
-STREAMED = {**CHAT, "stream": True}
+# Of one token, since whether two come with one event is a matter of time.
+STREAMED = {**CHAT, "stream": True, "max_tokens": 1}
+LINES = {"model": "echo", "messages": [{"role": "user", "content": "one"}]}
 MOST_BYTES = 50_000
 # An id, a time, or any other number.
 VARYING = re.compile(r"[0-9a-f]{32,64}|\d[\d.:TZe+-]*")
@@ -35,7 +37,7 @@ REQUESTS: dict[str, tuple[str, Any]] = {
         "/v1/chat/completions",
         STREAMED | {"stream_options": {"include_usage": True}},
     ),
-    "one prompt": ("/v1/completions", {"model": "echo", "prompt": "a b", "stream": True}),
+    "one prompt": ("/v1/completions", {"model": "echo", "prompt": "a", "stream": True}),
     "several prompts": ("/v1/completions", {"model": "echo", "prompt": ["a b", "c"]}),
     "a response": ("/v1/responses", {"model": "echo", "input": "one two"}),
     "a response as events": ("/v1/responses", {"model": "echo", "input": "one", "stream": True}),
@@ -43,9 +45,9 @@ REQUESTS: dict[str, tuple[str, Any]] = {
     "a message": ("/v1/messages", CHAT),
     "a message as events": ("/v1/messages", STREAMED),
     "a count of tokens": ("/v1/messages/count_tokens", {"model": "echo", "messages": MESSAGES}),
-    "ollama's chat": ("/api/chat", {"model": "echo", "messages": MESSAGES}),
-    "ollama's chat, whole": ("/api/chat", {"model": "echo", "messages": MESSAGES, "stream": False}),
-    "ollama's generation": ("/api/generate", {"model": "echo", "prompt": "one two"}),
+    "ollama's chat": ("/api/chat", LINES),
+    "ollama's chat, whole": ("/api/chat", LINES | {"stream": False}),
+    "ollama's generation": ("/api/generate", {"model": "echo", "prompt": "one"}),
     "a load": ("/api/generate", {"model": "echo"}),
     "ollama's embedding": ("/api/embed", {"model": "echo-embed", "input": "one"}),
     "a model that is not there": ("/v1/chat/completions", CHAT | {"model": "nobody"}),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from canteen.core.generation import EmbeddingRequest, GenerationRequest
-from canteen.engines.wire import framed, split
+from canteen.engines.wire import frame, split
 
 READ_BYTES = 1 << 18
 # So much of one answer may be on its way to its caller before the core waits for some to arrive.
@@ -128,7 +128,7 @@ class Outbox:
         """Have a message written, if the other end is still there."""
         if not self._held:
             self._loop.call_soon(self.flush)
-        self._held += framed(message)
+        self._held += frame(message)
 
     def flush(self) -> None:
         """Write what is held."""
