@@ -16,6 +16,7 @@ from canteen.api.dialects import DIALECTS, SERVED, draw
 from canteen.api.draining import Counting, Drain
 from canteen.api.guard import Guard
 from canteen.api.idempotency import Idempotency
+from canteen.api.native.now import Now
 from canteen.api.paths import Paths
 from canteen.api.pushing import Pusher, pusher
 from canteen.api.sending import Sender
@@ -34,6 +35,7 @@ class App:
     paths: Paths
     drain: Drain
     background: Background
+    now: Now
     pusher: Pusher | None
     sender: Sender | None
     stack: ASGIApp
@@ -46,6 +48,7 @@ class App:
     def start(self) -> None:
         """Begin to answer what was left, to send traces and to push metrics."""
         self.background.start()
+        self.now.start()
         for part in (self.sender, self.pusher):
             if part is not None:
                 part.start()
@@ -53,6 +56,7 @@ class App:
     async def stop(self) -> None:
         """Leave the rest to whoever comes next, and send what was told and counted."""
         await self.background.close()
+        await self.now.close()
         for part in (self.sender, self.pusher):
             if part is not None:
                 await part.close()
@@ -72,7 +76,8 @@ def create_app(services: "Services", write: Write | None = None) -> App:
 
     # What is left comes back in by the door that all requests take.
     background = Background(all_of_it, services, DIALECTS)
-    paths = Paths(services, background)
+    now = Now(services)
+    paths = Paths(services, background, now)
     once = Idempotency(paths, services, draw, DIALECTS)
     left = Preferring(once, services, draw, background)
     known = Auth(left, services, draw, SERVED)
@@ -82,7 +87,7 @@ def create_app(services: "Services", write: Write | None = None) -> App:
     accessed = Access(audited, services, write or to_stdout)
     traces = sender(services.settings.otlp_endpoint)
     stack = Counting(Tracing(accessed, traces.tell) if traces else accessed, drain)
-    return App(paths, drain, background, pusher(services), traces, stack, audit)
+    return App(paths, drain, background, now, pusher(services), traces, stack, audit)
 
 
 def _audit(services: "Services") -> Book | None:

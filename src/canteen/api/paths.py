@@ -16,18 +16,20 @@ from canteen.api.errors import HttpError
 
 if TYPE_CHECKING:
     from canteen.api.background import Background
+    from canteen.api.native.now import Now
     from canteen.bootstrap import Services
 
 
 class Paths:
-    """ASGI: calls what answers a method of a path. `background` is where requests are left, for
-    those who get one from here.
+    """ASGI: calls what answers a method of a path. `background` is where requests are left, and
+    `now` tells how the service goes, for those who get a request from here.
 
     Nothing stands between: a framework's own layers would be a tenth of a request's time.
     """
 
-    def __init__(self, services: "Services", background: "Background") -> None:
+    def __init__(self, services: "Services", background: "Background", now: "Now") -> None:
         self.background = background
+        self.now = now
         self._version = services.version
         self.routes = [
             Route(

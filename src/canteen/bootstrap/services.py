@@ -148,6 +148,7 @@ class Services:
             aclosing(generate(engine, self._adapted(request, card))) as chunks,
         ):
             async for chunk in chunks:
+                self.metrics.recent.wrote(card.name, chunk.num_tokens)
                 if chunk.usage is not None:
                     chunk = replace(chunk, usage=replace(chunk.usage, load_s=load_s))
                 yield chunk

@@ -8,10 +8,12 @@ from canteen.core.units import Grade, Quantity
 
 class Reading(NamedTuple):
     """A meter's count since it began. `gap_uj` is how much of it fills, by estimate, a time in
-    which the counter failed; it belongs to nobody's work."""
+    which the counter failed; it belongs to nobody's work. `boards_uj` is how much of it boards
+    that compute took, 0 where none is counted by itself."""
 
     energy_uj: int
     gap_uj: int = 0
+    boards_uj: int = 0
 
 
 class Meter(Protocol):

@@ -20,6 +20,7 @@ from canteen.core.footprint import Account, Receipt
 from canteen.core.generation import Usage
 from canteen.metering.abroad import Abroad
 from canteen.metering.consumption import Consumption
+from canteen.metering.recent import Recent
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 # Only this one has room for exemplars.
@@ -101,11 +102,13 @@ class Metrics:
         self._models = _Models(self._registry)
         self._consumption = Consumption(self._registry)
         self.upstreams = Abroad(self._registry)
+        self.recent = Recent()
 
     def record(self, request: RequestRecord) -> None:
         """Count a finished request."""
         self._open_telemetry.record(request)
         self._own.record(request)
+        self.recent.answered(request.model, request.ttft_s, request.tpot_s)
         if request.usage.prompt_tokens and request.operation != "embeddings":
             self._vllm.record(request)
         if request.receipt is not None:

@@ -17,7 +17,8 @@ ACCOUNTS: tuple[Account, ...] = get_args(Account)
 class Accounts:
     """Integers that add up: energies to `meter_uj`, times to `meter_us`, to the last unit.
 
-    `open_uj` is the part of the requests' energy whose requests have not ended.
+    `open_uj` is the part of the requests' energy whose requests have not ended, `boards_uj` the
+    part of the meter's that boards took.
     """
 
     energy_uj: Mapping[Account, int]
@@ -25,6 +26,7 @@ class Accounts:
     meter_uj: int
     meter_us: int
     open_uj: int
+    boards_uj: int = 0
 
 
 @dataclass(slots=True)
@@ -112,6 +114,7 @@ class Node:
                 for request in self._open.values()
                 if request.account == "requests"
             ),
+            boards_uj=self._last.boards_uj - self._began.boards_uj,
         )
 
     def add(self, consumer: Consumer | Program) -> None:

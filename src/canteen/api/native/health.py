@@ -1,7 +1,7 @@
 """Is it started, alive, ready? No probe ever generates text."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 from starlette.responses import Response
@@ -10,6 +10,9 @@ from canteen.api.routing import Served
 from canteen.api.whole import whole
 from canteen.core.model import ModelCard
 from canteen.runtime.slot import LoadedModel
+
+if TYPE_CHECKING:
+    from canteen.bootstrap import Services
 
 STATUSES = {
     "waiting": "STARTING",
@@ -45,7 +48,6 @@ async def ready(served: Served) -> Response:
     receipts cannot be written is told, and keeps nobody out."""
     services = served.services
     loaded = await services.loaded()
-    is_broken = _is_broken(loaded, services.catalog.list())
     components = {model.card.name: _component(model) for model in loaded}
     components["service"] = {"status": "OUT_OF_SERVICE" if services.is_draining else "UP"}
     if services.ledger.trouble:
@@ -53,7 +55,13 @@ async def ready(served: Served) -> Response:
             "status": "UNKNOWN",
             "details": {"trouble": "receipts cannot be written now; the log says why"},
         }
-    return _answer(services.is_warm and not services.is_draining and not is_broken, components)
+    return _answer(is_ready(services, loaded), components)
+
+
+def is_ready(services: "Services", loaded: Sequence[LoadedModel]) -> bool:
+    """Whether requests are welcome, with these models in memory."""
+    is_broken = _is_broken(loaded, services.catalog.list())
+    return services.is_warm and not services.is_draining and not is_broken
 
 
 async def health(served: Served) -> Response:

@@ -42,7 +42,9 @@ class WithBoards:
     def read(self, cpu_s: float) -> Reading:
         """Both counts."""
         machine, boards = self._machine.read(cpu_s), self._boards.read(cpu_s)
+        boards_uj = int(boards.energy_uj * self._ratio)
         return Reading(
-            machine.energy_uj + int(boards.energy_uj * self._ratio),
+            machine.energy_uj + boards_uj,
             machine.gap_uj + int(boards.gap_uj * self._ratio),
+            boards_uj,
         )
