@@ -130,6 +130,11 @@ class Ledger:
         self.flush()
         return lookup.receipt(self._database, receipt_id)
 
+    def receipts(self, page: lookup.Page) -> list[Receipt]:
+        """A page of them, the newest first; raises InvalidRequest. Blocks."""
+        self.flush()
+        return lookup.receipts(self._database, page)
+
     def sums(self, by: str, span: sums.Span) -> dict[str, Any]:
         """Sums up to now; raises InvalidRequest for an unknown `by`. Blocks."""
         self.flush()

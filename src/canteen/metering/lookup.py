@@ -1,12 +1,14 @@
-"""One receipt of the ledger, with its rates and parts, and what its tables' rows mean."""
+"""Receipts of the ledger, with their rates and parts, and what its tables' rows mean."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
 import msgspec
 
 from canteen.core.database import Connection, Row
+from canteen.core.errors import InvalidRequest
 from canteen.core.footprint import Charge, Elsewhere, Part, Receipt, TokenRates
 from canteen.core.generation import Usage
 from canteen.metering import told
@@ -22,19 +24,65 @@ _RATES = msgspec.json.Decoder(Rates)
 _TOKEN_RATES = msgspec.json.Decoder(TokenRates)
 
 
+_WHOLE = (
+    "SELECT receipts.*, rates.rates AS slopes, rates.meter, rates.boundary, rates.grade "
+    "FROM receipts JOIN rates ON rates.id = receipts.rates_id "
+)
+_IS_OF = {"model": "model = :model", "key": "caller_id = :key"}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The `limit` newest receipts of a time (seconds since 1970), or those after the one with the
+    id `after`. `of` narrows them to a model, or to the key of a caller."""
+
+    since_s: float = 0.0
+    until_s: float = 1e12
+    after: str = ""
+    limit: int = 100
+    of: Mapping[str, str] = field(default_factory=dict)
+
+
 def receipt(database: Database, receipt_id: str) -> Receipt | None:
     """The receipt of an id, None where there is none."""
-    asked = (
-        "SELECT receipts.*, rates.rates AS slopes, rates.meter, rates.boundary, rates.grade "
-        "FROM receipts JOIN rates ON rates.id = receipts.rates_id WHERE receipts.id = :id"
-    )
     with database.reading() as connection:
-        rows = connection.execute(asked, {"id": receipt_id})
+        rows = connection.execute(f"{_WHOLE} WHERE receipts.id = :id", {"id": receipt_id})
         if not rows:
             return None
-        row = rows[0]
-        elsewhere, theirs = _elsewhere(connection, receipt_id), _told(connection, receipt_id)
-        hour_idle_share_uj = _hour_idle_share_uj(connection, row)
+        found = _made_out(connection, rows[0])
+        return replace(found, hour_idle_share_uj=_hour_idle_share_uj(connection, rows[0]))
+
+
+def receipts(database: Database, page: Page) -> list[Receipt]:
+    """The newest first; raises InvalidRequest where there is no receipt to go on after."""
+    wanted = ["ended_s >= :since", "ended_s < :until", *(_IS_OF[name] for name in page.of)]
+    values: dict[str, Any] = {
+        "since": page.since_s,
+        "until": page.until_s,
+        "limit": page.limit,
+    } | dict(page.of)
+    with database.reading() as connection:
+        if page.after:
+            values |= _place(connection, page.after)
+            wanted.append("(ended_s, receipts.id) < (:ended, :after)")
+        # What is joined is our own.
+        asked = (
+            f"{_WHOLE} WHERE {' AND '.join(wanted)} "
+            "ORDER BY ended_s DESC, receipts.id DESC LIMIT :limit"
+        )
+        return [_made_out(connection, row) for row in connection.execute(asked, values)]
+
+
+def _place(connection: Connection, receipt_id: str) -> dict[str, Any]:
+    rows = connection.execute("SELECT ended_s FROM receipts WHERE id = :id", {"id": receipt_id})
+    if not rows:
+        raise InvalidRequest(f"no receipt '{receipt_id[:64]}' to go on after", param="after")
+    return {"ended": rows[0]["ended_s"], "after": receipt_id}
+
+
+def _made_out(connection: Connection, row: Row) -> Receipt:
+    """A row as the receipt that it is, but for its share of the hour's idling."""
+    elsewhere, theirs = _elsewhere(connection, row["id"]), _told(connection, row["id"])
     own = _own(row, elsewhere, theirs)
     did = parts(own, elsewhere, theirs)
     whole = summed(own, did)
@@ -47,8 +95,7 @@ def receipt(database: Database, receipt_id: str) -> Receipt | None:
         charge=own.charge,
         footprint=whole,
         grade=max((part.grade for part in did), default=own.grade),
-        hour_idle_share_uj=hour_idle_share_uj,
-        provenance=provenance_of(mine, receipt_id, whole, did),
+        provenance=provenance_of(mine, row["id"], whole, did),
         elsewhere=elsewhere,
         node=row["node"],
         parts=did,

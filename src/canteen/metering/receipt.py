@@ -35,6 +35,20 @@ def as_json(receipt: Receipt) -> dict[str, Any]:
     }
 
 
+def outline(receipt: Receipt) -> dict[str, Any]:
+    """A receipt in short, as lists have it."""
+    return {
+        "id": receipt.id,
+        "ended_s": receipt.ended_s,
+        "model": receipt.model,
+        "key": receipt.caller_id,
+        "operation": receipt.operation,
+        "phase": receipt.phase,
+        "tokens": tokens_json(receipt.usage),
+        **footprint_json(receipt.footprint),
+    }
+
+
 def tokens_json(usage: Usage) -> dict[str, int]:
     """Its tokens."""
     return {

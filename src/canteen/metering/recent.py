@@ -39,7 +39,7 @@ class Recent:
         """Tokens that a model has written since the start, of running answers too."""
         return self._written[model]
 
-    def latencies(self, model: str) -> Mapping[str, Mapping[str, float] | None]:
+    def latencies(self, model: str) -> dict[str, Mapping[str, float] | None]:
         """Quantiles, in seconds, of the answers of the last minute; None where there were none."""
         since_s = self._clock() - LATELY_S
         recent = [one for one in self._answers.get(model, ()) if one.at_s >= since_s]

@@ -1,5 +1,7 @@
 """Receipts over HTTP: with their derivation, and summed."""
 
+import asyncio
+
 import httpx
 import pytest
 
@@ -28,9 +30,41 @@ def test_the_accounts_add_up_to_the_meter(echo_server: Server) -> None:
     assert sum(told[name] for name in names) == told["meter_uj"]
 
 
+def test_the_latest_receipts_are_listed_a_page_at_a_time(echo_server: Server) -> None:
+    body = {"model": "echo", "messages": [{"role": "user", "content": "Hello"}]}
+    url = f"{echo_server.url}/v1/chat/completions"
+    answers = [httpx.post(url, json=body, trust_env=False) for _ in range(2)]
+
+    first = ask(echo_server, "/v1/receipts?limit=1").json()
+    second = ask(echo_server, f"/v1/receipts?limit=1&after={first['next']}").json()
+
+    listed = [page["receipts"][0] for page in (first, second)]
+    assert {one["id"] for one in listed} == {one.headers["x-canteen-receipt"] for one in answers}
+    by_id = {one.headers["x-canteen-receipt"]: one.json()["footprint"] for one in answers}
+    for one in listed:
+        assert one["energy_wh"] == by_id[one["id"]]["energy_wh"]
+        assert one["operation"] == "chat"
+
+
+async def test_what_an_hour_of_idling_costs_is_told_once_it_was_seen(echo_server: Server) -> None:
+    told = ask(echo_server, "/v1/footprint/idle").json()
+    while told["power_w"] is None:
+        await asyncio.sleep(0.2)
+        told = ask(echo_server, "/v1/footprint/idle").json()
+
+    energy = told["energy_wh"]
+    assert energy["low"] <= energy["central"] <= energy["high"]
+    # The facility takes no less than the meter counts.
+    assert energy["central"] >= told["power_w"]
+    assert told["meter"]["source"]
+
+
 @pytest.mark.parametrize(
     ("path", "status", "says"),
     [
+        ("/v1/receipts?limit=0", 400, "limit is a whole number from 1 to 1000"),
+        ("/v1/receipts?after=rcpt_0", 400, "no receipt 'rcpt_0' to go on after"),
+        ("/v1/receipts?colour=red", 400, "is none of limit, after"),
         ("/v1/footprint/rcpt_0", 404, "no receipt"),
         ("/v1/footprint?by=modle", 400, "did you mean 'model'"),
         ("/v1/footprint?since=yesterday", 400, "`since` is a date like"),

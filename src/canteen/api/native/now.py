@@ -178,24 +178,23 @@ def _sample(
 ) -> tuple[dict[str, Any], _Counts]:
     accounts = services.accounting.node.accounts()
     recent = services.metrics.recent
-    energy_uj = {**accounts.energy_uj, "meter": accounts.meter_uj, "boards": accounts.boards_uj}
+    energy_uj: dict[str, int] = {"meter": accounts.meter_uj, "boards": accounts.boards_uj}
+    energy_uj.update({str(name): uj for name, uj in accounts.energy_uj.items()})
     written = {one.card.name: recent.written(one.card.name) for one in loaded}
     passed_s = max(at_s - before.at_s, 1e-3)
     speeds = {
         name: round((count - before.written.get(name, count)) / passed_s, 2)
         for name, count in written.items()
     }
-    made = {
+    made: dict[str, Any] = {
         "at_s": round(at_s, 3),
         "status": "UP" if is_ready(services, loaded) else "DOWN",
         "trouble": _trouble(services, loaded),
         "power_w": _power(energy_uj, before.energy_uj, accounts.meter_us - before.meter_us),
         "models": {
-            one.card.name: {
-                **_model(one),
-                "tokens_per_s": speeds[one.card.name],
-                **recent.latencies(one.card.name),
-            }
+            one.card.name: _model(one)
+            | {"tokens_per_s": speeds[one.card.name]}
+            | recent.latencies(one.card.name)
             for one in loaded
         },
     }
