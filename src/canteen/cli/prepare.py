@@ -78,15 +78,9 @@ async def prepared(
     services: "Services", model: str, name: str, form: "Format"
 ) -> AsyncGenerator["Progress"]:
     """Prepare a model's files in a format under another name; raises what Puller.prepare does."""
-    from canteen.runtime.pull import Form
+    from canteen.bootstrap.preparing import form_of
 
-    arguments = ["--format", form.name]
-    if form.can_group:
-        arguments += ["--group-size", str(form.group_size or -1)]
-    if form.texts_id:
-        arguments += ["--calibration", form.calibration]
-    wanted = Form(form.tag, tuple(arguments))
-    async with aclosing(services.puller.prepare(model, name, wanted)) as steps:
+    async with aclosing(services.puller.prepare(model, name, form_of(form))) as steps:
         async for step in steps:
             yield step
 

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +60,8 @@ def command(model: str, formats: str, keep: str | None, is_json: bool, **asked: 
     """Bring MODEL into several formats, measure each, and recommend the smallest that will do.
 
     Loss is of perplexity, against the float model. What is made for the comparison is removed
-    afterwards, but for what --keep names. Nothing else should be busy meanwhile.
+    afterwards, but for what --keep names; the figures are kept, and the console shows them.
+    Nothing else should be busy meanwhile.
     """
     _check_files(asked)
     plan = _plan(model, formats, asked)
@@ -114,10 +116,12 @@ async def _measured(
 def _say(made: "Tradeoff", *, is_json: bool) -> None:
     import msgspec
 
-    from canteen.lifecycle.quantize import telling
+    from canteen.lifecycle.quantize import records, telling
 
+    told = {**msgspec.to_builtins(made), "verdict": made.verdict}
+    records.save(told, store.settings().home, time.time())
     if is_json:
-        store.echo_json({**msgspec.to_builtins(made), "verdict": made.verdict})
+        store.echo_json(told)
         return
     store.echo_table(telling.HEAD, telling.rows(made))
     click.echo()

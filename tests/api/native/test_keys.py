@@ -54,7 +54,8 @@ async def test_the_life_of_a_key(service: Keyed) -> None:
     assert "key" not in shown
     assert (old.status_code, new.status_code, gone.status_code) == (401, 200, 401)
     assert revoked.json()["revoked_s"]
-    assert key_id in [one["id"] for one in listed]
+    listed_spent = {one["id"]: one["spent"] for one in listed}[key_id]
+    assert listed_spent["tokens_per_day"]["most"] == 1000
 
 
 @pytest.mark.parametrize(

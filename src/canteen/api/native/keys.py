@@ -85,9 +85,10 @@ async def create(body: KeyRequest, served: Served) -> Response:
 
 
 async def every(served: Served) -> Response:
-    """The keys there are, and those that were revoked."""
-    found = await asyncio.to_thread(served.services.keys.book.list)
-    return whole({"keys": [key.told() for key in found]})
+    """The keys there are, and those that were revoked, with what each has had."""
+    book = served.services.keys.book
+    found = await asyncio.to_thread(lambda: [(key, book.spent(key)) for key in book.list()])
+    return whole({"keys": [key.told() | {"spent": spent} for key, spent in found]})
 
 
 async def show(served: Served) -> Response:

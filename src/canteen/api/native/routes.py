@@ -16,6 +16,7 @@ from canteen.api.native import (
     now,
     plan,
     prompts,
+    store,
     tasks,
 )
 from canteen.api.routing import Dialect, Route, Served
@@ -98,6 +99,7 @@ ROUTES = (
     *jobs.ROUTES,
     *keys.ROUTES,
     *now.ROUTES,
+    *store.ROUTES,
     reranking.route("/v1/rerank"),
     reranking.route("/rerank"),
     Route("GET", "/version", version, None, Version, "The version", scope="key"),

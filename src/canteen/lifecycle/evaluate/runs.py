@@ -14,10 +14,10 @@ from canteen.core.errors import InvalidRequest
 from canteen.lifecycle import files
 from canteen.lifecycle.evaluate import statistics
 from canteen.lifecycle.evaluate.examples import Task
+from canteen.lifecycle.evaluate.kept import FOLDER
 from canteen.lifecycle.evaluate.kinds import KINDS, metrics
 from canteen.lifecycle.evaluate.statistics import Comparison, Interval
 
-FOLDER = "evaluations"
 _ID = re.compile(r"[\w.\-]+", re.ASCII)
 
 

@@ -101,6 +101,8 @@ class KeyBook:
 
     def spent(self, key: Key) -> dict[str, dict[str, Any]]:
         """What a key has had in the periods that are now, by the names of its limits."""
+        if not key.limits:
+            return {}
         now_s = self.clock()
         with self._tables.writing() as connection:
             rows = connection.execute("SELECT * FROM spent WHERE key_id = :id", {"id": key.id})
