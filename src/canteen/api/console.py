@@ -1,11 +1,14 @@
 """`/console`: the static files of `web`, which speak the public HTTP API like anybody else."""
 
+import gzip
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 
 from starlette.responses import Response
 
 from canteen.api.errors import problem
+from canteen.api.guard import TRIMMED
 from canteen.api.routing import Dialect, Route, Served
 
 FOLDER = Path(__file__).parents[1] / "web"
@@ -26,24 +29,32 @@ POLICY = (
 
 async def file(served: Served) -> Response:
     """A file of the console by the last part of its path, asked for anew only where it changed."""
+    if served.request.scope.get(TRIMMED):
+        # What it refers to is beside it, wherever a proxy has put it.
+        return Response(status_code=307, headers={"location": "../console"})
     name = served.request.url.path.removeprefix("/console").strip("/") or INDEX
-    content = _content(name)
-    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    content = (FOLDER / name).read_bytes()
+    is_small = "gzip" in served.headers.get("accept-encoding", "")
+    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}{"-gzip" if is_small else ""}"'
     headers = {
         "cache-control": "no-cache",
         "content-security-policy": POLICY,
         "content-type": MEDIA_TYPES[Path(name).suffix],
         "etag": etag,
         "referrer-policy": "no-referrer",
+        "vary": "accept-encoding",
         "x-content-type-options": "nosniff",
     }
     if served.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers=headers)
+    if is_small:
+        return Response(_compressed(content), headers=headers | {"content-encoding": "gzip"})
     return Response(content, headers=headers)
 
 
-def _content(name: str) -> bytes:
-    return (FOLDER / name).read_bytes()
+@lru_cache(maxsize=64)
+def _compressed(content: bytes) -> bytes:
+    return gzip.compress(content, mtime=0)
 
 
 def _row(path: str, summary: str) -> Route:

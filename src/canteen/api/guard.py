@@ -21,6 +21,8 @@ PREFLIGHT_IS_GOOD_FOR_S = "600"
 WATCHED_PATHS = ("/health", "/metrics", "/ping")
 # In the scope of requests on a connection that is one too many.
 SURPLUS = "canteen.is_surplus"
+# In a scope: whether its path had a slash at its end.
+TRIMMED = "canteen.is_trimmed"
 
 Draw = Callable[[Scope, CanteenError], Response]
 
@@ -139,3 +141,4 @@ def _trim(scope: Scope) -> None:
     if len(path) > 1 and path.endswith("/"):
         scope["path"] = path.rstrip("/") or "/"
         scope["raw_path"] = scope["path"].encode()
+        scope[TRIMMED] = True

@@ -1,6 +1,8 @@
 // The public HTTP API: the key in a header, errors with advice, streams as async iterators.
 
 const KEY = "canteen.key";
+// Where the API is, beside the console: a proxy may have put both behind a prefix.
+export const ROOT = new URL("..", import.meta.url);
 
 export const key = {
   get: () => sessionStorage.getItem(KEY) ?? "",
@@ -44,7 +46,7 @@ export async function call(path, { method, body, signal, accept = [] } = {}) {
   if (body !== undefined) headers["content-type"] = "application/json";
   let response;
   try {
-    response = await fetch(path, {
+    response = await fetch(new URL(path.replace(/^\//, ""), ROOT), {
       method: method ?? (body === undefined ? "GET" : "POST"), headers, signal, cache: "no-store",
       body: body === undefined ? undefined : JSON.stringify(body),
     });
@@ -83,7 +85,7 @@ function checked(event) {
     "Try again; the log of the service says more.");
 }
 
-// The objects of server-sent events.
+// The objects of server-sent events; without a body they are got.
 export async function* events(path, body, signal) {
   for await (const line of lines(await call(path, { body, signal }))) {
     if (!line.startsWith("data: ") || line === "data: [DONE]") continue;

@@ -1,6 +1,6 @@
 // The frame: which view is open, the theme, the key, and the light that says how it goes.
 
-import { key } from "./api.js";
+import { key, ROOT } from "./api.js";
 import { el, trouble } from "./dom.js";
 
 // Each is a module of that name, which is loaded when it is opened.
@@ -55,7 +55,7 @@ async function light() {
   const node = document.getElementById("health");
   let status = "unreachable";
   try {
-    const response = await fetch("/health", { cache: "no-store" });
+    const response = await fetch(new URL("health", ROOT), { cache: "no-store" });
     status = (await response.json()).status === "UP" ? "ready" : "not ready";
   } catch { /* unreachable it is */ }
   node.dataset.status = status;

@@ -1,9 +1,11 @@
-// Small plots of the last ten minutes.
+// Plots: small ones of the last ten minutes, and charts with axes that are drawn at the width they
+// have. What a chart shows is said in its label, and stands in a table or in figures beside it.
 
 import { svg } from "./dom.js";
+import { digits } from "./figures.js";
 
 const WIDTH = 240;
-const HEIGHT = 44;
+const HEIGHT = 48;
 
 // Points are [age in seconds, value]; a null is a gap.
 function path(points, spanS, most) {
@@ -13,24 +15,90 @@ function path(points, spanS, most) {
       pen = "M";
       return "";
     }
-    const x = WIDTH * (1 - ageS / spanS);
-    const y = HEIGHT - 3 - (HEIGHT - 8) * value / most;
-    const step = `${pen}${x.toFixed(1)} ${y.toFixed(1)}`;
+    const step = `${pen}${(WIDTH * (1 - ageS / spanS)).toFixed(1)} ${heightOf(value, most)}`;
     pen = "L";
     return step;
   }).join("");
+}
+
+const heightOf = (value, most) => (HEIGHT - 2 - (HEIGHT - 6) * value / most).toFixed(1);
+
+// Under a line that has no gap.
+function area(points, spanS, most) {
+  const known = points.filter(([, value]) => value !== null);
+  if (known.length < 2) return "";
+  const x = ([ageS]) => (WIDTH * (1 - ageS / spanS)).toFixed(1);
+  return `${path(known, spanS, most)}L${x(known.at(-1))} ${HEIGHT - 2}L${x(known[0])} ${HEIGHT - 2}Z`;
 }
 
 // A plot that is drawn anew by its function, with series of points over so many seconds; `least`
 // is the smallest top.
 export function plot(label, least) {
   const lines = [0, 1].map((at) => svg("path", { class: `line line-${at}`, fill: "none" }));
-  const node = svg("svg", { class: "plot", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" },
-    svg("line", { class: "axis", x1: 0, x2: WIDTH, y1: HEIGHT - 2, y2: HEIGHT - 2 }), lines);
+  const under = svg("path", { class: "area" });
+  const node = svg("svg", { class: "plot", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": `${label} over the last ten minutes` },
+    svg("line", { class: "axis", x1: 0, x2: WIDTH, y1: HEIGHT - 1, y2: HEIGHT - 1 }), under, lines);
   function draw(series, spanS) {
     const most = Math.max(least, ...series.flat().map(([, value]) => value ?? 0));
+    under.setAttribute("d", area(series[0] ?? [], spanS, most));
     lines.forEach((line, at) => line.setAttribute("d", path(series[at] ?? [], spanS, most)));
   }
-  node.setAttribute("aria-label", `${label} over the last minutes`);
   return { node, draw };
+}
+
+// Round numbers over a range, about so many.
+export function ticks(low, high, about) {
+  const rough = (high - low) / about || 1;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * [1, 2, 5, 10].find((one) => one * power >= rough);
+  const found = [];
+  for (let at = Math.ceil(low / step - 1e-9) * step; at <= high + step * 1e-9; at += step) found.push(Number(at.toPrecision(12)));
+  return found;
+}
+
+const MARGIN = { top: 14, right: 14, bottom: 38, left: 56 };
+
+// A chart as wide as its place, drawn by `draw(paper)` whenever that changes; `redraw` does it too.
+export function chart(label, height, draw) {
+  const node = svg("svg", { class: "chart", height, role: "img", "aria-label": label });
+  const redraw = () => {
+    const width = node.getBoundingClientRect().width;
+    if (!width) return;
+    node.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    node.replaceChildren();
+    draw(paper(node, width, height));
+  };
+  new ResizeObserver(redraw).observe(node);
+  return { node, redraw };
+}
+
+// Where things are on a chart: scales from values to places, and axes.
+function paper(node, width, height) {
+  const inner = { left: MARGIN.left, right: width - MARGIN.right, top: MARGIN.top, bottom: height - MARGIN.bottom };
+  const scale = (low, high, from, to) => (value) => from + (to - from) * (value - low) / (high - low || 1);
+  const put = (tag, attributes, ...children) => {
+    const made = svg(tag, attributes, ...children);
+    node.append(made);
+    return made;
+  };
+  const text = (x, y, words, attributes = {}) => put("text", { x, y, ...attributes }, words);
+  return {
+    inner, put, text, width, height,
+    // The vertical axis with its grid; gives the scale.
+    vertical(low, high, title, tell = digits) {
+      const y = scale(low, high, inner.bottom, inner.top);
+      for (const at of ticks(low, high, 4)) {
+        put("line", { class: "grid-line", x1: inner.left, x2: inner.right, y1: y(at), y2: y(at) });
+        text(inner.left - 8, y(at) + 4, tell(at), { "text-anchor": "end" });
+      }
+      text(14, (inner.top + inner.bottom) / 2, title, { class: "axis-title", "text-anchor": "middle", transform: `rotate(-90 14 ${(inner.top + inner.bottom) / 2})` });
+      return y;
+    },
+    horizontal(low, high, title, tell = digits) {
+      const x = scale(low, high, inner.left, inner.right);
+      for (const at of ticks(low, high, Math.max(2, Math.floor(width / 130)))) text(x(at), inner.bottom + 17, tell(at), { "text-anchor": "middle" });
+      text((inner.left + inner.right) / 2, height - 3, title, { class: "axis-title", "text-anchor": "middle" });
+      return x;
+    },
+  };
 }

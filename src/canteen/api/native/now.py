@@ -118,7 +118,9 @@ class Now:
         """The history, and what comes, until the service ends; JSON."""
         self._num_listeners += 1
         try:
-            await self.sample()
+            # A rate over less time would be mostly noise.
+            if not self._samples or self._clock() - self._before.at_s >= EVERY_S:
+                await self.sample()
             yield self._history()
             while not self._services.is_draining:
                 yield await asyncio.shield(self._coming())
