@@ -1,14 +1,16 @@
 // Ate and drank: sums of the ledger, and one receipt with how it came about.
 
 import { get } from "./api.js";
-import { el, field, loading, notice, table, trouble } from "./dom.js";
+import { button, el, field, loading, notice, table, trouble } from "./dom.js";
 import { count, grade, interval, plain, scaled, span } from "./figures.js";
+import { chart } from "./plot.js";
 import { estimates, litres, receipt } from "./receipt.js";
+import { ReceiptList } from "./receipts.js";
 
 const WAYS = { hour: "Hour", day: "Day", model: "Model", key: "Key", phase: "Phase", node: "Node", conversation: "Conversation" };
 const SPANS = { today: "Today", week: "7 days", month: "30 days", all: "All there is" };
 const DAYS = { today: 0, week: 6, month: 29 };
-const chosen = { by: "hour", span: "today" };
+const chosen = { by: "hour", span: "today", metric: "energy_wh" };
 
 function since(name) {
   if (!(name in DAYS)) return "";
@@ -58,6 +60,47 @@ function phases(rows) {
   ]));
 }
 
+const METRICS = { energy_wh: ["Energy", "Wh"], water: ["Water, power plants", "L"], carbon_g: ["Carbon", "g"], cost_usd: ["Cost", "$"] };
+
+const metricOf = (row, name) => name === "water" ? litres(row.water_ml.source) : row[name];
+
+// Each hour or day as a column up to its central value, with its interval as a line.
+function overTime(by, rows) {
+  const [label, unit] = METRICS[chosen.metric];
+  const known = rows.map((row) => [named(row[by], by), metricOf(row, chosen.metric)]).filter(([, value]) => value);
+  if (!known.length) return notice(`${label} is not known of this time.`, el("p", {}, "Choose another figure."));
+  return chart(`${label} by ${by}, with intervals; the table below has the figures`, 240, (paper) => {
+    const { inner, put, text } = paper;
+    const y = paper.vertical(0, Math.max(...known.map(([, { high }]) => high)), "", (value) => scaled(value, unit));
+    const step = (inner.right - inner.left) / Math.max(known.length, 6);
+    // Of an hour's label the day is left out, which the table has.
+    const short = (name) => name.split(", ").at(-1);
+    const every = Math.ceil((by === "hour" ? 48 : 84) / step);
+    known.forEach(([name, value], at) => {
+      const x = inner.left + step * (at + 0.5);
+      const wide = Math.min(36, step * 0.6);
+      put("rect", { class: "column", x: x - wide / 2, y: y(value.central), width: wide, height: y(0) - y(value.central), rx: 2 });
+      put("line", { class: "whisker", x1: x, x2: x, y1: y(value.low), y2: y(value.high) });
+      put("line", { class: "whisker", x1: x - wide / 2, x2: x + wide / 2, y1: y(value.central), y2: y(value.central) });
+      if (at % every === 0) text(x, inner.bottom + 17, short(name), { "text-anchor": "middle" });
+    });
+  }).node;
+}
+
+function drawnSums(by, rows) {
+  if (by === "phase") return [el("section", { class: "card" }, phases(rows))];
+  const isTime = by === "hour" || by === "day";
+  const plotted = el("div");
+  const redraw = () => plotted.replaceChildren(overTime(by, rows));
+  if (isTime) redraw();
+  return [
+    isTime && el("section", { class: "card", "aria-label": "Over time" },
+      el("div", { class: "card-head" }, el("h2", {}, "Over time"),
+        el("span", { class: "narrow-select" }, select("metric", Object.fromEntries(Object.entries(METRICS).map(([name, [label]]) => [name, label])), redraw, "Figure"))), plotted),
+    el("section", { class: "card" }, sums(by, rows)),
+  ].filter(Boolean);
+}
+
 async function draw(place) {
   place.replaceChildren(loading("the ledger"));
   try {
@@ -66,7 +109,7 @@ async function draw(place) {
       place.replaceChildren(notice("Nothing was eaten in this time.", el("p", {}, "Ask something under ", el("a", { href: "#/play" }, "Play"), ", or choose a longer time.")));
       return;
     }
-    place.replaceChildren(el("section", { class: "card" }, by === "phase" ? phases(rows) : sums(by, rows)));
+    place.replaceChildren(...drawnSums(by, rows));
   } catch (error) {
     place.replaceChildren(trouble(error, () => draw(place)));
   }
@@ -76,35 +119,61 @@ async function draw(place) {
 async function headline(place) {
   const { sums: [all, ...others] } = await get(`/v1/footprint?by=node${since(chosen.span)}`);
   place.replaceChildren(all && !others.length ? el("section", { class: "card", "aria-label": "In all" },
+    el("div", { class: "card-head" }, el("h2", {}, "All answers"), el("span", { class: "badge" }, SPANS[chosen.span].toLowerCase())),
     el("dl", { class: "figures" }, estimates(all),
       plain("Requests", count(all.requests), `${count(all.tokens.prompt)} tokens in, ${count(all.tokens.completion)} out`))) : "");
 }
 
-function select(name, options, changed) {
-  const control = el("select", { onchange: () => { chosen[name] = control.value; changed(); } },
-    Object.entries(options).map(([value, label]) => el("option", { value, selected: value === chosen[name] }, label)));
+// Being there costs too, whether anybody asks or not.
+async function idling(place) {
+  const told = await get("/v1/footprint/idle");
+  place.replaceChildren(el("section", { class: "card", "aria-label": "An idle hour" },
+    el("div", { class: "card-head" }, el("h2", {}, "An hour in which nobody asks"),
+      told.power_w !== null && el("span", { class: "badge" }, `${scaled(told.power_w, "W")} at the meter`)),
+    told.power_w === null ? el("p", { class: "hint" }, "Not known yet: the service has not been idle since its start. Look again later.")
+      : [el("dl", { class: "figures" }, estimates(told)),
+        el("p", { class: "hint" }, `By the ${count(Math.round(told.observed_s))} seconds that it was idle since its start. The meter: ${told.meter.source}.`)]));
+}
+
+function select(name, options, changed, label) {
+  const control = el("select", { "aria-label": label, onchange: () => { chosen[name] = control.value; changed(); } },
+    Object.entries(options).map(([value, text]) => el("option", { value, selected: value === chosen[name] }, text)));
   return control;
 }
 
-function overview(place) {
-  const head = el("div");
-  const list = el("div", { "aria-live": "polite" });
-  const again = () => {
-    headline(head).catch(() => head.replaceChildren());
-    return draw(list);
-  };
+function frame(place, part, controls, ...parts) {
   const id = el("input", { placeholder: "rcpt_…", spellcheck: "false" });
   const open = (event) => {
     event.preventDefault();
     if (id.value.trim()) location.hash = `#/footprint/${encodeURIComponent(id.value.trim())}`;
   };
+  const tab = (href, name) => el("a", { href, "aria-current": name === part && "page" }, name);
   place.replaceChildren(
     el("h1", {}, "Ate and drank"),
     el("p", { class: "lead" }, "What answers took, from the ledger. Bars are intervals, P5 to P95; the letter is the worst grade of all that went in: A is a counter, D a declaration."),
-    el("div", { class: "bar" }, field("Time", select("span", SPANS, again)), field("By", select("by", WAYS, again)),
+    el("nav", { class: "tabs", "aria-label": "Parts" }, tab("#/footprint", "Sums"), tab("#/footprint/receipts", "Receipts")),
+    el("div", { class: "bar" }, controls,
       el("form", { class: "look-up", onsubmit: open }, field("Receipt", id), el("button", { type: "submit" }, "Open"))),
-    head, list);
+    ...parts);
+}
+
+function overview(place) {
+  const [head, idle, list] = [el("div"), el("div"), el("div", { "aria-live": "polite" })];
+  const again = () => {
+    headline(head).catch(() => head.replaceChildren());
+    idling(idle).catch(() => idle.replaceChildren());
+    return draw(list);
+  };
+  frame(place, "Sums", [field("Time", select("span", SPANS, again)), field("By", select("by", WAYS, again))], head, idle, list);
   return again();
+}
+
+async function listed(place) {
+  const list = el("div");
+  const again = async () => list.replaceChildren((await new ReceiptList(since(chosen.span)).open()).node);
+  frame(place, "Receipts", [field("Time", select("span", SPANS, again)), button("Look again", again)], list);
+  list.replaceChildren(loading("the receipts"));
+  await again();
 }
 
 const FIGURES = {
@@ -140,7 +209,7 @@ async function single(place, id) {
   const found = await get(`/v1/footprint/${encodeURIComponent(id)}`);
   const { derivation } = found;
   place.replaceChildren(
-    el("p", {}, el("a", { href: "#/footprint" }, "← Ate and drank")),
+    el("p", {}, el("a", { href: "#/footprint/receipts" }, "← Receipts")),
     el("h1", {}, "Receipt"),
     el("p", { class: "lead mono" }, `${found.id} · ${new Date(derivation.ended_s * 1000).toLocaleString("en")}`),
     el("section", { class: "card" }, receipt(found)),
@@ -150,4 +219,7 @@ async function single(place, id) {
     el("section", { class: "card" }, el("details", {}, el("summary", {}, "As it was sent"), el("pre", { tabindex: "0" }, JSON.stringify(found, null, 2)))));
 }
 
-export const footprint = (place, id) => id ? single(place, id) : overview(place);
+export function footprint(place, part) {
+  if (part === "receipts") return listed(place);
+  return part ? single(place, part) : overview(place);
+}

@@ -1,25 +1,34 @@
-// Models: what is here and in memory; pull, load, unload and delete.
+// Models: what can be pulled, what is here and in memory; pull, load, unload and delete.
 
-import { call, details, get, objects, post } from "./api.js";
+import { call, get, post } from "./api.js";
 import { button, confirmed, el, field, loading, notice, table, trouble } from "./dom.js";
 import { bytes } from "./figures.js";
+import { one as details } from "./model.js";
 import { forgetModels } from "./play.js";
+import { Work } from "./work.js";
 
 const KEPT_UNTIL_UNLOADED = -1;
+const DOES = { generator: "writes", embedder: "embeds", reranker: "ranks" };
 
-async function all() {
-  const [{ models }, ps] = await Promise.all([get("/api/tags"), get("/api/ps")]);
+// The models of the store, with how each of them is in memory.
+export async function stored() {
+  const [{ models }, ps] = await Promise.all([get("/v1/store"), get("/api/ps")]);
   const loaded = new Map(ps.models.map((one) => [one.name, one]));
-  const shown = await Promise.all(models.map(({ model }) => details(model)));
-  return models.map((one, at) => ({ ...one, loaded: loaded.get(one.name), state: ps.states?.[one.name], shown: shown[at] }));
+  return models.map((one) => ({ ...one, loaded: loaded.get(one.name), state: ps.states?.[one.name] }));
 }
 
 // A model without a prompt is loaded, or with 0 let go.
-function keep({ name, shown }, keepAlive) {
-  const isEmbedder = shown.capabilities.includes("embedding");
+function keep({ name, kind }, keepAlive) {
   const body = { model: name, keep_alive: keepAlive };
-  return isEmbedder ? post("/api/embed", { ...body, input: [] }) : post("/api/generate", { ...body, stream: false });
+  return kind === "embedder" ? post("/api/embed", { ...body, input: [] }) : post("/api/generate", { ...body, stream: false });
 }
+
+export const light = (one) => el("span", { class: "dot state", "data-status": one.loaded ? "good" : "" },
+  one.state?.state?.replaceAll("_", " ") ?? (one.upstream ? "elsewhere" : "on disk"));
+
+export const weights = ({ num_parameters: num, quantization }) => [
+  num >= 1e9 ? `${(num / 1e9).toFixed(1)} B` : num >= 1e6 ? `${Math.round(num / 1e6)} M` : "", quantization && quantization !== "none" ? quantization : "",
+].filter(Boolean).join(" · ");
 
 class Models {
   constructor(place) {
@@ -27,44 +36,66 @@ class Models {
     this.said = el("p", { class: "hint", role: "status" });
     this.wrong = el("div");
     this.list = el("div");
-    this.bar = el("progress", { "aria-label": "Pulling", hidden: true });
-    this.name = el("input", { placeholder: "smollm2:135m", spellcheck: "false", required: true });
+    this.offers = el("div");
+    this.name = el("input", { placeholder: "smollm2:135m or hf:…", spellcheck: "false", required: true });
     this.pulling = el("button", { type: "submit", class: "primary" }, "Pull");
-    this.stopping = button("Stop", () => this.abort.abort(), { hidden: true });
+    this.work = new Work("Pull again to go on where it was.");
   }
 
   async open() {
     this.place.replaceChildren(
       el("h1", {}, "Models"),
-      el("p", { class: "lead" }, "What is in the store. A model is loaded when it is first asked, and let go when it is idle."),
-      el("form", { class: "bar", onsubmit: (event) => { event.preventDefault(); this.pull(); } },
-        field("Pull a model", this.name), this.pulling, this.stopping),
-      this.bar, this.said, this.wrong, this.list);
+      el("p", { class: "lead" }, "What is in the store, and what can be. A model is loaded when it is first asked, and let go when it is idle."),
+      this.said, this.wrong, this.list,
+      el("section", { class: "card", "aria-label": "Pull" },
+        el("h2", {}, "More models"), this.offers,
+        el("form", { class: "bar tight", onsubmit: (event) => { event.preventDefault(); this.pull(this.name.value.trim()); } },
+          field("Pull a model", this.name), this.pulling), this.work.node));
     this.list.replaceChildren(loading("the models"));
     await this.draw();
   }
 
   async draw() {
+    await Promise.all([this.drawStore(), this.drawMenu()]);
+  }
+
+  async drawStore() {
     try {
-      const models = await all();
+      const models = await stored();
       this.list.replaceChildren(models.length ? el("section", { class: "card" }, this.table(models))
-        : notice("The store is empty.", el("p", {}, "Pull smollm2:135m to begin.")));
+        : notice("The store is empty.", el("p", {}, "Pull smollm2:135m, the small one below, to begin.")));
     } catch (error) {
-      this.list.replaceChildren(trouble(error, () => this.draw()));
+      this.list.replaceChildren(trouble(error, () => this.drawStore()));
     }
+  }
+
+  async drawMenu() {
+    try {
+      const { menu } = await get("/v1/menu");
+      this.offers.replaceChildren(el("ul", { class: "offers" }, menu.map((one) => this.offer(one))));
+    } catch {
+      // What is wrong is told above, for the store.
+      this.offers.replaceChildren();
+    }
+  }
+
+  offer({ name, about, license, download_bytes: size, is_here: isHere }) {
+    return el("li", {}, el("h3", {}, name), el("p", {}, about),
+      el("p", { class: "hint" }, [license, size ? `${bytes(size)} to fetch` : "nothing to fetch"].join(" · ")),
+      isHere ? el("span", { class: "badge", "data-status": "UP" }, "in the store")
+        : button("Pull", () => this.pull(name), { "aria-label": `Pull ${name}` }));
   }
 
   table(models) {
     return table("Models", ["Name", "State", "Kind", "Size", "In memory", "Actions"], models.map((one) => [
-      el("span", {}, one.name, el("span", { class: "span mono" }, one.digest.slice(0, 12))),
-      el("span", { class: "dot state", "data-status": one.loaded ? "good" : "" }, one.state?.state?.replaceAll("_", " ") ?? "on disk"),
-      el("span", {}, one.shown.capabilities.join(", "), el("span", { class: "span" }, [one.details.parameter_size, one.details.quantization_level].filter((text) => text && text !== "0" && text !== "none").join(", "))),
-      bytes(one.size), one.loaded ? bytes(one.loaded.size) : "–", this.actions(one),
+      el("a", { href: `#/models/${encodeURIComponent(one.name)}` }, one.name), light(one),
+      el("span", {}, DOES[one.kind], el("span", { class: "span" }, weights(one))),
+      one.size_bytes ? bytes(one.size_bytes) : "–", one.loaded ? bytes(one.loaded.size) : "–", this.actions(one),
     ]));
   }
 
   actions(one) {
-    const moving = one.loaded
+    const moving = one.kind === "reranker" ? null : one.loaded
       ? button("Unload", () => this.doing(`Unloading ${one.name}`, () => keep(one, 0)), { "aria-label": `Unload ${one.name}` })
       : button("Load", () => this.doing(`Loading ${one.name}`, () => keep(one, KEPT_UNTIL_UNLOADED)), { "aria-label": `Load ${one.name}` });
     return el("div", { class: "actions" }, moving,
@@ -80,7 +111,7 @@ class Models {
   async doing(what, work) {
     this.wrong.replaceChildren();
     this.said.textContent = `${what} …`;
-    for (const one of this.list.querySelectorAll("button")) one.disabled = true;
+    for (const one of this.place.querySelectorAll("main button")) one.disabled = true;
     try {
       await work();
       this.said.textContent = `${what}: done.`;
@@ -92,36 +123,13 @@ class Models {
     await this.draw();
   }
 
-  async pull() {
-    const model = this.name.value.trim();
-    this.abort = new AbortController();
-    this.busy(true);
-    await this.doing(`Pulling ${model}`, async () => {
-      try {
-        for await (const step of objects("/api/pull", { model }, this.abort.signal)) this.step(step);
-      } catch (error) {
-        if (error.name !== "AbortError") throw error;
-        throw Object.assign(new Error("The pull was stopped."), { title: "Stopped.", advice: "Pull again to go on where it was." });
-      } finally {
-        this.busy(false);
-      }
-    });
-  }
-
-  step({ status, total, completed }) {
-    this.said.textContent = total ? `${status}: ${bytes(completed ?? 0)} of ${bytes(total)}` : status;
-    if (total) {
-      this.bar.max = total;
-      this.bar.value = completed ?? 0;
-    } else this.bar.removeAttribute("value");
-  }
-
-  busy(isBusy) {
-    this.bar.hidden = !isBusy;
-    this.bar.removeAttribute("value");
-    this.pulling.disabled = isBusy;
-    this.stopping.hidden = !isBusy;
+  async pull(model) {
+    if (this.pulling.disabled) return;
+    this.pulling.disabled = true;
+    if (await this.work.run(`Pulling ${model}`, "/api/pull", { model })) forgetModels();
+    this.pulling.disabled = false;
+    await this.draw();
   }
 }
 
-export const models = (place) => new Models(place).open();
+export const models = (place, name) => name ? details(place, name) : new Models(place).open();

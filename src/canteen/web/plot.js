@@ -56,7 +56,7 @@ export function ticks(low, high, about) {
   return found;
 }
 
-const MARGIN = { top: 14, right: 14, bottom: 38, left: 56 };
+const MARGIN = { top: 14, right: 14, bottom: 38, left: 64 };
 
 // A chart as wide as its place, drawn by `draw(paper)` whenever that changes; `redraw` does it too.
 export function chart(label, height, draw) {
@@ -91,7 +91,7 @@ function paper(node, width, height) {
         put("line", { class: "grid-line", x1: inner.left, x2: inner.right, y1: y(at), y2: y(at) });
         text(inner.left - 8, y(at) + 4, tell(at), { "text-anchor": "end" });
       }
-      text(14, (inner.top + inner.bottom) / 2, title, { class: "axis-title", "text-anchor": "middle", transform: `rotate(-90 14 ${(inner.top + inner.bottom) / 2})` });
+      if (title) text(14, (inner.top + inner.bottom) / 2, title, { class: "axis-title", "text-anchor": "middle", transform: `rotate(-90 14 ${(inner.top + inner.bottom) / 2})` });
       return y;
     },
     horizontal(low, high, title, tell = digits) {

@@ -1,0 +1,73 @@
+// The latest receipts, as many as somebody scrolls to. Rows out of sight are not laid out.
+
+import { get } from "./api.js";
+import { button, el, loading, notice, trouble } from "./dom.js";
+import { count, digits, grade, scaled } from "./figures.js";
+
+const PAGE = 500;
+const HEADS = ["When", "Model", "What", "Tokens in, out", "Energy", "Cost", "Receipt"];
+
+const when = (seconds) => new Date(seconds * 1000).toLocaleString("en", { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+
+function cells(one) {
+  return [
+    when(one.ended_s), one.model, one.phase === "inference" ? one.operation || "–" : one.phase,
+    `${count(one.tokens.prompt)}, ${count(one.tokens.completion)}`,
+    el("span", {}, scaled(one.energy_wh.central, "Wh"), " ", grade(one.energy_wh.grade)),
+    one.cost_usd ? `$${digits(one.cost_usd.central)}` : "unknown",
+    el("a", { class: "mono", href: `#/footprint/${encodeURIComponent(one.id)}` }, one.id.slice(0, 13)),
+  ];
+}
+
+const row = (one) => el("div", { role: "row", class: "lined" }, cells(one).map((cell, at) =>
+  el("div", { role: at ? "cell" : "rowheader", "data-label": HEADS[at] }, cell)));
+
+export class ReceiptList {
+  constructor(query) {
+    this.query = query;
+    this.next = undefined;
+    this.rows = el("div", { role: "rowgroup" });
+    this.more = button("Show more", () => this.load(), { hidden: true });
+    this.said = el("p", { class: "hint", role: "status" });
+    this.wrong = el("div");
+    this.node = el("div", {}, el("section", { class: "card" },
+      el("div", { role: "table", class: "long", "aria-label": "Receipts" },
+        el("div", { role: "rowgroup" }, el("div", { role: "row", class: "lined heads" },
+          HEADS.map((head) => el("div", { role: "columnheader" }, head)))), this.rows)),
+    this.wrong, el("div", { class: "actions" }, this.more, this.said));
+    // The next page comes a little before one is at the end of this.
+    new IntersectionObserver(([{ isIntersecting }]) => { if (isIntersecting) this.load(); }, { rootMargin: "600px" }).observe(this.more);
+  }
+
+  async open() {
+    const waiting = loading("the receipts");
+    this.node.prepend(waiting);
+    await this.load();
+    waiting.remove();
+    return this;
+  }
+
+  async load() {
+    if (this.isLoading || this.next === null) return;
+    this.isLoading = true;
+    this.wrong.replaceChildren();
+    try {
+      const after = this.next ? `&after=${encodeURIComponent(this.next)}` : "";
+      const { receipts, next } = await get(`/v1/receipts?limit=${PAGE}${this.query}${after}`);
+      this.rows.append(...receipts.map(row));
+      this.next = next;
+      this.told();
+    } catch (error) {
+      this.more.hidden = true;
+      this.wrong.replaceChildren(trouble(error, () => this.load()));
+    }
+    this.isLoading = false;
+  }
+
+  told() {
+    const num = this.rows.childElementCount;
+    this.more.hidden = this.next === null;
+    this.said.textContent = this.next === null ? `${count(num)} receipts, the newest first; that is all.` : `${count(num)} receipts so far, the newest first.`;
+    if (!num) this.node.replaceChildren(notice("There is no receipt of this time.", el("p", {}, "Ask something under ", el("a", { href: "#/play" }, "Play"), ", or choose a longer time.")));
+  }
+}
