@@ -2,12 +2,26 @@
 
 import { get, post } from "./api.js";
 import { button, confirmed, el, loading, notice, table, trouble } from "./dom.js";
+import { one as details } from "./job.js";
 
 const EVERY_MS = 3000;
-const OVER = new Set(["done", "failed", "cancelled", "expired"]);
-const LIGHTS = { done: "good", running: "good", failed: "bad", expired: "bad", queued: "warn" };
+export const OVER = new Set(["done", "failed", "cancelled", "interrupted"]);
+const LIGHTS = { done: "good", running: "good", failed: "bad", interrupted: "bad", queued: "warn" };
 
-const time = (seconds) => seconds ? new Date(seconds * 1000).toLocaleString("en") : "–";
+export const time = (seconds) => seconds ? new Date(seconds * 1000).toLocaleString("en", { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false }) : "–";
+
+export const light = (state) => el("span", { class: "dot state", "data-status": LIGHTS[state] ?? "" }, state);
+
+export const reason = (error) => typeof error === "string" ? error : error?.detail ?? "";
+
+export const receiptLinks = (ids = []) => ids.map((id) => el("a", { class: "mono receipt-link", href: `#/footprint/${encodeURIComponent(id)}` }, id.slice(0, 13)));
+
+// Whether it was ended.
+export async function cancelled(id) {
+  if (!await confirmed(`End the job ${id}? What it has learned so far is kept.`, "End it")) return false;
+  await post(`/v1/jobs/${encodeURIComponent(id)}/cancel`, {});
+  return true;
+}
 
 class Jobs {
   constructor(place) {
@@ -21,8 +35,10 @@ class Jobs {
 
   async draw() {
     const { jobs } = await get("/v1/jobs");
-    // Nobody's focus is taken from them.
-    if (this.list.contains(document.activeElement)) return;
+    // Nobody's focus is taken from them, and what has not changed is not drawn again.
+    const text = JSON.stringify(jobs);
+    if (text === this.drawn || this.list.contains(document.activeElement)) return;
+    this.drawn = text;
     this.list.replaceChildren(jobs.length ? el("section", { class: "card" }, this.table(jobs))
       : notice("There is no job.", el("p", {}, "Begin one with ", el("code", {}, "canteen finetune"), " or ", el("code", {}, "canteen train"),
         ", or leave a request with ", el("code", {}, "POST /v1/jobs"), ".")));
@@ -30,20 +46,18 @@ class Jobs {
 
   table(jobs) {
     return table("Jobs", ["Job", "State", "What", "Begun", "Ended", "Receipts", "Actions"], jobs.map((one) => [
-      el("span", { class: "mono" }, one.id),
-      el("div", {}, el("span", { class: "dot state", "data-status": LIGHTS[one.state] ?? "" }, one.state),
-        one.error && el("span", { class: "hint" }, typeof one.error === "string" ? one.error : one.error.detail ?? "")),
+      el("a", { class: "mono", href: `#/jobs/${encodeURIComponent(one.id)}` }, one.id),
+      el("div", {}, light(one.state), reason(one.error) && el("span", { class: "hint" }, reason(one.error))),
       `${one.kind} ${one.name || one.spec?.path || ""}`, time(one.started_s ?? one.created_s), time(one.ended_s),
-      el("div", {}, (one.receipt_ids ?? []).slice(0, 3).map((id) => el("a", { class: "mono", href: `#/footprint/${encodeURIComponent(id)}` }, id.slice(0, 13)))),
+      one.receipt_ids?.length ? el("div", {}, receiptLinks(one.receipt_ids.slice(-3))) : "–",
       OVER.has(one.state) ? "–" : button("Cancel", () => this.cancel(one.id), { "aria-label": `Cancel ${one.id}` }),
     ]));
   }
 
   async cancel(id) {
-    if (!await confirmed(`End the job ${id}?`, "End it")) return;
     this.wrong.replaceChildren();
     try {
-      await post(`/v1/jobs/${encodeURIComponent(id)}/cancel`, {});
+      await cancelled(id);
     } catch (error) {
       this.wrong.replaceChildren(trouble(error));
     }
@@ -52,7 +66,8 @@ class Jobs {
   }
 }
 
-export async function jobs(place) {
+export async function jobs(place, id) {
+  if (id) return details(place, id);
   const view = new Jobs(place);
   await view.draw();
   const timer = setInterval(() => { if (!document.hidden) view.draw().catch(() => {}); }, EVERY_MS);

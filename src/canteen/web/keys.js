@@ -1,21 +1,65 @@
-// Keys: who may call, for who administers.
+// Keys: who may call, for what, and how much of it; for who administers.
 
 import { call, get, key, post } from "./api.js";
-import { button, confirmed, copy, el, field, loading, notice, table, trouble } from "./dom.js";
+import { button, confirmed, copy, el, field, loading, notice, trouble } from "./dom.js";
+import { digits } from "./figures.js";
 
 const SCOPES = {
   "llm:chat": "chat", "llm:embed": "embed", "llm:tasks": "tasks and search", "llm:footprint": "see the footprint", "llm:admin": "administer",
 };
 const USUAL = ["llm:chat", "llm:embed", "llm:tasks"];
+const UNITS = { tokens: "tokens", requests: "requests", usd: "US dollars", wh: "Wh of energy", ml: "mL of water" };
+const PERIODS = { minute: "a minute", day: "a day", month: "a month" };
+// Seconds; a map, as an object would have the numbers first.
+const LASTS = new Map([["", "until it is revoked"], [86400, "a day"], [604800, "a week"], [2592000, "30 days"], [31536000, "a year"]]);
 
-const day = (seconds) => seconds ? new Date(seconds * 1000).toLocaleDateString("en") : "never";
+const day = (seconds) => new Date(seconds * 1000).toLocaleDateString("en", { dateStyle: "medium" });
+const options = (told) => [...told instanceof Map ? told : Object.entries(told)].map(([value, label]) => el("option", { value }, label));
+
+function nameOf(limit) {
+  const [unit, period] = limit.split("_per_");
+  return period ? `${UNITS[unit] ?? unit} ${PERIODS[period] ?? period}` : "requests at once";
+}
+
+// One limit of a key in the making.
+class LimitRow {
+  constructor(gone) {
+    this.most = el("input", { type: "number", min: 0, step: "any", "aria-label": "At most", placeholder: "100000" });
+    this.unit = el("select", { "aria-label": "Unit", onchange: () => { this.period.hidden = this.unit.value === "concurrency"; } },
+      options({ ...UNITS, concurrency: "requests at once" }));
+    this.period = el("select", { "aria-label": "Period" }, options(PERIODS));
+    this.period.value = "day";
+    this.node = el("div", { class: "limit" }, this.most, this.unit, this.period,
+      button("Remove", () => gone(this), { class: "quiet", "aria-label": "Remove this limit" }));
+  }
+
+  get told() {
+    if (this.most.value === "") return [];
+    return [[this.unit.value === "concurrency" ? "concurrency" : `${this.unit.value}_per_${this.period.value}`, Number(this.most.value)]];
+  }
+}
+
+// What a key has had of a limit, what is held for what runs, and what is left.
+function budget(name, { most, used, held, ends_s: ends }) {
+  const had = used + held;
+  const left = Math.max(0, most - had);
+  const state = had >= most ? "bad" : had > 0.8 * most ? "warn" : "good";
+  return el("div", { class: "budget", "data-status": state },
+    el("div", { class: "budget-head" }, el("span", {}, nameOf(name)), el("span", {}, `${digits(left)} of ${digits(most)} left`)),
+    el("meter", { min: 0, max: most || 1, value: Math.min(had, most || 1), "aria-label": `${nameOf(name)}: used` }),
+    el("p", { class: "hint" }, [`${digits(used)} used`, held && `${digits(held)} held`, ends && `anew ${new Date(ends * 1000).toLocaleString("en", { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false })}`].filter(Boolean).join(" · ")));
+}
 
 class Keys {
   constructor(place) {
     this.place = place;
     this.told = el("div", { "aria-live": "polite" });
     this.list = el("div");
-    this.name = el("input", { required: true, placeholder: "shop" });
+    this.limits = el("div");
+    this.rows = [];
+    this.name = el("input", { required: true, placeholder: "shop", maxlength: 100 });
+    this.models = el("input", { placeholder: "all", spellcheck: "false" });
+    this.lasts = el("select", {}, options(LASTS));
     this.boxes = Object.entries(SCOPES).map(([scope, label]) => {
       const box = el("input", { type: "checkbox", value: scope });
       box.checked = USUAL.includes(scope);
@@ -26,14 +70,30 @@ class Keys {
   async open() {
     this.place.replaceChildren(
       el("h1", {}, "Keys"),
-      el("p", { class: "lead" }, "Who may call, and for what. A secret is shown once, when it is made."),
-      el("form", { class: "card", onsubmit: (event) => { event.preventDefault(); this.make(); } },
-        el("h2", {}, "Make a key"), field("Whose, or what for", this.name),
-        el("fieldset", {}, el("legend", {}, "It may"), this.boxes.map(([, label]) => label)),
-        el("button", { type: "submit", class: "primary" }, "Make key")),
-      this.told, this.list);
+      el("p", { class: "lead" }, "Who may call, for what, and how much. A secret is shown once, when it is made."),
+      this.told, this.list, this.form());
     this.list.replaceChildren(loading("the keys"));
     await this.draw();
+  }
+
+  form() {
+    return el("form", { class: "card", onsubmit: (event) => { event.preventDefault(); this.make(); } },
+      el("h2", {}, "Make a key"),
+      el("div", { class: "fields" }, field("Whose, or what for", this.name),
+        field("Models", this.models, "Names or patterns, such as smollm2:*, with commas between."), field("Good for", this.lasts)),
+      el("fieldset", {}, el("legend", {}, "It may"), this.boxes.map(([, label]) => label)),
+      el("fieldset", { class: "limits" }, el("legend", {}, "At most"), this.limits, button("Add a limit", () => this.addLimit())),
+      el("button", { type: "submit", class: "primary" }, "Make key"));
+  }
+
+  addLimit() {
+    const row = new LimitRow((gone) => {
+      this.rows = this.rows.filter((one) => one !== gone);
+      gone.node.remove();
+    });
+    this.rows.push(row);
+    this.limits.append(row.node);
+    row.most.focus();
   }
 
   async draw() {
@@ -41,31 +101,41 @@ class Keys {
       const { keys } = await get("/v1/keys");
       // With the first key all others are shut out, so it had better be one's own.
       if (!keys.length) for (const [box] of this.boxes) box.checked = true;
-      this.list.replaceChildren(keys.length ? el("section", { class: "card" }, this.table(keys))
-        : notice("There is no key yet, and everybody who reaches this service may call.",
-          el("p", {}, "With the first one, every caller needs one: make it for yourself, with all it may.")));
+      const good = keys.filter((one) => !one.revoked_s);
+      const gone = keys.filter((one) => one.revoked_s);
+      this.list.replaceChildren(...keys.length ? [el("ul", { class: "keys", "aria-label": "Keys" }, good.map((one) => this.card(one))), this.revoked(gone)].filter(Boolean)
+        : [notice("There is no key yet, and everybody who reaches this service may call.",
+          el("p", {}, "With the first one, every caller needs one: make it for yourself, with all it may."))]);
     } catch (error) {
       this.list.replaceChildren(trouble(error, () => this.draw()));
     }
   }
 
-  table(keys) {
-    return table("Keys", ["Name", "May", "Limits", "Made", "Ends", "Actions"], keys.map((one) => [
-      el("span", {}, one.name, el("span", { class: "span mono" }, one.id)),
-      one.scopes.map((scope) => SCOPES[scope] ?? scope).join(", "),
-      Object.entries(one.limits).map(([name, value]) => `${name.replaceAll("_", " ")}: ${value}`).join(", ") || "none",
-      day(one.created_s), one.revoked_s ? `revoked ${day(one.revoked_s)}` : day(one.expires_s),
-      one.revoked_s ? "–" : el("div", { class: "actions" },
-        button("Rotate", () => this.rotate(one), { "aria-label": `Rotate ${one.name}` }),
-        button("Revoke", () => this.revoke(one), { class: "quiet", "aria-label": `Revoke ${one.name}` })),
-    ]));
+  card(one) {
+    const isOver = one.expires_s && one.expires_s * 1000 < Date.now();
+    const spent = Object.entries(one.spent ?? {});
+    return el("li", { class: "card", "aria-label": one.name },
+      el("div", { class: "card-head" }, el("h2", {}, one.name),
+        isOver && el("span", { class: "badge", "data-status": "DOWN" }, "expired"),
+        el("div", { class: "actions ends" },
+          !isOver && button("Rotate", () => this.rotate(one), { "aria-label": `Rotate ${one.name}` }),
+          button("Revoke", () => this.revoke(one), { class: "quiet", "aria-label": `Revoke ${one.name}` }))),
+      el("p", {}, one.scopes.map((scope) => el("span", { class: "badge" }, SCOPES[scope] ?? scope))),
+      el("p", { class: "hint" }, [one.models.length ? `only ${one.models.join(", ")}` : "all models", one.expires_s ? `${isOver ? "was" : "is"} good until ${day(one.expires_s)}` : "does not expire", `made ${day(one.created_s)}`].join(" · "), " · ", el("span", { class: "mono" }, one.id)),
+      spent.length ? el("div", { class: "budgets" }, spent.map(([name, told]) => budget(name, told))) : el("p", { class: "hint" }, "No limit."));
+  }
+
+  revoked(gone) {
+    return gone.length > 0 && el("details", { class: "card" }, el("summary", {}, `${gone.length} revoked`),
+      el("ul", { class: "gone" }, gone.map((one) => el("li", {}, one.name, el("span", { class: "span" }, `revoked ${day(one.revoked_s)} · `, el("span", { class: "mono" }, one.id))))));
   }
 
   show(name, secret) {
-    const copying = button("Copy", () => copy(secret, copying));
+    const copying = button("Copy", () => copy(secret, copying), { class: "primary" });
     const using = button("Use it here", () => { key.set(secret); using.disabled = true; this.draw(); });
     this.told.replaceChildren(notice(`The secret of ${name}. It is not shown again.`,
       el("pre", { tabindex: "0" }, secret), el("div", { class: "actions" }, copying, using)));
+    this.told.scrollIntoView({ block: "nearest" });
   }
 
   async doing(work) {
@@ -74,24 +144,37 @@ class Keys {
       await work();
     } catch (error) {
       this.told.replaceChildren(trouble(error));
+      this.told.scrollIntoView({ block: "nearest" });
       return;
     }
     await this.draw();
   }
 
+  wanted() {
+    return {
+      name: this.name.value.trim(),
+      scopes: this.boxes.filter(([box]) => box.checked).map(([box]) => box.value),
+      models: this.models.value.split(",").map((name) => name.trim()).filter(Boolean),
+      limits: Object.fromEntries(this.rows.flatMap((row) => row.told)),
+      ...(this.lasts.value && { expires_in_s: Number(this.lasts.value) }),
+    };
+  }
+
   make() {
-    const scopes = this.boxes.filter(([box]) => box.checked).map(([box]) => box.value);
     return this.doing(async () => {
       const isFirst = !(await get("/v1/keys")).keys.length;
-      const made = await post("/v1/keys", { name: this.name.value.trim(), scopes });
+      const wanted = this.wanted();
+      const made = await post("/v1/keys", wanted);
       this.show(made.name, made.key);
-      this.name.value = "";
-      if (isFirst && scopes.includes("llm:admin")) key.set(made.key);
+      this.name.value = this.models.value = "";
+      this.rows = [];
+      this.limits.replaceChildren();
+      if (isFirst && wanted.scopes.includes("llm:admin")) key.set(made.key);
     });
   }
 
   async rotate({ id, name }) {
-    if (!await confirmed(`Give ${name} another secret? The old one is good for a while beside it.`, "Rotate")) return;
+    if (!await confirmed(`Give ${name} another secret? The old one is good for a day beside it.`, "Rotate")) return;
     await this.doing(async () => this.show(name, (await post(`/v1/keys/${encodeURIComponent(id)}/rotate`, {})).key));
   }
 

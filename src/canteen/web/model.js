@@ -57,6 +57,7 @@ function scatter(told, [title, of], [label, quality]) {
       const limit = y(told.float_perplexity * (1 + told.max_loss));
       if (limit > inner.top && limit < inner.bottom) put("line", { class: "limit", x1: inner.left, x2: inner.right, y1: limit, y2: limit });
     }
+    const named = [];
     for (const { row, x: across, y: up } of points) {
       const isBest = row.format === told.recommended;
       const place = { cx: x(across.value), cy: y(up.value) };
@@ -64,7 +65,10 @@ function scatter(told, [title, of], [label, quality]) {
       put("line", { class: "whisker", x1: place.cx, x2: place.cx, y1: y(up.low), y2: y(up.high) });
       put("circle", { class: `mark ${isBest ? "best" : ""}`, ...place, r: isBest ? 6 : 4.5 });
       const isRight = place.cx > inner.right - 60;
-      text(place.cx + (isRight ? -9 : 9), place.cy - 7, row.format, { class: isBest ? "strong" : "", "text-anchor": isRight ? "end" : "start" });
+      // A name that would lie over another stands under its point.
+      const isTaken = named.some((other) => Math.abs(other.cx - place.cx) < 60 && Math.abs(other.cy - place.cy) < 12);
+      if (!isTaken) named.push(place);
+      text(place.cx + (isRight ? -9 : 9), place.cy + (isTaken ? 16 : -7), row.format, { class: isBest ? "strong" : "", "text-anchor": isRight ? "end" : "start" });
     }
   }).node;
 }

@@ -96,7 +96,7 @@ function paper(node, width, height) {
     },
     horizontal(low, high, title, tell = digits) {
       const x = scale(low, high, inner.left, inner.right);
-      for (const at of ticks(low, high, Math.max(2, Math.floor(width / 130)))) text(x(at), inner.bottom + 17, tell(at), { "text-anchor": "middle" });
+      for (const at of ticks(low, high, Math.max(2, Math.floor(width / 70)))) text(x(at), inner.bottom + 17, tell(at), { "text-anchor": "middle" });
       text((inner.left + inner.right) / 2, height - 3, title, { class: "axis-title", "text-anchor": "middle" });
       return x;
     },
