@@ -32,10 +32,34 @@ async def test_every_file_keeps_the_browser_to_this_host(echo_home: Path) -> Non
 async def test_a_file_that_has_not_changed_is_not_sent_again(echo_home: Path) -> None:
     async with keyed(echo_home) as service, service.client() as client:
         first = await client.get("/console")
-        again = await client.get("/console/", headers={"if-none-match": first.headers["etag"]})
+        again = await client.get("/console", headers={"if-none-match": first.headers["etag"]})
 
     assert first.headers["content-type"] == "text/html; charset=utf-8"
     assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_a_slash_at_the_end_leads_to_where_relative_references_hold(
+    echo_home: Path,
+) -> None:
+    async with keyed(echo_home) as service, service.client() as client:
+        answer = await client.get("/console/")
+
+    # A proxy that strips a prefix cannot mend an absolute one.
+    assert (answer.status_code, answer.headers["location"]) == (307, "../console")
+
+
+async def test_a_file_is_compressed_for_those_who_can_read_that(echo_home: Path) -> None:
+    async with keyed(echo_home) as service, service.client() as client:
+        plain = await client.get("/console/console.css", headers={"accept-encoding": "identity"})
+        small = await client.get("/console/console.css", headers={"accept-encoding": "gzip"})
+
+    assert small.content == plain.content
+    assert (small.headers["content-encoding"], plain.headers.get("content-encoding")) == (
+        "gzip",
+        None,
+    )
+    assert int(small.headers["content-length"]) < int(plain.headers["content-length"]) / 2
+    assert small.headers["etag"] != plain.headers["etag"]
 
 
 @pytest.mark.parametrize("path", ["/console/none.js", "/console/..%2fsettings.py"])

@@ -1,4 +1,4 @@
-"""How the console reads metrics and writes figures, asked of its modules in the browser."""
+"""How the console writes figures and tells of work, asked of its modules in the browser."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,29 +9,12 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-TEXT = r"""# HELP t_seconds Time
-t_seconds_bucket{le="0.1",model_name="a\"b"} 2.0
-t_seconds_bucket{le="0.2",model_name="a\"b"} 4.0
-t_seconds_bucket{le="+Inf",model_name="a\"b"} 4.0
-t_seconds_bucket{le="+Inf",model_name="other"} 9.0
-"""
-
-
 async def ask(page: "Page", module: str, expression: str, given: Any = None) -> Any:
     """What an expression over a module `m` and `given` gives."""
     program = (
         f"async (given) => {{ const m = await import('/console/{module}'); return {expression} }}"
     )
     return await page.evaluate(program, given)
-
-
-async def test_a_quantile_lies_between_the_bounds_of_its_bucket(console: "Page") -> None:
-    counts = "m.buckets(m.parsed(given), 't_seconds', 'a\"b')"
-
-    assert await ask(console, "metrics.js", f"m.quantile(0.75, {counts})", TEXT) == pytest.approx(
-        0.15
-    )
-    assert await ask(console, "metrics.js", f"m.quantile(0.5, {counts}, {counts})", TEXT) is None
 
 
 async def test_a_figure_has_three_digits_and_a_prefix(console: "Page") -> None:
@@ -46,3 +29,38 @@ async def test_a_figure_that_is_not_known_is_told_so(console: "Page") -> None:
     text = await ask(console, "figures.js", "m.estimate('Cost', null, '$').textContent")
 
     assert text == "Costunknown"
+
+
+async def test_axes_have_round_numbers_within_their_bounds(console: "Page") -> None:
+    asked = [[0, 7, 4], [111, 453, 4], [0.2, 0.9, 4], [5, 5, 4]]
+
+    told = await ask(console, "plot.js", "given.map((one) => m.ticks(...one))", asked)
+
+    assert told[0] == [0, 2, 4, 6]
+    assert told[1] == [200, 300, 400]
+    assert told[2] == [0.2, 0.4, 0.6, 0.8]
+    assert told[3] == [5]
+
+
+async def test_work_tells_its_stages_bytes_and_what_is_left(console: "Page") -> None:
+    program = """async () => {
+        const { Work } = await import("/console/work.js");
+        const work = new Work("Pull again.");
+        document.body.append(work.node);
+        work.begin("Pulling it");
+        work.step({ status: "pulling manifest" });
+        work.step({ status: "pulling abc", total: 4194304, completed: 1048576 });
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        work.step({ status: "pulling abc", total: 4194304, completed: 2097152 });
+        const bar = work.node.querySelector("progress");
+        const stages = [...work.node.querySelectorAll("li")].map((one) => one.textContent);
+        return [work.said.textContent, bar.value / bar.max, stages];
+    }"""
+
+    said, share, stages = await console.evaluate(program)
+
+    assert said.startswith("pulling abc · 2 MiB of 4 MiB · ")
+    assert "/s · " in said
+    assert said.endswith(" s left")
+    assert share == 0.5
+    assert stages == ["pulling manifest", "pulling abc"]
