@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+
 async def ask(page: "Page", module: str, expression: str, given: Any = None) -> Any:
     """What an expression over a module `m` and `given` gives."""
     program = (

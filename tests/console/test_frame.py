@@ -91,6 +91,6 @@ async def test_every_control_has_a_name(page: "Page", echo_server: Server) -> No
 async def open_view(page: "Page", server: Server, view: str) -> None:
     """Go to a view, and wait until it is more than its heading."""
     await page.goto(f"{server.url}/console#/{view}")
-    await page.locator(f"nav a[aria-current][href='#/{view}']").wait_for()
+    await page.locator(f"#views a[aria-current][href='#/{view}']").wait_for()
     await page.locator("main h1").wait_for(state="attached")
     await page.locator(".loading").wait_for(state="detached")

@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { button, el, loading, notice, trouble } from "./dom.js";
 import { count, digits, grade, scaled } from "./figures.js";
 
-const PAGE = 500;
+const PAGE = 1000;
 const HEADS = ["When", "Model", "What", "Tokens in, out", "Energy", "Cost", "Receipt"];
 
 const when = (seconds) => new Date(seconds * 1000).toLocaleString("en", { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });

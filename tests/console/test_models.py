@@ -1,0 +1,132 @@
+"""One model in the console: its records, what its formats cost, and where it comes from."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from canteen.lifecycle.quantize import records
+from canteen.runtime.catalog import Catalog
+from tests import serving
+from tests.conftest import pull
+from tests.serving import Server
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+def interval(value: float) -> dict[str, float]:
+    return {"value": value, "low": value * 0.8, "high": value * 1.2}
+
+
+def digest(number: int) -> str:
+    return f"sha256:{number:064x}"
+
+
+def row(name: str, megabytes: int, perplexity: float) -> dict[str, Any]:
+    return {
+        "format": name,
+        "disk_bytes": megabytes * 10**6,
+        "load_bytes": megabytes * 3 * 10**6,
+        "decode_tokens_per_s": 1000 / megabytes,
+        "perplexity": perplexity,
+        "loss": perplexity / 10 - 1,
+        "accuracy": interval(0.5),
+        "joules_per_1000_tokens": interval(megabytes),
+    }
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of a model with records, and of one that a job made of it."""
+    folder = tmp_path_factory.mktemp("known-models")
+    home = pull(folder / "home", "echo", "echo-embed")
+    catalog = Catalog(home)
+    quality = {"perplexity_before": 10.0, "perplexity_after": 10.1, "bytes_after": 2 * 1024**2}
+    catalog.put(replace(catalog.get("echo"), name="base:1", digest=digest(1), quality=quality))
+    lineage = {"parent": "base:1", "data_digest": digest(2), "job": "job_1"}
+    made = replace(catalog.get("echo"), name="mine:1", digest=digest(3), source="job:job_1")
+    catalog.put(replace(made, metadata={"lineage": lineage}))
+    told = {
+        "model": "base:1",
+        "float_perplexity": 10.0,
+        "max_loss": 0.015,
+        "rows": [row("f16", 200, 10.0), row("int8", 100, 10.1), row("int4", 50, 12.0)],
+        "recommended": "int8",
+        "verdict": "int8 is the smallest that will do.",
+        "failed": [{"format": "nf4", "why": "it <b>did not fit</b>"}],
+    }
+    records.save(told, home, 1e9)
+    server = serving.start(home, folder / "serve.log", {"CANTEEN_MODEL": "echo"})
+    yield server
+    serving.end(server)
+
+
+async def opened(page: "Page", server: Server, model: str) -> None:
+    await page.goto(f"{server.url}/console#/models/{model}")
+    await page.get_by_role("heading", name=model).wait_for()
+
+
+async def test_a_model_of_the_list_is_opened_to_its_record(page: "Page", known: Server) -> None:
+    await page.goto(f"{known.url}/console#/models")
+
+    await page.get_by_role("link", name="base:1").click()
+
+    record = await page.get_by_role("region", name="Quality record").inner_text()
+    assert "10.1" in record
+    assert "+1 %" in record
+
+
+async def test_formats_are_drawn_with_their_intervals(page: "Page", known: Server) -> None:
+    await opened(page, known, "base:1")
+    formats = page.get_by_role("region", name="Formats compared")
+
+    by_perplexity = await formats.locator(".chart .mark").count()
+    await page.get_by_label("Quality", exact=True).select_option("accuracy")
+    await formats.get_by_role("img", name="Accuracy of each format against On disk").wait_for()
+
+    # Against size, speed and energy.
+    assert by_perplexity == 9
+    assert await formats.locator(".chart .mark.best").count() == 3
+    assert await formats.locator(".chart .whisker").count() == 18
+    assert "it <b>did not fit</b>" in await formats.inner_text()
+
+
+async def test_lineage_leads_from_the_parent_by_a_job_to_the_child(
+    page: "Page", known: Server
+) -> None:
+    await opened(page, known, "mine:1")
+    tree = page.get_by_role("region", name="Lineage")
+
+    assert "job_1" in await tree.inner_text()
+    await tree.get_by_role("link", name="base:1").click()
+    await page.get_by_role("heading", name="base:1").wait_for()
+
+    assert "mine:1" in await tree.inner_text()
+
+
+async def test_what_was_not_measured_says_how_to_measure_it(page: "Page", known: Server) -> None:
+    await opened(page, known, "echo:latest")
+
+    await page.get_by_text("canteen quantize echo:latest").wait_for()
+    await page.get_by_text("canteen evaluate classify").wait_for()
+
+
+async def test_a_model_that_is_none_says_where_to_get_it(page: "Page", known: Server) -> None:
+    await page.goto(f"{known.url}/console#/models/none:1")
+
+    await page.get_by_text("There is no such model in the store").wait_for()
+
+
+async def test_what_is_on_the_menu_can_be_pulled_from_it(page: "Page", known: Server) -> None:
+    # By another name of its own: this one is for this test.
+    await page.request.delete(f"{known.url}/api/delete", data={"model": "echo-embed"})
+    await page.goto(f"{known.url}/console#/models")
+
+    await page.get_by_role("button", name="Pull echo-embed:latest").click()
+
+    await page.get_by_text("Pulling echo-embed:latest: done.").wait_for()
+    await page.get_by_role("link", name="echo-embed:latest").wait_for()

@@ -1,0 +1,77 @@
+"""How the service goes, as the console hears it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import serving
+from tests.conftest import Serve
+from tests.serving import Server, key_of
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_it_is_heard_and_not_asked_for_again(page: "Page", echo_server: Server) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.removeprefix(echo_server.url)))
+    await page.goto(f"{echo_server.url}/console#/now")
+    await page.get_by_text("live", exact=True).wait_for()
+
+    body = {"model": "echo", "messages": [{"role": "user", "content": "one two three"}]}
+    await page.request.post(f"{echo_server.url}/v1/chat/completions", data=body)
+    card = page.get_by_role("region", name="echo:latest")
+    await card.get_by_text("p50 · p95, last minute").first.wait_for()
+
+    assert asked.count("/v1/now") == 1
+    assert "/metrics" not in asked
+    service = await page.get_by_role("region", name="The service").inner_text()
+    for name in ("Power", "Tokens a second", "Running and waiting", "Memory of models"):
+        assert name in service
+
+
+async def test_the_last_minutes_are_there_from_the_first_look(
+    page: "Page", echo_server: Server
+) -> None:
+    await page.goto(f"{echo_server.url}/console#/now")
+    await page.get_by_text("live", exact=True).wait_for()
+
+    drawn = await page.locator(".plot .line-0").first.get_attribute("d")
+
+    assert drawn
+
+
+async def test_what_ends_is_told_and_heard_again_when_it_is_back(
+    page: "Page", serve: Serve, echo_home: Path, tmp_path: Path
+) -> None:
+    server = serve(echo_home)
+    await page.goto(f"{server.url}/console#/now")
+    await page.get_by_text("Healthy").wait_for()
+
+    server.stop()
+    await page.get_by_text("No word from the service").wait_for()
+    again = serving.start(
+        echo_home,
+        tmp_path / "again.log",
+        {"CANTEEN_MODEL": "echo"},
+        arguments=("--port", str(server.port)),
+    )
+
+    try:
+        await page.get_by_text("Healthy").wait_for()
+    finally:
+        serving.end(again)
+
+
+async def test_who_may_not_see_it_is_told_which_scope_is_missing(
+    page: "Page", keyed_server: Server
+) -> None:
+    _, secret = key_of(keyed_server.log.parent / "home", "chat", scopes=("llm:chat",))
+    await page.goto(f"{keyed_server.url}/console#/now")
+    await page.get_by_label("Key", exact=True).fill(secret)
+    await page.keyboard.press("Enter")
+
+    assert "llm:footprint" in await page.get_by_role("alert").last.inner_text()

@@ -1,0 +1,109 @@
+"""The ledger in the console: ten thousand receipts, sums over time, and what an idle hour costs."""
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from canteen.metering.ledger import Ledger
+from tests import serving
+from tests.conftest import Serve, pull
+from tests.metering.books import TERMS, Books
+from tests.serving import Server
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+MANY = 10_000
+# As many as the console asks for at once.
+PAGE = 1000
+IS_DRAWN = "(one) => one.firstElementChild.checkVisibility({ contentVisibilityAuto: true })"
+
+
+@pytest.fixture(scope="module")
+def long_ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose ledger has ten thousand receipts of the last hours."""
+    folder = tmp_path_factory.mktemp("long-ledger")
+    home = pull(folder / "home", "echo", "echo-embed")
+    write(home, MANY)
+    server = serving.start(home, folder / "serve.log", {"CANTEEN_MODEL": "echo"})
+    yield server
+    serving.end(server)
+
+
+def write(home: Path, num: int) -> None:
+    books, now_s = Books(), time.time()
+    ledger = Ledger(f"sqlite:///{home / 'canteen.db'}", "it", books.accounts)
+    ledger.start()
+    for number in range(num):
+        receipt = books.receipt(number, 10**6, 10**7 + number)
+        ledger.add(replace(receipt, ended_s=now_s - 3.0 * (num - number)), TERMS)
+    ledger.close()
+
+
+async def test_ten_thousand_receipts_are_in_one_list(page: "Page", long_ledger: Server) -> None:
+    await page.goto(f"{long_ledger.url}/console#/footprint/receipts")
+    await page.get_by_label("Time").select_option("week")
+    await page.get_by_text("receipts so far").wait_for()
+
+    for num in range(PAGE, MANY, PAGE):
+        await page.get_by_text(f"{num:,} receipts so far").wait_for()
+        await page.keyboard.press("End")
+    await page.get_by_text("10,000 receipts, the newest first; that is all.").wait_for()
+    rows = page.locator(".long [role=rowgroup]:last-child > [role=row]")
+    assert await rows.count() == MANY
+    # Only what can be seen is laid out.
+    assert await rows.last.evaluate(IS_DRAWN)
+    assert not await rows.nth(MANY // 2).evaluate(IS_DRAWN)
+
+
+async def test_a_receipt_of_the_list_is_opened(page: "Page", long_ledger: Server) -> None:
+    await page.goto(f"{long_ledger.url}/console#/footprint/receipts")
+    await page.get_by_label("Time").select_option("week")
+
+    await page.get_by_role("link", name="rcpt_").first.focus()
+    await page.keyboard.press("Enter")
+
+    await page.get_by_text("Every input, with its source").wait_for()
+
+
+async def test_hours_are_drawn_with_their_intervals(page: "Page", long_ledger: Server) -> None:
+    await page.goto(f"{long_ledger.url}/console#/footprint")
+    await page.get_by_label("Time").select_option("week")
+    over_time = page.get_by_role("region", name="Over time")
+    await over_time.locator(".whisker").first.wait_for(state="attached")
+
+    columns = await over_time.locator(".column").count()
+    await page.get_by_label("Figure", exact=True).select_option("cost_usd")
+    await over_time.get_by_text(re.compile(r"\$\d")).first.wait_for()
+
+    assert columns >= 8
+    assert await over_time.locator(".column").count() == columns
+
+
+async def test_an_hour_of_idling_has_its_price(page: "Page", long_ledger: Server) -> None:
+    await page.goto(f"{long_ledger.url}/console#/footprint")
+    idle = page.get_by_role("region", name="An idle hour")
+
+    while not await idle.locator(".interval").count():
+        await page.reload()
+        await idle.wait_for()
+
+    assert "at the meter" in await idle.inner_text()
+    assert await idle.locator(".grade").count() >= 4
+
+
+async def test_a_ledger_without_receipts_says_what_to_do(
+    page: "Page", serve: Serve, echo_home: Path
+) -> None:
+    server = serve(echo_home)
+
+    await page.goto(f"{server.url}/console#/footprint/receipts")
+
+    await page.get_by_text("There is no receipt of this time").wait_for()
