@@ -1,10 +1,11 @@
-// The latest receipts, as many as somebody scrolls to. Rows out of sight are not laid out.
+// The latest receipts, as many as somebody scrolls to. Groups of rows out of sight are not laid out.
 
 import { get } from "./api.js";
 import { button, el, loading, notice, trouble } from "./dom.js";
 import { count, digits, grade, scaled } from "./figures.js";
 
 const PAGE = 1000;
+const GROUP = 50;
 const HEADS = ["When", "Model", "What", "Tokens in, out", "Energy", "Cost", "Receipt"];
 
 const when = (seconds) => new Date(seconds * 1000).toLocaleString("en", { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
@@ -26,9 +27,10 @@ export class ReceiptList {
   constructor(query) {
     this.query = query;
     this.next = undefined;
-    this.rows = el("div", { role: "rowgroup" });
+    this.rows = el("div", { role: "presentation" });
+    this.num = 0;
     this.more = button("Show more", () => this.load(), { hidden: true });
-    this.said = el("p", { class: "hint", role: "status" });
+    this.said = el("p", { class: "hint counted", role: "status" });
     this.wrong = el("div");
     this.node = el("div", {}, el("section", { class: "card" },
       el("div", { role: "table", class: "long", "aria-label": "Receipts" },
@@ -36,7 +38,7 @@ export class ReceiptList {
           HEADS.map((head) => el("div", { role: "columnheader" }, head)))), this.rows)),
     this.wrong, el("div", { class: "actions" }, this.more, this.said));
     // The next page comes a little before one is at the end of this.
-    new IntersectionObserver(([{ isIntersecting }]) => { if (isIntersecting) this.load(); }, { rootMargin: "600px" }).observe(this.more);
+    this.end = new IntersectionObserver((seen) => { if (seen.at(-1).isIntersecting) this.load(); }, { rootMargin: "600px" });
   }
 
   async open() {
@@ -54,7 +56,10 @@ export class ReceiptList {
     try {
       const after = this.next ? `&after=${encodeURIComponent(this.next)}` : "";
       const { receipts, next } = await get(`/v1/receipts?limit=${PAGE}${this.query}${after}`);
-      this.rows.append(...receipts.map(row));
+      for (let at = 0; at < receipts.length; at += GROUP) {
+        this.rows.append(el("div", { role: "rowgroup", class: "lines" }, receipts.slice(at, at + GROUP).map(row)));
+      }
+      this.num += receipts.length;
       this.next = next;
       this.told();
     } catch (error) {
@@ -65,8 +70,11 @@ export class ReceiptList {
   }
 
   told() {
-    const num = this.rows.childElementCount;
+    const { num } = this;
     this.more.hidden = this.next === null;
+    // Observed anew, it tells where it is, also of one who has never left the end.
+    this.end.unobserve(this.more);
+    this.end.observe(this.more);
     this.said.textContent = this.next === null ? `${count(num)} receipts, the newest first; that is all.` : `${count(num)} receipts so far, the newest first.`;
     if (!num) this.node.replaceChildren(notice("There is no receipt of this time.", el("p", {}, "Ask something under ", el("a", { href: "#/play" }, "Play"), ", or choose a longer time.")));
   }
