@@ -47,7 +47,7 @@ function progress(job, happened) {
   if (!last) return el("p", { class: "hint" }, OVER.has(job.state) ? "It ended before its first step." : happened.at(-1)?.status ? `${happened.at(-1).status} …` : "It has not begun its first step.");
   const checked = happened.findLast(({ event }) => event === "validation");
   return [
-    el("progress", { "aria-label": "Steps done", max: last.steps, value: last.step }),
+    !OVER.has(job.state) && el("progress", { "aria-label": "Steps done", max: last.steps, value: last.step }),
     el("dl", { class: "figures" },
       plain("Step", `${count(last.step)} of ${count(last.steps)}`, !OVER.has(job.state) && last.eta_s ? `${duration(last.eta_s)} left` : ""),
       plain("Training loss", digits(last.loss)), checked && plain("Validation loss", digits(checked.loss), `perplexity ${digits(checked.perplexity)}`),
@@ -68,13 +68,13 @@ function foreseen({ estimate = {}, found = {} }) {
 
 const words = (value) => typeof value === "number" ? digits(value) : typeof value === "string" ? value : JSON.stringify(value);
 
-function values(title, told) {
+function values(told) {
   const rows = Object.entries(told ?? {}).filter(([, value]) => value !== null && value !== "");
-  return rows.length > 0 && table(title, ["Name", "Value"], rows.map(([name, value]) => [name.replaceAll("_", " "), words(value)]));
+  return rows.length > 0 && el("dl", { class: "pairs" }, rows.map(([name, value]) => [el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, words(value))]));
 }
 
 function named(title, told) {
-  const drawn = values(title, told);
+  const drawn = values(told);
   return drawn && el("section", { class: "card" }, el("h2", {}, title), drawn);
 }
 
@@ -128,7 +128,7 @@ class Details {
   draw() {
     this.head.replaceChildren(el("h1", {}, `${this.job.kind} ${this.job.name}`), this.actions());
     this.more.replaceChildren(...[foreseen(this.job), this.made(), named("Result", this.job.result)].filter(Boolean));
-    this.asked.replaceChildren(el("details", { class: "card" }, el("summary", {}, "What was asked for"), values("What was asked for", this.job.spec)));
+    this.asked.replaceChildren(el("details", { class: "card" }, el("summary", {}, "What was asked for"), values(this.job.spec)));
     this.drawEvents();
   }
 

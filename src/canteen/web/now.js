@@ -7,6 +7,7 @@ import { plot } from "./plot.js";
 
 const KEPT_S = 600;
 const AGAIN_MS = [1000, 2000, 5000];
+const METER_WAITS = 10;
 
 // One glance: a colour, a sentence, and what to do.
 function verdict({ status, trouble: found, models }) {
@@ -30,7 +31,7 @@ function tile(name, least) {
   } };
 }
 
-const tiles = (label, made) => el("dl", { class: "figures tiles", "aria-label": label }, Object.values(made).map(({ box }) => box));
+const tiles = (made) => el("dl", { class: `figures tiles of-${Object.keys(made).length}` }, Object.values(made).map(({ box }) => box));
 
 class ModelCard {
   constructor(name) {
@@ -42,7 +43,7 @@ class ModelCard {
       kv: tile("KV cache", 1), memory: tile("Memory", 1),
     };
     this.node = el("section", { class: "card", "aria-label": name },
-      el("div", { class: "card-head" }, el("h2", {}, name), this.state), tiles(name, this.tiles));
+      el("div", { class: "card-head" }, el("h2", {}, name), this.state), tiles(this.tiles));
   }
 
   draw(now, series) {
@@ -60,7 +61,7 @@ class ModelCard {
 
   latency(what, now, past) {
     const text = now ? `${seconds(now.p50)} · ${seconds(now.p95)}` : "–";
-    const under = now ? "p50 · p95, last minute" : "no answer in the last minute";
+    const under = now ? "p50 · p95, last minute" : "no recent answer";
     this.tiles[what].draw(text, under, ["p50", "p95"].map((name) => past((one) => one[`${what}_s`]?.[name] ?? null)));
   }
 }
@@ -76,7 +77,7 @@ class Dashboard {
     this.all = { power: tile("Power", 1), tokens: tile("Tokens a second", 10), queue: tile("Running and waiting", 4), memory: tile("Memory of models", 1) };
     this.meter = el("p", { class: "hint" });
     this.whole = el("section", { class: "card", "aria-label": "The service" },
-      el("div", { class: "card-head" }, el("h2", {}, "The service")), tiles("The service", this.all), this.meter);
+      el("div", { class: "card-head" }, el("h2", {}, "The service")), tiles(this.all), this.meter);
     this.list = el("div");
     this.node = el("div", {}, el("h1", { class: "unseen" }, "Now"),
       el("div", { class: "view-head" }, this.light, this.live), this.advice, this.whole, this.list,
@@ -122,7 +123,9 @@ class Dashboard {
     if (!this.node.isConnected) this.place.replaceChildren(this.node);
   }
 
-  drawAll({ power_w: power, models }, series) {
+  drawAll({ models }, series) {
+    // The meter is not read at each sample while a long step is under way.
+    const power = (this.samples.slice(-METER_WAITS).findLast((one) => one.power_w.meter !== null) ?? this.samples.at(-1)).power_w;
     const sum = (name) => ({ models: some }) => Object.values(some).reduce((total, one) => total + one[name], 0);
     const said = power.boards !== null ? `${scaled(power.boards, "W")} of it on GPUs`
       : power.requests ? `${scaled(power.requests, "W")} of it for requests` : "as the meter counts it";

@@ -23,12 +23,16 @@ function path(points, spanS, most) {
 
 const heightOf = (value, most) => (HEIGHT - 2 - (HEIGHT - 6) * value / most).toFixed(1);
 
-// Under a line that has no gap.
+// What is under a line, piece by piece between its gaps.
 function area(points, spanS, most) {
-  const known = points.filter(([, value]) => value !== null);
-  if (known.length < 2) return "";
   const x = ([ageS]) => (WIDTH * (1 - ageS / spanS)).toFixed(1);
-  return `${path(known, spanS, most)}L${x(known.at(-1))} ${HEIGHT - 2}L${x(known[0])} ${HEIGHT - 2}Z`;
+  const pieces = [[]];
+  for (const point of points) {
+    if (point[1] === null) pieces.push([]);
+    else pieces.at(-1).push(point);
+  }
+  return pieces.filter((piece) => piece.length > 1).map((piece) =>
+    `${path(piece, spanS, most)}L${x(piece.at(-1))} ${HEIGHT - 2}L${x(piece[0])} ${HEIGHT - 2}Z`).join("");
 }
 
 // A plot that is drawn anew by its function, with series of points over so many seconds; `least`
