@@ -111,7 +111,7 @@ class Models {
   async doing(what, work) {
     this.wrong.replaceChildren();
     this.said.textContent = `${what} …`;
-    for (const one of this.place.querySelectorAll("main button")) one.disabled = true;
+    for (const one of this.list.querySelectorAll("button")) one.disabled = true;
     try {
       await work();
       this.said.textContent = `${what}: done.`;
