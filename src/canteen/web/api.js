@@ -100,20 +100,12 @@ export async function* objects(path, body, signal) {
   }
 }
 
-// What a model is; of one that cannot be shown nothing is known, and the others still are.
-export async function details(model) {
-  try {
-    return await post("/api/show", { model });
-  } catch (error) {
-    if (error.status === 0 || error.status === 401) throw error;
-    return { capabilities: [] };
-  }
-}
+const KINDS = { completion: "generator", embedding: "embedder", rerank: "reranker" };
 
 // Names of the models that can do something, those in memory first.
 export async function modelsThat(capability) {
-  const [{ data }, { models }] = await Promise.all([get("/v1/models"), get("/api/ps")]);
-  const inMemory = new Set(models.map((one) => one.name));
-  const shown = await Promise.all(data.map(async ({ id }) => (await details(id)).capabilities.includes(capability) && id));
-  return shown.filter(Boolean).sort((a, b) => inMemory.has(b) - inMemory.has(a) || a.localeCompare(b));
+  const [{ models }, ps] = await Promise.all([get("/v1/store"), get("/api/ps")]);
+  const inMemory = new Set(ps.models.map((one) => one.name));
+  return models.filter(({ kind }) => kind === KINDS[capability]).map(({ name }) => name)
+    .sort((a, b) => inMemory.has(b) - inMemory.has(a) || a.localeCompare(b));
 }
