@@ -14,6 +14,7 @@ from canteen.lifecycle.jobs.job import Job, new_job_id
 from canteen.metering.store import connect
 from tests import serving
 from tests.conftest import pull
+from tests.console.accessibility import findings
 from tests.serving import Server
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ async def test_losses_are_drawn_as_they_come(
     await page.get_by_text("perplexity 4.95").wait_for()
 
     after = await page.locator(".curve").first.get_attribute("d")
+    assert await findings(page) == []
     assert (str(before).count("L"), str(after).count("L")) == (1, 2)
     assert await page.locator(".chart .mark.second").count() == 1
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.console.accessibility import findings
 from tests.serving import Server, key_of
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ async def test_a_key_with_a_budget_shows_what_is_left_of_it(
     assert "requests a month" in shown
     assert "only echo:latest" in shown
     assert "is good until" in shown
+    assert await findings(page) == []
     # It was shown once.
     assert secret not in await page.content()
 

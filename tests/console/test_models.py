@@ -10,6 +10,7 @@ from canteen.lifecycle.quantize import records
 from canteen.runtime.catalog import Catalog
 from tests import serving
 from tests.conftest import pull
+from tests.console.accessibility import findings
 from tests.serving import Server
 
 if TYPE_CHECKING:
@@ -93,6 +94,12 @@ async def test_formats_are_drawn_with_their_intervals(page: "Page", known: Serve
     assert await formats.locator(".chart .mark.best").count() == 3
     assert await formats.locator(".chart .whisker").count() == 18
     assert "it <b>did not fit</b>" in await formats.inner_text()
+
+
+async def test_axe_finds_nothing_serious_in_the_drawings(page: "Page", known: Server) -> None:
+    await opened(page, known, "base:1")
+
+    assert await findings(page) == []
 
 
 async def test_lineage_leads_from_the_parent_by_a_job_to_the_child(

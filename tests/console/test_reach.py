@@ -4,11 +4,11 @@ and over a thin line."""
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.console.accessibility import findings
 from tests.console.test_frame import VIEWS, open_view
 from tests.serving import Server
 
@@ -20,12 +20,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 THEMES = ("light", "dark")
 INNER = ("footprint/receipts", "models/echo:latest")
 MOST_BYTES = 250_000
-# Serious and critical findings, each with the first element that has it.
-FINDINGS = """
-async () => (await axe.run(document, { resultTypes: ["violations"] })).violations
-  .filter((one) => one.impact === "serious" || one.impact === "critical")
-  .map((one) => `${one.id}: ${one.nodes[0].html}`)
-"""
 FOCUSED = """
 () => {
   const one = document.activeElement;
@@ -34,14 +28,6 @@ FOCUSED = """
   return [label, outlineStyle];
 }
 """
-
-
-async def findings(page: "Page") -> list[str]:
-    """What axe-core has against the page as it is."""
-    if not await page.evaluate("Boolean(globalThis.axe)"):
-        await page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text())
-    found: list[str] = await page.evaluate(FINDINGS)
-    return found
 
 
 @pytest.mark.parametrize("theme", THEMES)
