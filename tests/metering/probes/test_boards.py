@@ -19,7 +19,9 @@ def test_both_counts_add_up_from_where_they_began() -> None:
     machine.energy_uj += 30_000_000
     boards.energy_uj += 500_000_000
 
-    assert meter.read(1.0).energy_uj == 530_000_000
+    reading = meter.read(1.0)
+
+    assert (reading.energy_uj, reading.boards_uj) == (530_000_000, 500_000_000)
     assert (meter.name, meter.boundary, meter.grade) == ("hand+boards", "cpu+gpu", "A")
 
 
