@@ -1,5 +1,6 @@
 """The store over HTTP: the menu, cards with their records, evaluations and comparisons."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from canteen.lifecycle.quantize import records
 from canteen.runtime.catalog import Catalog
 from tests.api.keyed import Keyed, keyed
+from tests.lifecycle.tiny_model import CHATML, TinyModel
 
 
 @pytest.fixture
@@ -109,3 +111,21 @@ async def test_what_cannot_be_prepared_is_told_before_anything_is_done(
 
     assert answer.status_code == status
     assert says in answer.json()["detail"]
+
+
+async def test_weights_are_brought_into_another_format_step_by_step(
+    service: Keyed, echo_home: Path, tmp_path: Path
+) -> None:
+    source = TinyModel("llama", template=CHATML).write(tmp_path / "tiny.gguf")
+    async for _ in service.services.pull(f"file:{source}", "tiny:1"):
+        pass
+
+    async with service.client() as caller:
+        answer = await caller.post("/v1/prepare", json={"model": "tiny:1", "format": "int8-asym"})
+        models = (await caller.get("/v1/store")).json()["models"]
+
+    steps = [json.loads(line) for line in answer.text.splitlines()]
+    assert steps[-1]["status"] == "success"
+    assert any("preparing" in step["status"] for step in steps)
+    made = {one["name"]: one for one in models}["tiny:1-int8-asym"]
+    assert "asymmetric" in made["quality"]["weights_after"]
