@@ -50,13 +50,15 @@ const PHASES = {
   idle: "being there for nobody in particular", unattributed: "nobody's",
 };
 
-// The meter's own count, which has no interval: it is what the phases share.
+// What the phases share is the meter's own count; what that means has its intervals.
 function phases(rows) {
-  const most = Math.max(...rows.map(({ energy_uj }) => energy_uj));
-  return table("By phase", ["Phase", "Energy at the meter", ""], rows.map(({ phase, energy_uj }) => [
-    el("span", {}, phase, el("span", { class: "span" }, PHASES[phase] ?? "")),
-    scaled(energy_uj / 3.6e9, "Wh"),
-    interval({ low: 0, central: energy_uj, high: energy_uj }, most),
+  const mostOf = (figure) => Math.max(...rows.map((row) => figure(row).high));
+  const water = (row) => litres(row.water_ml.source);
+  return table("By phase", ["Phase", "At the meter", "Energy", "Water, power plants", "Carbon"], rows.map((row) => [
+    el("span", {}, row.phase, el("span", { class: "span" }, PHASES[row.phase] ?? "")),
+    scaled(row.energy_uj / 3.6e9, "Wh"),
+    drawn(row.energy_wh, "Wh", mostOf((one) => one.energy_wh)), drawn(water(row), "L", mostOf(water)),
+    drawn(row.carbon_g, "g", mostOf((one) => one.carbon_g)),
   ]));
 }
 

@@ -30,6 +30,16 @@ def test_the_accounts_add_up_to_the_meter(echo_server: Server) -> None:
     assert sum(told[name] for name in names) == told["meter_uj"]
 
 
+def test_a_phase_has_the_meters_count_and_what_that_means(echo_server: Server) -> None:
+    phases = ask(echo_server, "/v1/footprint?by=phase").json()["sums"]
+
+    assert [one["phase"] for one in phases][:2] == ["prefill", "decode"]
+    for one in phases:
+        energy = one["energy_wh"]
+        assert energy["low"] <= energy["central"] <= energy["high"]
+        assert one["energy_uj"] / 3.6e9 <= energy["central"] + 1e-12
+
+
 def test_the_latest_receipts_are_listed_a_page_at_a_time(echo_server: Server) -> None:
     body = {"model": "echo", "messages": [{"role": "user", "content": "Hello"}]}
     url = f"{echo_server.url}/v1/chat/completions"

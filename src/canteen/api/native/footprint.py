@@ -14,6 +14,7 @@ from canteen.api.whole import whole
 from canteen.core.errors import InvalidRequest
 from canteen.core.footprint import Charge
 from canteen.metering.lookup import Page
+from canteen.metering.rates import Rates
 from canteen.metering.receipt import as_json, derivation, footprint_json, outline
 from canteen.metering.sums import Span
 
@@ -32,7 +33,8 @@ class Derived(BaseModel):
 
 
 class Sums(BaseModel):
-    """One entry per group; for `by=account` the accounts themselves."""
+    """One entry per group; for `by=account` the accounts themselves. Figures of a phase are those
+    of the meter's count by the rates that hold now."""
 
     model_config = ConfigDict(extra="allow")
     by: str
@@ -123,7 +125,15 @@ async def sums(served: Served) -> Response:
     accounting = served.services.accounting
     accounting.book()
     told = await asyncio.to_thread(accounting.ledger.sums, asked.get("by", "model"), span)
+    if told["by"] == "phase":
+        told["sums"] = [one | _meaning(one["energy_uj"], accounting.rates) for one in told["sums"]]
     return whole(told)
+
+
+def _meaning(energy_uj: int, rates: Rates) -> dict[str, Any]:
+    """What a count of the meter means by the rates that hold now; its time is not known."""
+    figures = footprint_json(rates.footprint(Charge(decode_uj=energy_uj)))
+    return {name: figures[name] for name in ("energy_wh", "water_ml", "carbon_g")}
 
 
 def _check(asked: Iterable[str], known: tuple[str, ...]) -> None:
