@@ -105,8 +105,11 @@ function drawnSums(by, rows) {
 
 async function draw(place) {
   place.replaceChildren(loading("the ledger"));
+  const { by: wanted, span: during } = chosen;
   try {
-    const { by, sums: rows } = await get(`/v1/footprint?by=${chosen.by}${since(chosen.span)}`);
+    const { by, sums: rows } = await get(`/v1/footprint?by=${wanted}${since(during)}`);
+    // An answer that comes after something else was chosen is no answer.
+    if (wanted !== chosen.by || during !== chosen.span) return;
     if (!rows.length) {
       place.replaceChildren(notice("Nothing was eaten in this time.", el("p", {}, "Ask something under ", el("a", { href: "#/play" }, "Play"), ", or choose a longer time.")));
       return;
@@ -172,7 +175,11 @@ function overview(place) {
 
 async function listed(place) {
   const list = el("div");
-  const again = async () => list.replaceChildren((await new ReceiptList(since(chosen.span)).open()).node);
+  const again = async () => {
+    const during = chosen.span;
+    const { node } = await new ReceiptList(since(during)).open();
+    if (during === chosen.span) list.replaceChildren(node);
+  };
   frame(place, "Receipts", [field("Time", select("span", SPANS, again)), button("Look again", again)], list);
   list.replaceChildren(loading("the receipts"));
   await again();
