@@ -100,6 +100,16 @@ export async function* objects(path, body, signal) {
   }
 }
 
+// What a model is; of one that cannot be shown nothing is known, and the others still are.
+export async function details(model) {
+  try {
+    return await post("/api/show", { model });
+  } catch (error) {
+    if (error.status === 0 || error.status === 401) throw error;
+    return { capabilities: [] };
+  }
+}
+
 const KINDS = { completion: "generator", embedding: "embedder", rerank: "reranker" };
 
 // Names of the models that can do something, those in memory first.

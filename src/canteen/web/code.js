@@ -1,9 +1,9 @@
 // The call of an answer as code, for those who would rather write it.
 
 import { button, copy, el } from "./dom.js";
-import { key } from "./api.js";
+import { key, ROOT } from "./api.js";
 
-const base = () => location.origin;
+const base = () => ROOT.href.replace(/\/$/, "");
 const bearer = () => key.get() ? "$CANTEEN_KEY" : "not needed";
 
 function python(value, indent = "") {
