@@ -74,4 +74,4 @@ async def test_who_may_not_see_it_is_told_which_scope_is_missing(
     await page.get_by_label("Key", exact=True).fill(secret)
     await page.keyboard.press("Enter")
 
-    assert "llm:footprint" in await page.get_by_role("alert").last.inner_text()
+    await page.get_by_role("alert").filter(has_text="llm:footprint").wait_for()
