@@ -34,6 +34,15 @@ export function seconds(value) {
   return value < 1 ? `${digits(value * 1000)} ms` : `${digits(value)} s`;
 }
 
+// What a meter counts, in words.
+const BOUNDARIES = {
+  cpu: "the processor", platform: "the board", gpu: "the GPUs", "cpu+gpu": "processor and GPUs", it: "the whole machine",
+};
+
+export function metered(boundary) {
+  return BOUNDARIES[boundary] ?? boundary;
+}
+
 export function bytes(value) {
   if (!value) return "0 B";
   const power = Math.min(Math.floor(Math.log(value) / Math.log(1024)), 4);

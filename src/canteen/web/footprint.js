@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { button, el, field, loading, notice, table, trouble } from "./dom.js";
-import { count, grade, interval, plain, scaled, span } from "./figures.js";
+import { count, grade, interval, metered, plain, scaled, span } from "./figures.js";
 import { chart } from "./plot.js";
 import { estimates, litres, receipt } from "./receipt.js";
 import { ReceiptList } from "./receipts.js";
@@ -210,7 +210,7 @@ function meter({ energy_uj: { prefill, decode, boundary, grade: letter, idle_sha
   return el("dl", { class: "figures" },
     plain("Prefill", `${count(prefill)} µJ`), plain("Decode", `${count(decode)} µJ`),
     plain("Idle beside it", `${count(idle ?? 0)} µJ`, "informs, is not added"),
-    el("div", { class: "figure" }, el("dt", {}, "Meter"), el("dd", {}, el("span", { class: "value" }, boundary, " ", grade(letter)))));
+    el("div", { class: "figure" }, el("dt", {}, "Metered"), el("dd", {}, el("span", { class: "value" }, metered(boundary), " ", grade(letter)))));
 }
 
 async function single(place, id) {

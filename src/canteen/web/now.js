@@ -2,7 +2,7 @@
 
 import { ApiError, events } from "./api.js";
 import { el, loading, notice, trouble } from "./dom.js";
-import { bytes, digits, grade, scaled, seconds } from "./figures.js";
+import { bytes, digits, grade, metered, scaled, seconds } from "./figures.js";
 import { plot } from "./plot.js";
 
 const KEPT_S = 600;
@@ -88,7 +88,7 @@ class Dashboard {
     if (event.samples) {
       this.samples = event.samples;
       const { source, boundary, grade: letter } = event.meter;
-      this.meter.replaceChildren("Power is counted by the meter of this machine ", grade(letter), ` ${source} (${boundary}).`);
+      this.meter.replaceChildren(`Power is that of ${metered(boundary)} `, grade(letter), ` ${source}.`);
     } else this.samples.push(event);
     const now = this.samples.at(-1);
     while (now.at_s - this.samples[0].at_s > KEPT_S) this.samples.shift();
