@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-# Asking these would bring models from elsewhere.
-LEFT_OUT = frozenset({"/api/pull"})
+# Asking these would bring models from elsewhere, or be answered without end.
+LEFT_OUT = frozenset({"/api/pull", "/v1/now"})
 # No request made of the document names the echo models where they could be lost.
 NAMES: dict[str, list[str]] = {
     "ollama.DeleteRequest": ["copied", "absent"],

@@ -18,7 +18,8 @@ class Curves {
     this.happened = [];
     this.chart = chart("Loss by step, of training and of validation", 260, (paper) => this.draw(paper));
     this.node = el("section", { class: "card", "aria-label": "Losses", hidden: true }, el("h2", {}, "Loss"),
-      el("ul", { class: "legend" }, el("li", {}, "training"), el("li", { class: "second" }, "validation")), this.chart.node);
+      el("ul", { class: "legend" },
+        el("li", {}, el("span", { class: "key" }), "training"), el("li", {}, el("span", { class: "key second" }), "validation")), this.chart.node);
   }
 
   redraw() {

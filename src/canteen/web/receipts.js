@@ -75,7 +75,8 @@ export class ReceiptList {
     // Observed anew, it tells where it is, also of one who has never left the end.
     this.end.unobserve(this.more);
     this.end.observe(this.more);
-    this.said.textContent = this.next === null ? `${count(num)} receipts, the newest first; that is all.` : `${count(num)} receipts so far, the newest first.`;
+    const all = num === 1 ? "1 receipt; that is all." : `${count(num)} receipts, the newest first; that is all.`;
+    this.said.textContent = this.next === null ? all : `${count(num)} receipts so far, the newest first.`;
     if (!num) this.node.replaceChildren(notice("There is no receipt of this time.", el("p", {}, "Ask something under ", el("a", { href: "#/play" }, "Play"), ", or choose a longer time.")));
   }
 }
