@@ -6,7 +6,11 @@ export const ROOT = new URL("..", import.meta.url);
 
 export const key = {
   get: () => sessionStorage.getItem(KEY) ?? "",
-  set: (secret) => secret ? sessionStorage.setItem(KEY, secret) : sessionStorage.removeItem(KEY),
+  set: (secret) => {
+    if (secret) sessionStorage.setItem(KEY, secret);
+    else sessionStorage.removeItem(KEY);
+    document.dispatchEvent(new Event("key-changed"));
+  },
 };
 
 export class ApiError extends Error {
@@ -79,8 +83,9 @@ async function* lines(response) {
   }
 }
 
+// An event of a job may tell of an error too, which is the job's and not the stream's.
 function checked(event) {
-  if (!event.error) return event;
+  if (!event.error || event.event) return event;
   throw new ApiError(event.error.message ?? event.error.detail ?? event.error, 200, "The answer broke off.",
     "Try again; the log of the service says more.");
 }

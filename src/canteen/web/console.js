@@ -19,6 +19,15 @@ const main = document.getElementById("main");
 let open = 0;
 let leave;
 
+// A part of an address that is no encoding is taken as it is.
+function plain(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 function draw([name, ...parts]) {
   const view = VIEWS.find(([one]) => one === name) ?? VIEWS[0];
   for (const link of document.querySelectorAll("#views a")) {
@@ -28,7 +37,7 @@ function draw([name, ...parts]) {
     } else link.removeAttribute("aria-current");
   }
   document.title = `${view[1]} · Canteen`;
-  show(view[0], parts.map(decodeURIComponent));
+  show(view[0], parts.map(plain));
 }
 
 // A view fills a place of its own, so that one that is late fills nobody else's.
@@ -93,7 +102,6 @@ function askForKey() {
     else if (dialog.returnValue === "forget") key.set("");
     else return;
     input.value = "";
-    document.dispatchEvent(new Event("key-changed"));
     go();
   });
 }

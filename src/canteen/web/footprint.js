@@ -34,14 +34,13 @@ function drawn(value, unit, most) {
 
 function sums(by, rows) {
   // One scale for a column, so that rows can be compared.
-  const mostOf = (figure) => Math.max(...rows.map((row) => figure(row)?.high ?? 0));
+  const mostOf = (figure) => rows.reduce((most, row) => Math.max(most, figure(row)?.high ?? 0), 0);
+  const columns = [[(row) => row.energy_wh, "Wh"], [(row) => litres(row.water_ml.source), "L"], [(row) => row.carbon_g, "g"], [(row) => row.cost_usd, "$"]]
+    .map(([figure, unit]) => [figure, unit, mostOf(figure)]);
   return table(`By ${by}`, [WAYS[by], "Requests", "Tokens in, out", "Energy", "Water, power plants", "Carbon", "Cost"],
     rows.map((one) => [
       named(one[by], by), count(one.requests), `${count(one.tokens.prompt)}, ${count(one.tokens.completion)}`,
-      drawn(one.energy_wh, "Wh", mostOf((row) => row.energy_wh)),
-      drawn(litres(one.water_ml.source), "L", mostOf((row) => litres(row.water_ml.source))),
-      drawn(one.carbon_g, "g", mostOf((row) => row.carbon_g)),
-      drawn(one.cost_usd, "$", mostOf((row) => row.cost_usd)),
+      ...columns.map(([figure, unit, most]) => drawn(figure(one), unit, most)),
     ]));
 }
 
@@ -66,25 +65,33 @@ const METRICS = { energy_wh: ["Energy", "Wh"], water: ["Water, power plants", "L
 
 const metricOf = (row, name) => name === "water" ? litres(row.water_ml.source) : row[name];
 
+const LASTS_MS = { hour: 3600e3, day: 864e5 };
+
 // Each hour or day as a column up to its central value, with its interval as a line.
 function overTime(by, rows) {
   const [label, unit] = METRICS[chosen.metric];
-  const known = rows.map((row) => [named(row[by], by), metricOf(row, chosen.metric)]).filter(([, value]) => value);
+  const known = rows.map((row) => [row[by], metricOf(row, chosen.metric)]).filter(([, value]) => value);
   if (!known.length) return notice(`${label} is not known of this time.`, el("p", {}, "Choose another figure."));
   return chart(`${label} by ${by}, with intervals; the table below has the figures`, 240, (paper) => {
     const { inner, put, text } = paper;
     const y = paper.vertical(0, Math.max(...known.map(([, { high }]) => high)), "", (value) => scaled(value, unit));
-    const step = (inner.right - inner.left) / Math.max(known.length, 6);
-    // Of an hour's label the day is left out, which the table has.
-    const short = (name) => name.split(", ").at(-1);
-    const every = Math.ceil((by === "hour" ? 48 : 84) / step);
-    known.forEach(([name, value], at) => {
+    // An hour or day in which nobody asked has its place too.
+    const times = known.map(([time]) => new Date(time).getTime());
+    const first = Math.min(...times);
+    const places = times.map((time) => Math.round((time - first) / LASTS_MS[by]));
+    const num = Math.max(...places, 5) + 1;
+    const step = (inner.right - inner.left) / num;
+    // Within a day its hours alone are told; the table has the rest.
+    const short = (time) => by === "hour" && num <= 24 ? named(time, by).split(", ").at(-1) : named(time, by);
+    const every = Math.ceil((by === "hour" && num <= 24 ? 48 : 96) / step);
+    known.forEach(([time, value], index) => {
+      const at = places[index];
       const x = inner.left + step * (at + 0.5);
       const wide = Math.min(36, step * 0.6);
       put("rect", { class: "column", x: x - wide / 2, y: y(value.central), width: wide, height: y(0) - y(value.central), rx: 2 });
       put("line", { class: "whisker", x1: x, x2: x, y1: y(value.low), y2: y(value.high) });
       put("line", { class: "whisker", x1: x - wide / 2, x2: x + wide / 2, y1: y(value.central), y2: y(value.central) });
-      if (at % every === 0) text(x, inner.bottom + 17, short(name), { "text-anchor": "middle" });
+      if (at % every === 0) text(x, inner.bottom + 17, short(time), { "text-anchor": "middle" });
     });
   }).node;
 }
@@ -122,9 +129,11 @@ async function draw(place) {
 
 // Intervals do not add up, so the ledger is asked for the whole; of several nodes it tells none.
 async function headline(place) {
-  const { sums: [all, ...others] } = await get(`/v1/footprint?by=node${since(chosen.span)}`);
+  const { span: during } = chosen;
+  const { sums: [all, ...others] } = await get(`/v1/footprint?by=node${since(during)}`);
+  if (during !== chosen.span) return;
   place.replaceChildren(all && !others.length ? el("section", { class: "card", "aria-label": "In all" },
-    el("div", { class: "card-head" }, el("h2", {}, "All answers"), el("span", { class: "badge" }, SPANS[chosen.span].toLowerCase())),
+    el("div", { class: "card-head" }, el("h2", {}, "All answers"), el("span", { class: "badge" }, SPANS[during].toLowerCase())),
     el("dl", { class: "figures" }, estimates(all),
       plain("Requests", count(all.requests), `${count(all.tokens.prompt)} tokens in, ${count(all.tokens.completion)} out`))) : "");
 }
@@ -165,8 +174,8 @@ function frame(place, part, controls, ...parts) {
 function overview(place) {
   const [head, idle, list] = [el("div"), el("div"), el("div", { "aria-live": "polite" })];
   const again = () => {
-    headline(head).catch(() => head.replaceChildren());
-    idling(idle).catch(() => idle.replaceChildren());
+    headline(head).catch((error) => head.replaceChildren(trouble(error, again)));
+    idling(idle).catch((error) => idle.replaceChildren(trouble(error, again)));
     return draw(list);
   };
   frame(place, "Sums", [field("Time", select("span", SPANS, again)), field("By", select("by", WAYS, again))], head, idle, list);

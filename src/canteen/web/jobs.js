@@ -33,11 +33,21 @@ class Jobs {
     this.list.append(loading("the jobs"));
   }
 
+  // Again and again; what was wrong once is forgotten when it is right again.
+  async look() {
+    try {
+      await this.draw();
+      this.wrong.replaceChildren();
+    } catch (error) {
+      this.wrong.replaceChildren(trouble(error));
+    }
+  }
+
   async draw() {
     const { jobs } = await get("/v1/jobs");
     // Nobody's focus is taken from them, and what has not changed is not drawn again.
     const text = JSON.stringify(jobs);
-    if (text === this.drawn || this.list.contains(document.activeElement)) return;
+    if (text === this.drawn || this.list.querySelector("a:focus, button:focus")) return;
     this.drawn = text;
     this.list.replaceChildren(jobs.length ? el("section", { class: "card" }, this.table(jobs))
       : notice("There is no job.", el("p", {}, "Begin one with ", el("code", {}, "canteen finetune"), " or ", el("code", {}, "canteen train"),
@@ -70,6 +80,6 @@ export async function jobs(place, id) {
   if (id) return details(place, id);
   const view = new Jobs(place);
   await view.draw();
-  const timer = setInterval(() => { if (!document.hidden) view.draw().catch(() => {}); }, EVERY_MS);
+  const timer = setInterval(() => { if (!document.hidden) view.look(); }, EVERY_MS);
   return () => clearInterval(timer);
 }

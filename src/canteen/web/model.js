@@ -94,13 +94,17 @@ function formats(told) {
   ];
 }
 
+const MAY_NOT = "A key with the scope llm:admin sees what was found.";
+
 function compared(one, comparisons) {
+  if (!comparisons) return el("section", { class: "card", "aria-label": "Formats compared" }, el("h2", {}, "Formats compared"), el("p", { class: "hint" }, MAY_NOT));
   const told = comparisons.find(({ model }) => model === one.name);
   return el("section", { class: "card", "aria-label": "Formats compared" }, told ? formats(told)
     : [el("h2", {}, "Formats compared"), el("p", { class: "hint" }, "What other formats would cost and gain was not measured yet. ", el("code", {}, `canteen quantize ${one.name}`), " does it, and it is drawn here.")]);
 }
 
 function evaluated(one, evaluations) {
+  if (!evaluations) return el("section", { class: "card", "aria-label": "Evaluations" }, el("h2", {}, "Evaluations"), el("p", { class: "hint" }, MAY_NOT));
   const runs = evaluations.filter(({ model }) => model === one.name);
   return el("section", { class: "card", "aria-label": "Evaluations" }, el("h2", {}, "Evaluations"),
     runs.length ? table("Evaluations", ["Data set", "Task", "Metric", "Value", "Examples", "When"], runs.flatMap((run) => Object.entries(run.metrics).slice(0, 4).map(([name, value]) => [
@@ -151,13 +155,13 @@ function preparing(one, formats, again) {
     el("form", { class: "bar tight", onsubmit: run }, field("Format", form), field("Name", name), submit), work.node);
 }
 
-// What a key may not see is left out.
-const may = async (path, instead) => get(path).catch((error) => { if (error.status === 403) return instead; throw error; });
+// What a key may not see is null.
+const may = async (path) => get(path).catch((error) => { if (error.status === 403) return null; throw error; });
 
 export async function one(place, name) {
   place.replaceChildren(loading("the model"));
-  const [all, { formats: known }, { evaluations }, { comparisons }] = await Promise.all([
-    stored(), get("/v1/menu"), may("/v1/evaluations", { evaluations: [] }), may("/v1/comparisons", { comparisons: [] }),
+  const [all, { formats: known }, evaluations, comparisons] = await Promise.all([
+    stored(), get("/v1/menu"), may(`/v1/evaluations?model=${encodeURIComponent(name)}`), may("/v1/comparisons"),
   ]);
   const found = all.find((other) => other.name === name);
   const back = el("p", {}, el("a", { href: "#/models" }, "← Models"));
@@ -168,5 +172,5 @@ export async function one(place, name) {
   const tree = el("div", {}, lineage(found, all));
   const again = async () => tree.replaceChildren(lineage(found, await stored()));
   place.replaceChildren(...[back, el("h1", {}, found.name), el("p", { class: "lead" }, found.source || "Made here."),
-    facts(found), quality(found), compared(found, comparisons), evaluated(found, evaluations), tree, preparing(found, known, again)].filter(Boolean));
+    facts(found), quality(found), compared(found, comparisons?.comparisons), evaluated(found, evaluations?.evaluations), tree, preparing(found, known, again)].filter(Boolean));
 }

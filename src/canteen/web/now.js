@@ -8,6 +8,7 @@ import { plot } from "./plot.js";
 const KEPT_S = 600;
 const AGAIN_MS = [1000, 2000, 5000];
 const METER_WAITS = 10;
+const SILENT_MS = 5000;
 
 // One glance: a colour, a sentence, and what to do.
 function verdict({ status, trouble: found, models }) {
@@ -164,18 +165,27 @@ export async function now(place) {
   place.replaceChildren(loading("how it goes"));
   const board = new Dashboard(place);
   let listening = new AbortController();
-  let isOpen = true;
+
+  // A connection may be dead without an end.
+  let silence;
+  function heard() {
+    clearTimeout(silence);
+    silence = setTimeout(() => board.gone(new ApiError("Nothing is heard of the service.", 0)), SILENT_MS);
+  }
 
   async function listen() {
-    for (let failures = 0; isOpen && !document.hidden; failures++) {
+    const { signal } = listening;
+    for (let failures = 0; !signal.aborted; failures++) {
       try {
-        for await (const event of events("/v1/now", undefined, listening.signal)) {
+        for await (const event of events("/v1/now", undefined, signal)) {
           failures = 0;
-          if (isOpen) board.hear(event);
+          board.hear(event);
+          heard();
         }
         throw new ApiError("The service has ended, or is being started again.", 0);
       } catch (error) {
-        if (error.name === "AbortError" || !isOpen) return;
+        clearTimeout(silence);
+        if (signal.aborted) return;
         if (isFinal(error)) {
           place.replaceChildren(trouble(error, listen));
           return;
@@ -196,8 +206,8 @@ export async function now(place) {
   document.addEventListener("visibilitychange", look);
   listen();
   return () => {
-    isOpen = false;
     document.removeEventListener("visibilitychange", look);
+    clearTimeout(silence);
     listening.abort();
   };
 }

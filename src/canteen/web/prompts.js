@@ -58,8 +58,12 @@ async function open(form) {
   }
   async function remove() {
     if (!await confirmed(`Forget the prompt ${select.value} in all its versions?`, "Forget")) return;
-    await call(`/v1/prompts/${encodeURIComponent(select.value)}`, { method: "DELETE" });
-    await form.open();
+    try {
+      await call(`/v1/prompts/${encodeURIComponent(select.value)}`, { method: "DELETE" });
+      await form.open();
+    } catch (error) {
+      inputs.replaceChildren(trouble(error));
+    }
   }
   draw();
   form.submit.hidden = !usable.length;

@@ -13,6 +13,7 @@ from canteen.api.routing import Route, Served
 from canteen.api.whole import whole
 from canteen.core.errors import InvalidRequest
 from canteen.core.footprint import Charge
+from canteen.core.model import full_name
 from canteen.metering.lookup import Page
 from canteen.metering.rates import Rates
 from canteen.metering.receipt import as_json, derivation, footprint_json, outline
@@ -91,10 +92,12 @@ async def receipts(served: Served) -> Response:
     asked = served.request.query_params
     _check(asked, _LISTED)
     text = asked.get("limit", str(USUAL))
-    if not text.isdecimal() or not 1 <= int(text) <= MOST:
+    if not (text.isdecimal() and len(text) < 9 and 1 <= int(text) <= MOST):
         raise InvalidRequest(f"limit is a whole number from 1 to {MOST}", param="limit")
     span = Span.told(asked.get("since"), asked.get("until"))
     of = {name: asked[name] for name in ("model", "key") if asked.get(name)}
+    if "model" in of:
+        of["model"] = full_name(of["model"])
     # One more than is wanted tells whether there are more.
     page = Page(span.since_s, span.until_s, asked.get("after", ""), int(text) + 1, of)
     found = await asyncio.to_thread(served.services.accounting.ledger.receipts, page)

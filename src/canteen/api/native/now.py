@@ -97,6 +97,7 @@ class Now:
         self._samples: deque[tuple[float, bytes]] = deque()
         self._before = _Counts(clock(), {})
         self._num_listeners = 0
+        self._sampling = asyncio.Lock()
         self._next: asyncio.Future[bytes] | None = None
         self._turns = Turns(self._turn, EVERY_S)
 
@@ -118,9 +119,7 @@ class Now:
         """The history, and what comes, until the service ends; JSON."""
         self._num_listeners += 1
         try:
-            # A rate over less time would be mostly noise.
-            if not self._samples or self._clock() - self._before.at_s >= EVERY_S:
-                await self.sample()
+            await self._sample_after(EVERY_S)
             yield self._history()
             while not self._services.is_draining:
                 yield await asyncio.shield(self._coming())
@@ -144,8 +143,13 @@ class Now:
     async def _turn(self) -> None:
         every_s = EVERY_S if self._num_listeners else UNHEARD_EVERY_S
         # A turn that comes a little early is no reason to wait for another.
-        if self._clock() - self._before.at_s >= every_s - EVERY_S / 2:
-            await self.sample()
+        await self._sample_after(every_s - EVERY_S / 2)
+
+    async def _sample_after(self, least_s: float) -> None:
+        """Take a sample, if the last one is so old: a rate over less time would be mostly noise."""
+        async with self._sampling:
+            if not self._samples or self._clock() - self._before.at_s >= least_s:
+                await self.sample()
 
     def _coming(self) -> "asyncio.Future[bytes]":
         if self._next is None:

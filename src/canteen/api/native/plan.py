@@ -66,7 +66,7 @@ async def plan(body: Any, served: Served) -> Response:
 
 async def choices(served: Served) -> Response:
     """What plans can be made with: models, formats, devices, machines, places and days."""
-    return whole(await asyncio.to_thread(offered.offered, served.services.catalog.list()))
+    return whole(await asyncio.to_thread(offered.offered, served.models()))
 
 
 async def claims(served: Served) -> Response:

@@ -2,7 +2,7 @@
 how good it was found to be, and how it is brought into another format."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import asdict
 from pathlib import Path
@@ -123,14 +123,19 @@ async def menu(served: Served) -> Response:
 
 async def store(served: Served) -> Response:
     """The models that the caller may ask."""
-    return whole({"models": [_stored(card) for card in served.models()]})
+    caller = served.observe.caller
+
+    def may(name: str) -> bool:
+        return caller is None or caller.may_ask(name)
+
+    return whole({"models": [_stored(card, may) for card in served.models()]})
 
 
 async def evaluations(served: Served) -> Response:
-    """What models were found to be good at."""
-    home = served.services.settings.home
-    found = await asyncio.to_thread(kept.heads, home, MOST_RUNS)
-    return whole({"evaluations": [one.told() for one in found]})
+    """What models, or the one that is named, were found to be good at."""
+    home, model = served.services.settings.home, served.request.query_params.get("model", "")
+    found = await asyncio.to_thread(kept.heads, home, MOST_RUNS, model and full_name(model))
+    return whole({"evaluations": found})
 
 
 async def comparisons(served: Served) -> Response:
@@ -155,20 +160,26 @@ async def prepare(body: PrepareRequest, served: Served) -> Response:
     return await stream(frames(), NDJSON, _last_words)
 
 
-def _stored(card: ModelCard) -> dict[str, Any]:
+def _stored(card: ModelCard, may: Callable[[str], bool]) -> dict[str, Any]:
+    """A card; of other models, those are named that the caller may ask."""
     names = (
         "name", "kind", "digest", "engine", "format", "architecture", "num_parameters",
         "context_length", "size_bytes", "quantization", "license", "parent", "modified_at",
     )  # fmt: skip
+    named = {name: getattr(card, name) for name in names}
     source = card.source
     if source.startswith(FILE):
         source = FILE + Path(source.removeprefix(FILE)).name
+    lineage = dict(card.metadata.get("lineage", {}))
+    for told in (named, lineage):
+        if told.get("parent") and not may(told["parent"]):
+            told["parent"] = ""
     return {
-        **{name: getattr(card, name) for name in names},
+        **named,
         "source": source,
-        "lineage": dict(card.metadata.get("lineage", {})),
+        "lineage": lineage,
         "quality": dict(card.quality),
-        "members": list(card.members),
+        "members": [one for one in card.members if may(one)],
         "upstream": bool(card.upstream),
     }
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +43,19 @@ class Head:
         }
 
 
-def heads(home: Path, most: int) -> list[Head]:
-    """The newest so many; those that are damaged are left out with a warning. Blocks."""
+def heads(home: Path, most: int, model: str = "") -> list[dict[str, Any]]:
+    """The newest so many, of one model where it is named, as JSON has them; those that are damaged
+    are left out with a warning. Blocks."""
     # Their names begin with the time.
-    paths = sorted((home / FOLDER).glob("[!.]*.json"), reverse=True)[:most]
-    return [head for head in map(_read, paths) if head is not None]
+    paths = sorted((home / FOLDER).glob("[!.]*.json"), reverse=True)
+    told = (head for head in map(_read, paths) if head is not None)
+    return list(islice((head for head in told if model in ("", head["model"])), most))
 
 
-def _read(path: Path) -> Head | None:
+def _read(path: Path) -> dict[str, Any] | None:
+    """What is told of a run; its answers, which may be megabytes, are let go."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Head)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return msgspec.json.decode(path.read_bytes(), type=Head).told()
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
         logger.warning("the evaluation %s is damaged", path.name)
         return None
