@@ -125,9 +125,10 @@ async def while_wanted(answer: Awaitable[Response], request: Request, drain: Dra
     the service lasts."""
     gone = asyncio.ensure_future(_gone(request))
     limit = asyncio.timeout(None)
+    is_over = False
 
     def end(_: object = None) -> None:
-        if not limit.expired():
+        if not (is_over or limit.expired()):
             limit.reschedule(0.0)
 
     try:
@@ -137,6 +138,7 @@ async def while_wanted(answer: Awaitable[Response], request: Request, drain: Dra
                 with drain.ending(end):
                     return await answer
             finally:
+                is_over = True
                 gone.remove_done_callback(end)
     except TimeoutError:
         if not limit.expired():

@@ -167,3 +167,25 @@ async def test_without_a_core_a_request_is_to_be_asked_again() -> None:
             await asked
         with pytest.raises(Overloaded, match="ask again"):
             await pass_on(line, Caller())
+
+
+async def test_a_caller_that_goes_with_the_same_breath_is_known_to_have_gone() -> None:
+    has_heard = asyncio.Event()
+
+    async def waiting(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        has_heard.set()
+
+    async with lines(waiting) as (line, _), asyncio.timeout(5):
+        async with line.exchange(1.0) as exchange:
+            exchange.begin({**SCOPE}, more_body=False)
+        await has_heard.wait()
+
+
+async def test_a_front_does_not_wait_for_a_core_that_has_gone() -> None:
+    async with lines(PlainTextResponse("unasked")) as (line, _):
+        line.lost()
+
+        with pytest.raises(Overloaded):
+            await line.welcome

@@ -81,7 +81,7 @@ def test_the_chain_goes_on_after_a_file_was_put_elsewhere(path: Path, tmp_path: 
     for number in range(3):
         opened.append({"event": "run", "number": number}).result()
     opened.close()
-    assert book.verify(path).head.num_records == 5
+    assert book.verify(path).head.num_records == 6
     files(path)[0].rename(tmp_path / "archived")
     again = Book(path)
     again.start()
@@ -140,3 +140,46 @@ def test_a_record_that_cannot_be_written_is_not_acknowledged() -> None:
     assert opened.trouble
     assert os.path.exists("/dev/full")
     opened.close()
+
+
+@pytest.mark.parametrize("name", ["audit-backup.jsonl", "audit-2026-11-29.jsonl"])
+def test_no_file_that_lies_beside_is_taken_for_a_full_one_or_replaced(
+    path: Path, name: str
+) -> None:
+    opened = Book(path, most_bytes=900)
+    opened.start()
+    told = {opened.append({"event": "run", "number": number}).result() for number in range(7)}
+    path.with_name(name).write_bytes(path.read_bytes())
+    told |= {opened.append({"event": "run", "number": number}).result() for number in range(30)}
+    opened.close()
+
+    assert book.verify(path).is_whole
+    assert told <= hashes(path)
+
+
+def test_a_chain_goes_on_where_all_full_files_were_put_elsewhere(
+    path: Path, tmp_path: Path
+) -> None:
+    for number in range(2):
+        opened = Book(path, most_bytes=1)
+        opened.start()
+        opened.append({"event": "run", "number": number}).result()
+        opened.close()
+        for full in files(path)[:-1]:
+            full.rename(tmp_path / f"archived-{full.name}")
+
+    verdict = book.verify(path)
+
+    assert verdict.is_whole
+    assert (verdict.first, verdict.head.num_records) == (4, 4)
+
+
+def test_who_follows_the_chain_while_files_are_begun_finds_it_whole(path: Path) -> None:
+    running = writer(path, 300, most_bytes=600)
+
+    assert running.stdout is not None
+    running.stdout.readline()
+    found = [book.verify(path).is_whole for _ in range(50)]
+    running.communicate()
+
+    assert all(found)

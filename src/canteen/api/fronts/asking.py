@@ -83,6 +83,8 @@ class Line:
         """The core is gone: nothing comes any more."""
         self._is_lost = True
         self.is_ending.set()
+        if not self.welcome.done():
+            self.welcome.set_exception(_lost())
         for exchange in self._exchanges.values():
             exchange.lose()
 

@@ -12,6 +12,7 @@ from canteen.api.fronts.asking import Line
 from canteen.api.fronts.translating import Translating
 from canteen.api.fronts.wire import Outbox, Ready, read
 from canteen.api.listening import BACKLOG, Server, server
+from canteen.core.errors import Overloaded
 from canteen.runtime.catalog import Catalog
 
 
@@ -29,7 +30,11 @@ async def _serve(line: socket.socket, listener: socket.socket) -> None:
     reader, writer = await asyncio.open_unix_connection(sock=line)
     core = Line(Outbox(writer))
     hearing = asyncio.ensure_future(_hear(reader, core))
-    welcome = await core.welcome
+    try:
+        welcome = await core.welcome
+    except Overloaded:
+        # The core has gone before it had said anything.
+        return
     logging.basicConfig(level=welcome.log_level, stream=sys.stderr)
     app = Translating(core, Catalog(Path(welcome.home)), welcome.most_bytes)
     http = server(app)
@@ -51,8 +56,10 @@ async def _serve(line: socket.socket, listener: socket.socket) -> None:
 
 
 async def _hear(reader: asyncio.StreamReader, core: Line) -> None:
-    await read(reader, core.handle)
-    core.lost()
+    try:
+        await read(reader, core.handle)
+    finally:
+        core.lost()
 
 
 async def _until_told(core: Line, http: Server) -> None:

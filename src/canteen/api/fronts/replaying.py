@@ -43,7 +43,9 @@ class Replaying:
         if isinstance(said, Ready):
             self._is_ready.set()
         elif isinstance(said, Begin):
-            task = asyncio.ensure_future(self._answer(said))
+            # Here and not in the task: its caller's going may be the very next message.
+            begun = self._exchanges[said.id] = _Exchange(said, self._outbox)
+            task = asyncio.ensure_future(self._answer(said, begun))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         elif (exchange := self._exchanges.get(said.id)) is not None:
@@ -56,8 +58,7 @@ class Replaying:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _answer(self, begin: Begin) -> None:
-        exchange = self._exchanges[begin.id] = _Exchange(begin, self._outbox)
+    async def _answer(self, begin: Begin, exchange: "_Exchange") -> None:
         try:
             await guarded(
                 self._app(_scope(begin), exchange.receive, exchange.send), None, "a request failed"

@@ -4,13 +4,12 @@ import logging
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from canteen.core.errors import Overloaded
 from canteen.metering.audit import chain
-from canteen.metering.audit.files import File, files, now
+from canteen.metering.audit.files import File, now, opened
 
 logger = logging.getLogger(__name__)
 
@@ -98,9 +97,8 @@ def verify(path: Path, noted: str = "") -> chain.Verdict:
     """Follow the chain of a file and of those that were full before it; raises AuditUnavailable
     where they cannot be read."""
     try:
-        with ExitStack() as stack:
-            opened = [(one.name, stack.enter_context(one.open("rb"))) for one in files(path)]
-            return chain.verify(opened, noted)
+        with opened(path) as those:
+            return chain.verify(those, noted)
     except OSError as error:
         raise _unavailable(error) from error
 

@@ -4,10 +4,10 @@ import fcntl
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from canteen.metering.audit import chain
 from canteen.metering.audit.chain import Head
@@ -75,14 +75,17 @@ class File:
         return [line] if rest.endswith(b"\n") else [b"\n", line]
 
     def _continue(self) -> list[bytes]:
-        """The first line of a file that comes after another."""
+        """The first line of an empty file, where others went before it."""
+        known = self._head
         for full in files(self._path)[-2:-1]:
             with full.open("rb") as file:
                 self._read_end(file.fileno(), os.fstat(file.fileno()).st_size)
-        if self._head == Head():
-            return []
+        self._head = max(known, self._head, key=lambda one: one.num_records)
+        return [] if self._head == Head() else [self._continued()]
+
+    def _continued(self) -> bytes:
         line, self._head = chain.sealed({"time": now(), "event": chain.CONTINUED}, self._head)
-        return [line]
+        return line
 
     def _read_end(self, fd: int, size: int) -> bytes:
         """See where a file's chain ends; what stands behind."""
@@ -91,15 +94,24 @@ class File:
         return rest
 
     def _put_away(self) -> None:
-        """Give the file the name of a full one, and open an empty one; whoever writes next has it
-        begin where the full one ends."""
+        """Give the file the name of a full one as well, and put one that continues it in its place.
+        No other file is ever replaced, and at no moment is there none."""
         full = self._path.with_stem(f"{self._path.stem}-{self._head.num_records:015d}")
+        fresh = self._path.with_suffix(".new")
         try:
-            self._path.rename(full)
+            os.link(self._path, full)
+            fresh.unlink(missing_ok=True)
+            fd = _opened(fresh)
+            try:
+                _write(fd, self._continued())
+                fresh.replace(self._path)
+            finally:
+                os.close(fd)
             self._open_again()
         except OSError as error:
             logger.error("no other file of the audit can be begun now: %s", error)
             self._most_bytes *= 2
+            self._end_bytes = -1
 
     def _open_again(self) -> None:
         """Open what the path has now; the lock of what was open is given back."""
@@ -110,7 +122,7 @@ class File:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         fcntl.flock(self._fd, fcntl.LOCK_EX)
-        while not self._is_current():
+        while not _is_at(self._path, self._fd):
             self._open_again()
             fcntl.flock(self._fd, fcntl.LOCK_EX)
         try:
@@ -118,18 +130,34 @@ class File:
         finally:
             fcntl.flock(self._fd, fcntl.LOCK_UN)
 
-    def _is_current(self) -> bool:
-        """Whether the path still has the file that is open."""
-        try:
-            there = os.stat(self._path)
-        except FileNotFoundError:
-            return False
-        return os.path.samestat(there, os.fstat(self._fd))
-
 
 def files(path: Path) -> list[Path]:
     """A file and those that were full before it, in the order of their records."""
-    return [*sorted(path.parent.glob(f"{path.stem}-*{path.suffix}")), path]
+    full = sorted(path.parent.glob(f"{path.stem}-{'[0-9]' * 15}{path.suffix}"))
+    # Who is killed while a file is put away leaves it under both names.
+    return [one for one in full if not (path.exists() and one.samefile(path))] + [path]
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[list[tuple[str, BinaryIO]]]:
+    """A file and those that were full before it, each by its name, as they are at one moment."""
+    with ExitStack() as stack:
+        current = stack.enter_context(path.open("rb"))
+        fcntl.flock(current, fcntl.LOCK_SH)
+        while not _is_at(path, current.fileno()):
+            current = stack.enter_context(path.open("rb"))
+            fcntl.flock(current, fcntl.LOCK_SH)
+        found = [(one.name, stack.enter_context(one.open("rb"))) for one in files(path)[:-1]]
+        fcntl.flock(current, fcntl.LOCK_UN)
+        yield [*found, (path.name, current)]
+
+
+def _is_at(path: Path, fd: int) -> bool:
+    """Whether a path still has the file that is open."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(fd))
+    except FileNotFoundError:
+        return False
 
 
 def _opened(path: Path) -> int:
