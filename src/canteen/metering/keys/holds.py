@@ -139,8 +139,7 @@ class Holds:
         """This gateway holds nothing any more; to be called by the thread that called the rest."""
         try:
             with self._tables.writing() as connection:
-                if not _rows_of(connection, self._id):
-                    _forget(connection, self._id)
+                _forget(connection, self._id)
         finally:
             self._close()
             if self._at_once is not None:
@@ -260,5 +259,9 @@ def _rows_of(connection: Connection, gateway_id: str) -> list[Row]:
 
 
 def _forget(connection: Connection, gateway_id: str) -> None:
-    connection.execute("DELETE FROM holds WHERE gateway_id = :id", {"id": gateway_id})
-    connection.execute("DELETE FROM gateways WHERE id = :id", {"id": gateway_id})
+    """Forget a gateway that holds nothing: one that was taken for dead may live, and hold again."""
+    connection.execute(
+        "DELETE FROM gateways WHERE id = :id "
+        "AND NOT EXISTS (SELECT 1 FROM holds WHERE gateway_id = :id)",
+        {"id": gateway_id},
+    )
