@@ -16,7 +16,7 @@ class VllmAdapters:
         self._engine = engine
         self._named: dict[str, Any] = {}
         self._put_on: set[str] = set()
-        self._turns = _Turns() if takes_turns else None
+        self._turns = Turns() if takes_turns else None
 
     @asynccontextmanager
     async def using(self, folder: str) -> AsyncIterator[Any]:
@@ -46,7 +46,7 @@ class VllmAdapters:
         return adapter
 
 
-class _Turns:
+class Turns:
     """Lets requests with an adapter and those without compute at different times: on processors,
     the library gives those without the weights of an adapter when both are in one step
     (vllm-project/vllm, pull request 48421)."""
@@ -58,8 +58,12 @@ class _Turns:
 
     @asynccontextmanager
     async def turn(self, *, has_adapter: bool) -> AsyncIterator[None]:
-        """Wait until nobody of the others computes."""
-        while self._num_running and self._has_adapter != has_adapter:
+        """Wait until nobody of the others computes, and behind those who wait already."""
+        is_new = True
+        while self._num_running and (
+            self._has_adapter != has_adapter or (is_new and self._waiting)
+        ):
+            is_new = False
             self._waiting.append(asyncio.get_running_loop().create_future())
             await self._waiting[-1]
         self._has_adapter = has_adapter

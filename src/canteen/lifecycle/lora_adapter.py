@@ -26,7 +26,7 @@ _UNUSUAL = (
     "use_bdlora",
 )
 # Ways to begin a training that change no weights of the model.
-_PLAIN_BEGINNINGS = ("gaussian", "eva", "orthogonal", "mica", "lora_ga")
+_PLAIN_BEGINNINGS = ("gaussian", "eva", "orthogonal", "mica")
 _PREFIX = "base_model.model."
 _IN, _OUT = ".lora_A.weight", ".lora_B.weight"
 Shape = tuple[int, ...]
