@@ -100,6 +100,7 @@ class Worker:
         self._pace = Pace()
         self._stats: asyncio.Future[EngineStats] | None = None
         self._rested: asyncio.Future[None] | None = None
+        self._is_to_sleep = False
         self._loaded: asyncio.Future[Loaded] = asyncio.get_running_loop().create_future()
         self._writer: asyncio.StreamWriter | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -206,6 +207,7 @@ class Worker:
         of no use any more."""
         await self._until_loaded(None)
         self._rested = asyncio.get_running_loop().create_future()
+        self._is_to_sleep = is_asleep
         self._send(Rest(is_asleep))
         try:
             async with asyncio.timeout(REST_WITHIN_S):
@@ -301,7 +303,9 @@ class Worker:
             if self._stats is not None and not self._stats.done():
                 self._stats.set_result(event.stats)
         elif isinstance(event, Rested):
-            self._end_rest(from_wire(event.error) if event.error else None)
+            # One that was waited for no longer may be told late.
+            if event.is_asleep == self._is_to_sleep:
+                self._end_rest(from_wire(event.error) if event.error else None)
         elif isinstance(event, Loaded):
             self._num_failed_loads = 0
             self._listener.loaded(event.cpu_s)

@@ -146,7 +146,7 @@ class _Loop:
         work = self._engine.sleep() if command.is_asleep else self._engine.wake_up()
         failed = to_wire(EngineError("the model cannot fall asleep, or wake up"))
         error = await guarded(work, failed)
-        self._connection.send(Rested(error))
+        self._connection.send(Rested(command.is_asleep, error))
 
     def _tell(self, delta: WireDelta) -> None:
         if not self._news:

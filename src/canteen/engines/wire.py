@@ -137,6 +137,7 @@ class Stats(msgspec.Struct, tag=True, frozen=True):
 class Rested(msgspec.Struct, tag=True, frozen=True):
     """What a Rest asked for is done, or why it is not."""
 
+    is_asleep: bool
     error: WireError | None = None
 
 

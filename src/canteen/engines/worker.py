@@ -95,7 +95,7 @@ def _serve_engine(
                 connection.send(Stats(measured(engine.stats(), num_steps)))
             elif isinstance(command, Rest):
                 # Such an engine holds no device, so there is nothing to do.
-                connection.send(Rested())
+                connection.send(Rested(command.is_asleep))
             else:
                 _obey(engine, command, connection)
         if not engine.has_work():
