@@ -51,3 +51,14 @@ def test_only_the_last_answers_are_remembered() -> None:
         recent.answered("a", 1.0, None)
 
     assert recent.latencies("a")["ttft_s"] == {"p50": 1.0, "p95": 1.0}
+
+
+def test_what_another_name_of_a_model_does_is_told_of_the_one_in_memory() -> None:
+    recent = Recent()
+    recent.runs("alias", "loaded")
+
+    recent.wrote("alias", 2)
+    recent.answered("alias", 0.1, None)
+
+    assert recent.written("loaded") == 2
+    assert recent.latencies("loaded")["ttft_s"] == {"p50": 0.1, "p95": 0.1}

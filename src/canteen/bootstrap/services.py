@@ -310,6 +310,7 @@ class Services:
             self._waiting(request.id),
             self._slot(card, request.keep_alive_s, request.deadline_s) as slot,
         ):
+            self.metrics.recent.runs(card.name, slot.card.name)
             yield slot.served, time.monotonic() - started_s
 
     def _slot(

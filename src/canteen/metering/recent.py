@@ -26,14 +26,21 @@ class Recent:
         self._clock = clock
         self._written: Counter[str] = Counter()
         self._answers: dict[str, deque[_Answer]] = defaultdict(lambda: deque(maxlen=MOST_ANSWERS))
+        self._run_by: dict[str, str] = {}
+
+    def runs(self, model: str, loaded: str) -> None:
+        """A model is run by what was loaded under a name, which may be another one: that of the same
+        weights, or of the model that it is an adapter of. What it does is told of that."""
+        self._run_by[model] = loaded
 
     def wrote(self, model: str, num_tokens: int) -> None:
         """A model has written so many more tokens."""
-        self._written[model] += num_tokens
+        self._written[self._run_by.get(model, model)] += num_tokens
 
     def answered(self, model: str, ttft_s: float | None, tpot_s: float | None) -> None:
         """An answer has ended, with such times to its first token and between its tokens."""
-        self._answers[model].append(_Answer(self._clock(), ttft_s, tpot_s))
+        answers = self._answers[self._run_by.get(model, model)]
+        answers.append(_Answer(self._clock(), ttft_s, tpot_s))
 
     def written(self, model: str) -> int:
         """Tokens that a model has written since the start, of running answers too."""

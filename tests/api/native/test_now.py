@@ -50,6 +50,26 @@ def test_what_was_asked_is_seen_in_its_models_figures(echo_server: Server) -> No
     assert model["memory_bytes"] > 0
 
 
+def test_what_is_asked_of_another_name_is_seen_too(echo_server: Server) -> None:
+    names = {"source": "echo", "destination": "echo-again"}
+    httpx.post(f"{echo_server.url}/api/copy", json=names, trust_env=False).raise_for_status()
+
+    with listening(echo_server) as events:
+        next(events)
+        httpx.post(
+            f"{echo_server.url}/v1/chat/completions",
+            json=CHAT | {"model": "echo-again"},
+            trust_env=False,
+        )
+        models = (model for event in events for model in event["models"].values())
+        model = next(one for one in models if one["tokens_per_s"] > 0)
+
+    assert model["ttft_s"] is not None
+    httpx.request(
+        "DELETE", f"{echo_server.url}/api/delete", json={"model": "echo-again"}, trust_env=False
+    )
+
+
 def test_all_who_listen_are_told_the_same_sample(echo_server: Server) -> None:
     with listening(echo_server) as first, listening(echo_server) as second:
         next(first)
