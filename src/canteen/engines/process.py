@@ -303,15 +303,18 @@ class Worker:
             if self._stats is not None and not self._stats.done():
                 self._stats.set_result(event.stats)
         elif isinstance(event, Rested):
-            # One that was waited for no longer may be told late.
-            if event.is_asleep == self._is_to_sleep:
-                self._end_rest(from_wire(event.error) if event.error else None)
+            self._hear_rest(event)
         elif isinstance(event, Loaded):
             self._num_failed_loads = 0
             self._listener.loaded(event.cpu_s)
             self._loaded.set_result(event)
         elif isinstance(event, LoadFailed):
             self._fail_loading(from_wire(event.error))
+
+    def _hear_rest(self, event: Rested) -> None:
+        # One that was waited for no longer may be told late.
+        if event.is_asleep == self._is_to_sleep:
+            self._end_rest(from_wire(event.error) if event.error else None)
 
     def _end_rest(self, error: CanteenError | None) -> None:
         if self._rested is None or self._rested.done():

@@ -29,7 +29,7 @@ class Recent:
         self._run_by: dict[str, str] = {}
 
     def runs(self, model: str, loaded: str) -> None:
-        """A model is run by what was loaded under a name, which may be another one: that of the same
+        """A model is run by what was loaded under a name, which may be another one: of the same
         weights, or of the model that it is an adapter of. What it does is told of that."""
         self._run_by[model] = loaded
 
