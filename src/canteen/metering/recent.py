@@ -42,9 +42,9 @@ class Recent:
         answers = self._answers[self._run_by.get(model, model)]
         answers.append(_Answer(self._clock(), ttft_s, tpot_s))
 
-    def written(self, model: str) -> int:
-        """Tokens that a model has written since the start, of running answers too."""
-        return self._written[model]
+    def written(self) -> Counter[str]:
+        """Tokens that each model has written since the start, of running answers too."""
+        return self._written.copy()
 
     def latencies(self, model: str) -> dict[str, Mapping[str, float] | None]:
         """Quantiles, in seconds, of the answers of the last minute; None where there were none."""

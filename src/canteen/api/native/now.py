@@ -3,7 +3,7 @@ who listen, after the last ten minutes."""
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -83,7 +83,7 @@ class _Counts:
     """What a sample is told against."""
 
     at_s: float
-    written: Mapping[str, int]
+    written: Counter[str]
     meter_us: int = 0
     energy_uj: Mapping[str, int] | None = None
 
@@ -95,7 +95,7 @@ class Now:
         self._services = services
         self._clock = clock
         self._samples: deque[tuple[float, bytes]] = deque()
-        self._before = _Counts(clock(), {})
+        self._before = _Counts(clock(), Counter())
         self._num_listeners = 0
         self._sampling = asyncio.Lock()
         self._next: asyncio.Future[bytes] | None = None
@@ -186,11 +186,11 @@ def _sample(
     recent = services.metrics.recent
     energy_uj: dict[str, int] = {"meter": accounts.meter_uj, "boards": accounts.boards_uj}
     energy_uj.update({str(name): uj for name, uj in accounts.energy_uj.items()})
-    written = {one.card.name: recent.written(one.card.name) for one in loaded}
+    written = recent.written()
     passed_s = max(at_s - before.at_s, 1e-3)
     speeds = {
-        name: round((count - before.written.get(name, count)) / passed_s, 2)
-        for name, count in written.items()
+        one.card.name: round((written[one.card.name] - before.written[one.card.name]) / passed_s, 2)
+        for one in loaded
     }
     made: dict[str, Any] = {
         "at_s": round(at_s, 3),
