@@ -63,7 +63,8 @@ async def test_nothing_is_cut_off_at_200_percent(page: "Page", echo_server: Serv
 async def test_a_model_is_loaded_by_the_keyboard_alone(page: "Page", echo_server: Server) -> None:
     # Another test may have loaded it.
     unloading = {"model": "echo-embed", "input": [], "keep_alive": 0}
-    httpx.post(f"{echo_server.url}/api/embed", json=unloading, trust_env=False).raise_for_status()
+    async with httpx.AsyncClient(base_url=echo_server.url, trust_env=False) as caller:
+        (await caller.post("/api/embed", json=unloading)).raise_for_status()
     await page.goto(f"{echo_server.url}/console")
     await page.get_by_label("Message").wait_for()
 
