@@ -174,8 +174,10 @@ function frame(place, part, controls, ...parts) {
 function overview(place) {
   const [head, idle, list] = [el("div"), el("div"), el("div", { "aria-live": "polite" })];
   const again = () => {
-    headline(head).catch((error) => head.replaceChildren(trouble(error, again)));
-    idling(idle).catch((error) => idle.replaceChildren(trouble(error, again)));
+    // What a key may not see is said once, by the list.
+    const said = (card) => (error) => card.replaceChildren(error.status === 403 ? "" : trouble(error, again));
+    headline(head).catch(said(head));
+    idling(idle).catch(said(idle));
     return draw(list);
   };
   frame(place, "Sums", [field("Time", select("span", SPANS, again)), field("By", select("by", WAYS, again))], head, idle, list);
