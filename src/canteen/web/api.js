@@ -105,22 +105,15 @@ export async function* objects(path, body, signal) {
   }
 }
 
-// What a model is; of one that cannot be shown nothing is known, and the others still are.
-export async function details(model) {
-  try {
-    return await post("/api/show", { model });
-  } catch (error) {
-    if (error.status === 0 || error.status === 401) throw error;
-    return { capabilities: [] };
-  }
+// The models of the store, and how each stands in memory.
+export async function stored() {
+  const [{ models }, ps] = await Promise.all([get("/v1/store"), get("/api/ps")]);
+  const loaded = new Map(ps.models.map((one) => [one.name, one]));
+  return models.map((one) => ({ ...one, loaded: loaded.get(one.name), state: ps.states?.[one.name] }));
 }
 
-const KINDS = { completion: "generator", embedding: "embedder", rerank: "reranker" };
-
-// Names of the models that can do something, those in memory first.
-export async function modelsThat(capability) {
-  const [{ models }, ps] = await Promise.all([get("/v1/store"), get("/api/ps")]);
-  const inMemory = new Set(ps.models.map((one) => one.name));
-  return models.filter(({ kind }) => kind === KINDS[capability]).map(({ name }) => name)
-    .sort((a, b) => inMemory.has(b) - inMemory.has(a) || a.localeCompare(b));
+// Those of a kind, the ones in memory first.
+export async function modelsOf(wanted) {
+  return (await stored()).filter(({ kind }) => kind === wanted)
+    .sort((a, b) => Boolean(b.loaded) - Boolean(a.loaded) || a.name.localeCompare(b.name));
 }

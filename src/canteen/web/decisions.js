@@ -1,6 +1,6 @@
 // Decisions: questions about one text, each answered with probabilities.
 
-import { modelsThat } from "./api.js";
+import { modelsOf } from "./api.js";
 import { button, el, field } from "./dom.js";
 import { bars, choice, doubtful, line } from "./task-forms.js";
 
@@ -52,7 +52,7 @@ export const decide = {
   title: "Decide", about: "Questions about one text, each answered with probabilities.", path: "/v1/decisions",
   async open() {
     const input = el("textarea", { rows: 3, required: true, value: "My parcel 4711 has not come, and nobody answers the phone." });
-    const names = await modelsThat("completion");
+    const names = (await modelsOf("generator")).map(({ name }) => name);
     const model = choice(Object.fromEntries(names.map((name) => [name, name])));
     const list = el("div", { class: "questions" });
     const rows = [];

@@ -85,3 +85,8 @@ export function estimate(name, value, unit) {
 export const plain = (name, value, under = "") => el("div", { class: "figure" },
   el("dt", {}, name),
   el("dd", {}, el("span", { class: "value" }, value), under && el("span", { class: "span" }, under)));
+
+// How large a model is, and in what format.
+export const weights = ({ num_parameters: num, quantization }) => [
+  num >= 1e9 ? `${(num / 1e9).toFixed(1)} B` : num >= 1e6 ? `${Math.round(num / 1e6)} M` : "", quantization && quantization !== "none" ? quantization : "",
+].filter(Boolean).join(" · ");

@@ -1,10 +1,10 @@
 // One model: what it is, how good it was found to be, what its formats cost and gain, where it
 // comes from, and bringing it into another format.
 
-import { get } from "./api.js";
+import { get, stored } from "./api.js";
 import { el, field, loading, notice, table } from "./dom.js";
-import { bytes, count, digits, interval, plain } from "./figures.js";
-import { light, stored, weights } from "./models.js";
+import { bytes, count, digits, interval, plain, weights } from "./figures.js";
+import { light } from "./models.js";
 import { chart } from "./plot.js";
 import { forgetModels } from "./play.js";
 import { Work } from "./work.js";

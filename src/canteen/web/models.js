@@ -1,21 +1,14 @@
 // Models: what can be pulled, what is here and in memory; pull, load, unload and delete.
 
-import { call, get, post } from "./api.js";
+import { call, get, post, stored } from "./api.js";
 import { button, confirmed, el, field, loading, notice, table, trouble } from "./dom.js";
-import { bytes } from "./figures.js";
+import { bytes, weights } from "./figures.js";
 import { one as details } from "./model.js";
 import { forgetModels } from "./play.js";
 import { Work } from "./work.js";
 
 const KEPT_UNTIL_UNLOADED = -1;
 const DOES = { generator: "writes", embedder: "embeds", reranker: "ranks" };
-
-// The models of the store, with how each of them is in memory.
-export async function stored() {
-  const [{ models }, ps] = await Promise.all([get("/v1/store"), get("/api/ps")]);
-  const loaded = new Map(ps.models.map((one) => [one.name, one]));
-  return models.map((one) => ({ ...one, loaded: loaded.get(one.name), state: ps.states?.[one.name] }));
-}
 
 // A model without a prompt is loaded, or with 0 let go.
 function keep({ name, kind }, keepAlive) {
@@ -25,10 +18,6 @@ function keep({ name, kind }, keepAlive) {
 
 export const light = (one) => el("span", { class: "dot state", "data-status": one.loaded ? "good" : "" },
   one.state?.state?.replaceAll("_", " ") ?? (one.upstream ? "elsewhere" : "on disk"));
-
-export const weights = ({ num_parameters: num, quantization }) => [
-  num >= 1e9 ? `${(num / 1e9).toFixed(1)} B` : num >= 1e6 ? `${Math.round(num / 1e6)} M` : "", quantization && quantization !== "none" ? quantization : "",
-].filter(Boolean).join(" · ");
 
 class Models {
   constructor(place) {

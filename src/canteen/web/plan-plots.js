@@ -28,7 +28,7 @@ export function memoryBar(plan) {
 }
 
 // What a million written tokens cost at full load, in as large a batch as there is room for.
-export function fullCost(plan, utilization) {
+function fullCost(plan, utilization) {
   const cost = plan.batches?.at(-1)?.cost_usd_per_mtok;
   return cost && { central: cost.central * utilization, low: cost.low * utilization, high: cost.high * utilization };
 }

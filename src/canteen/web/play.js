@@ -1,9 +1,10 @@
 // Play: chat with a model, or with two beside each other, and see what each answer took.
 
-import { details, modelsThat } from "./api.js";
+import { modelsOf } from "./api.js";
 import { Answer, messagesOf } from "./answer.js";
 import { answerTwice, emptyTwice } from "./compare.js";
 import { button, el, field, loading, notice } from "./dom.js";
+import { weights } from "./figures.js";
 import { Room } from "./room.js";
 import { samplingFields } from "./sampling.js";
 
@@ -52,11 +53,8 @@ function chosenModels(mode) {
 }
 
 async function lookAround() {
-  const names = await modelsThat("completion");
-  models = await Promise.all(names.map(async (name) => {
-    const { details: told } = await details(name);
-    return { name, about: [told?.parameter_size, told?.quantization_level].filter(Boolean).join(", ") };
-  }));
+  models = (await modelsOf("generator")).map((one) => ({ name: one.name, about: weights(one) }));
+  const names = models.map(({ name }) => name);
   for (const side of ["A", "B"]) {
     if (!names.includes(picked[side])) picked[side] = names[side === "B" && names.length > 1 ? 1 : 0] ?? "";
   }

@@ -1,6 +1,6 @@
 // The forms of the tasks: what each asks for, how it is sent, how its result is drawn.
 
-import { modelsThat } from "./api.js";
+import { modelsOf } from "./api.js";
 import { button, copy, el, field, notice } from "./dom.js";
 import { TextOrFile } from "./files.js";
 import { leading, marked } from "./marking.js";
@@ -13,10 +13,11 @@ export const line = (value = "", attributes = {}) => el("input", { value, ...att
 export const choice = (options) => el("select", {}, Object.entries(options).map(([value, label]) => el("option", { value }, label)));
 const warnings = (list = []) => list.map((one) => el("p", { class: "hint" }, one));
 
-// Models that can do something, and none for whatever the service uses.
-export async function modelField(capability = "completion") {
-  const names = await modelsThat(capability);
-  const select = choice({ "": "The service's own", ...Object.fromEntries(names.map((name) => [name, name])) });
+const byName = (models) => Object.fromEntries(models.map(({ name }) => [name, name]));
+
+// The models that write, and none for whatever the service uses.
+export async function modelField() {
+  const select = choice({ "": "The service's own", ...byName(await modelsOf("generator")) });
   return [select, () => select.value ? { model: select.value } : {}];
 }
 
@@ -180,8 +181,8 @@ const rank = {
     const query = line("Which soup is vegan?", { required: true });
     const texts = el("textarea", { rows: 5, required: true,
       value: "Our lentil soup is made without meat, milk or eggs.\nThe canteen opens at eleven.\nGoulash is a stew of beef." });
-    const names = (await Promise.all(["embedding", "completion"].map(modelsThat))).flat();
-    const model = choice(Object.fromEntries(names.map((name) => [name, name])));
+    const models = await Promise.all(["reranker", "embedder", "generator"].map(modelsOf));
+    const model = choice(byName(models.flat()));
     return {
       fields: [field("Query", query), field("Texts", texts, "One on each line."), field("Model", model)],
       body: () => ({ model: model.value, query: query.value, documents: texts.value.split("\n").filter((one) => one.trim()) }),
