@@ -21,7 +21,7 @@ MEDIA_TYPE = "application/vnd.canteen.told"
 Asked = GenerationRequest | EmbeddingRequest
 
 
-class Told(msgspec.Struct, frozen=True, array_like=True):
+class Portion(msgspec.Struct, frozen=True, array_like=True):
     """A part of an answer; the last has the key of its final object that is its receipt."""
 
     chunk: Chunk | None = None
@@ -30,7 +30,7 @@ class Told(msgspec.Struct, frozen=True, array_like=True):
     footprint: dict[str, Any] = {}
 
 
-decode_told = msgspec.msgpack.Decoder(Told).decode
+decode_portion = msgspec.msgpack.Decoder(Portion).decode
 
 
 async def answered(asked: Asked, served: Served, *, has_heartbeat: bool) -> Response:
@@ -38,7 +38,7 @@ async def answered(asked: Asked, served: Served, *, has_heartbeat: bool) -> Resp
     asked = replace(asked, caller_id=served.caller_id)
     if isinstance(asked, EmbeddingRequest):
         made = await served.services.embed(asked)
-        return _whole(frame(Told(embeddings=made, footprint=served.footprint())))
+        return _whole(frame(Portion(embeddings=made, footprint=served.footprint())))
     frames = _frames(asked, served)
     if asked.is_streamed:
         # The front says in its dialect that there is still nothing to say.
@@ -52,11 +52,11 @@ async def _frames(asked: GenerationRequest, served: Served) -> AsyncGenerator[by
     async with aclosing(served.services.generate(asked)) as chunks:
         async for chunk in chunks:
             receipt = {} if chunk.usage is None else served.footprint()
-            yield frame(Told(chunk, footprint=receipt))
+            yield frame(Portion(chunk, footprint=receipt))
 
 
 def _late_error(error: CanteenError) -> bytes:
-    return frame(Told(error=to_wire(error)))
+    return frame(Portion(error=to_wire(error)))
 
 
 def _whole(body: bytes) -> Response:

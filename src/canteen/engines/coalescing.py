@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import TypeVar
 
 from canteen.core.errors import CanteenError
 from canteen.core.generation import Chunk, Embeddings, Scores
@@ -15,6 +16,7 @@ EASY = 0.25
 WINDOW_S = 0.1
 
 Said = Chunk | Embeddings | Scores | CanteenError
+T = TypeVar("T", Chunk, Embeddings, Scores)
 
 
 class Pace:
@@ -75,6 +77,13 @@ class Inbox:
             self.close()
             self._given_s = self._loop.time()
         return said
+
+    async def expect(self, kind: type[T]) -> T:
+        """The next, which is of a kind; raises the error that came instead."""
+        said = await self.get()
+        if isinstance(said, kind):
+            return said
+        raise said if isinstance(said, CanteenError) else TypeError(said)
 
     def close(self) -> None:
         """Nothing is due any more."""

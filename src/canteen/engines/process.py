@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import itertools
 import logging
 import os
 import signal
@@ -24,6 +23,7 @@ from canteen.core.generation import (
 )
 from canteen.engines.coalescing import Inbox, Pace, Said, is_last
 from canteen.engines.environment import OURS, Program
+from canteen.engines.keeping import kept_alive
 from canteen.engines.wire import (
     Add,
     AskStats,
@@ -44,14 +44,11 @@ from canteen.engines.wire import (
     decode_event,
     frame,
     from_wire,
-    split,
+    received,
 )
 
 logger = logging.getLogger(__name__)
 
-FIRST_PAUSE_S = 0.1
-LONGEST_PAUSE_S = 30.0
-STEADY_S = 60.0
 MOST_FAILED_LOADS = 3
 STATS_WITHIN_S = 0.5
 # As many gigabytes as a machine has go over its bus in less.
@@ -60,7 +57,6 @@ REST_WITHIN_S = 120.0
 MOST_SILENT_S = 120.0
 # How often it is asked meanwhile whether it is there.
 QUESTIONS = 4
-READ_BYTES = 1 << 18
 ENDED = "the process that held the model ended; please send the request again"
 UNLOADED = "the model was taken out of memory; please send the request again"
 
@@ -115,7 +111,7 @@ class Worker:
 
     async def start(self) -> Loaded:
         """Start the process and load the model; raises what loading it raised."""
-        self._supervisor = asyncio.create_task(self._supervise())
+        self._supervisor = asyncio.create_task(kept_alive(self._live, self._ended, self._closing))
         try:
             return await asyncio.shield(self._loaded)
         except BaseException:
@@ -219,27 +215,15 @@ class Worker:
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(frame(command))
 
-    async def _supervise(self) -> None:
-        loop = asyncio.get_running_loop()
-        waits = pauses()
-        while not self._closing.is_set():
-            started_s = loop.time()
-            await self._live()
-            if self._closing.is_set() or (self._loaded.done() and self._loaded.exception()):
-                return
-            if loop.time() - started_s > STEADY_S:
-                waits = pauses()
-            self.num_restarts += 1
-            pause_s = next(waits)
-            logger.error(
-                "a worker ended; starting it again",
-                extra={"engine": self._load.engine, "pause_s": pause_s},
-            )
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), pause_s)
+    def _ended(self, pause_s: float) -> None:
+        self.num_restarts += 1
+        logger.error(
+            "a worker ended; starting it again",
+            extra={"engine": self._load.engine, "pause_s": pause_s},
+        )
 
-    async def _live(self) -> None:
-        """One life of the process, from its start to its end."""
+    async def _live(self) -> bool:
+        """One life of the process, from its start to its end; whether there is to be another."""
         ours, theirs = socket.socketpair()
         try:
             with theirs:
@@ -268,16 +252,14 @@ class Worker:
             self._bury()
             ours.close()
             await self._reap()
+        return not (self._loaded.done() and self._loaded.exception())
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
-        with contextlib.suppress(ConnectionError):
-            buffer = bytearray()
-            while data := await reader.read(READ_BYTES):
-                self._pace.look()
-                buffer += data
-                for body in split(buffer):
-                    self._handle(decode_event(body))
-                self._heard_s = asyncio.get_running_loop().time()
+        async for bodies in received(reader):
+            self._pace.look()
+            for body in bodies:
+                self._handle(decode_event(body))
+            self._heard_s = asyncio.get_running_loop().time()
 
     async def _watch(self) -> None:
         """Kill a process that hangs; `_listen` then reads its end.
@@ -395,12 +377,6 @@ def _alarm(inbox: Inbox, deadline_s: float | None) -> Iterator[None]:
         timer.cancel()
 
 
-def pauses() -> "itertools.chain[float]":
-    """How long to wait before a process that ended is started again, each time it does."""
-    doubling = (FIRST_PAUSE_S * 2**i for i in range(8))
-    return itertools.chain(doubling, itertools.repeat(LONGEST_PAUSE_S))
-
-
 class WorkerEngine:
     """An Engine whose model lives in a worker."""
 
@@ -414,21 +390,15 @@ class WorkerEngine:
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Chunk]:
         """Yield the chunks; closing early cancels the sequence in the worker."""
         async with self.worker.asking(Add(request)) as inbox:
-            is_over = False
-            while not is_over:
-                answer = await inbox.get()
-                is_over = is_last(answer)
-                if not isinstance(answer, Chunk):
-                    raise answer if isinstance(answer, CanteenError) else TypeError(answer)
-                yield answer
+            chunk: Chunk | None = None
+            while chunk is None or not is_last(chunk):
+                chunk = await inbox.expect(Chunk)
+                yield chunk
 
     async def score(self, request: ScoreRequest) -> Scores:
         """Score; who stops waiting cancels what has not been computed."""
         async with self.worker.asking(Score(request)) as inbox:
-            answer = await inbox.get()
-        if not isinstance(answer, Scores):
-            raise answer if isinstance(answer, CanteenError) else TypeError(answer)
-        return answer
+            return await inbox.expect(Scores)
 
     async def stats(self) -> EngineStats:
         """The worker's gauges."""
@@ -449,10 +419,7 @@ class WorkerEmbedder:
     async def embed(self, request: EmbeddingRequest) -> Embeddings:
         """Embed; a batch nobody waits for any more is dropped, unless it has begun."""
         async with self.worker.asking(Embed(request)) as inbox:
-            answer = await inbox.get()
-        if not isinstance(answer, Embeddings):
-            raise answer if isinstance(answer, CanteenError) else TypeError(answer)
-        return answer
+            return await inbox.expect(Embeddings)
 
     async def stats(self) -> EngineStats:
         """The worker's gauges."""

@@ -1,7 +1,9 @@
 """What gateway and worker say to each other: typed messages in length-prefixed frames."""
 
+import asyncio
 import struct
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -31,6 +33,7 @@ from canteen.core.generation import (
 )
 
 HEADER = struct.Struct("<I")
+READ_BYTES = 1 << 18
 TOO_LONG = ("prompt_tokens", "context_length", "is_at_least")
 INVALID = {kind.__name__: kind for kind in (InvalidRequest, NotSupported, ModelUnsuitable)}
 WAITING = {kind.__name__: kind for kind in (Overloaded, RateLimited)}
@@ -199,6 +202,16 @@ def split(buffer: bytearray) -> Iterator[bytearray]:
         yield buffer[at + HEADER.size : end]
         at = end
     del buffer[:at]
+
+
+async def received(reader: asyncio.StreamReader) -> AsyncGenerator[Iterator[bytearray]]:
+    """The messages of each reading, to be looked at before the next, until the other end is
+    gone."""
+    buffer = bytearray()
+    with suppress(ConnectionError):
+        while data := await reader.read(READ_BYTES):
+            buffer += data
+            yield split(buffer)
 
 
 def to_wire(error: CanteenError) -> WireError:

@@ -26,7 +26,7 @@ from canteen.api.fronts.wire import (
     decode_to_front,
 )
 from canteen.api.guard import SURPLUS
-from canteen.api.translated import MEDIA_TYPE, Asked, decode_told
+from canteen.api.translated import MEDIA_TYPE, Asked, decode_portion
 from canteen.core.errors import CanteenError, EngineError, Overloaded
 from canteen.core.generation import EmbeddingRequest, GenerationRequest
 from canteen.core.turns import FAULT
@@ -164,7 +164,7 @@ class Exchange:
         self._pass(len(said.body))
         self._buffer += said.body
         for frame in split(self._buffer):
-            told = decode_told(frame)
+            told = decode_portion(frame)
             self.footprint = told.footprint
             part = from_wire(told.error) if told.error else told.chunk or told.embeddings
             if part is not None:

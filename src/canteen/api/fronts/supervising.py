@@ -13,7 +13,7 @@ from canteen.api.body import LARGE_BYTES
 from canteen.api.fronts.replaying import Replaying
 from canteen.api.fronts.wire import End, Outbox, Welcome, read
 from canteen.api.listening import END_WITHIN_S
-from canteen.engines.process import STEADY_S, pauses
+from canteen.engines.keeping import kept_alive
 
 if TYPE_CHECKING:
     from canteen.settings import Settings
@@ -56,22 +56,14 @@ class Fronts:
             one.set()
 
     async def _keep(self, is_ready: asyncio.Event) -> None:
-        loop = asyncio.get_running_loop()
-        waits = pauses()
-        while not self._is_ending.is_set():
-            started_s = loop.time()
+        async def live() -> bool:
             try:
                 await self._live(is_ready)
             except OSError:
                 logger.exception("a front could not be started")
-            if self._is_ending.is_set():
-                return
-            if loop.time() - started_s > STEADY_S:
-                waits = pauses()
-            pause_s = next(waits)
-            logger.error("a front ended; starting it again", extra={"pause_s": pause_s})
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._is_ending.wait(), pause_s)
+            return True
+
+        await kept_alive(live, _ended, self._is_ending)
 
     async def _live(self, is_ready: asyncio.Event) -> None:
         """One life of a process, from its start to its end."""
@@ -118,3 +110,7 @@ class Fronts:
         outbox.send(End())
         # It takes as long itself, where a caller does not read.
         await asyncio.sleep(2 * END_WITHIN_S)
+
+
+def _ended(pause_s: float) -> None:
+    logger.error("a front ended; starting it again", extra={"pause_s": pause_s})

@@ -181,20 +181,14 @@ class _Remote:
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Chunk]:
         self._begin(request)
-        is_over = False
-        while not is_over:
-            said = await self._exchange.inbox.get()
-            is_over = is_last(said)
-            if not isinstance(said, Chunk):
-                raise said if isinstance(said, CanteenError) else TypeError(said)
-            yield said
+        chunk: Chunk | None = None
+        while chunk is None or not is_last(chunk):
+            chunk = await self._exchange.inbox.expect(Chunk)
+            yield chunk
 
     async def embed(self, request: EmbeddingRequest) -> Embeddings:
         self._begin(request)
-        said = await self._exchange.inbox.get()
-        if not isinstance(said, Embeddings):
-            raise said if isinstance(said, CanteenError) else TypeError(said)
-        return said
+        return await self._exchange.inbox.expect(Embeddings)
 
     def _begin(self, asked: Asked) -> None:
         observe: Observation = self._scope["canteen.observe"]

@@ -6,9 +6,8 @@ from collections.abc import Callable
 import msgspec
 
 from canteen.core.generation import EmbeddingRequest, GenerationRequest
-from canteen.engines.wire import frame, split
+from canteen.engines.wire import frame, received
 
-READ_BYTES = 1 << 18
 # So much of one answer may be on its way to its caller before the core waits for some to arrive.
 WINDOW_BYTES = 1 << 18
 
@@ -139,11 +138,6 @@ class Outbox:
 
 async def read(reader: asyncio.StreamReader, handle: Callable[[bytearray], object]) -> None:
     """Hand on the body of each message until the other end is gone."""
-    buffer = bytearray()
-    try:
-        while data := await reader.read(READ_BYTES):
-            buffer += data
-            for body in split(buffer):
-                handle(body)
-    except ConnectionError:
-        return
+    async for bodies in received(reader):
+        for body in bodies:
+            handle(body)

@@ -126,7 +126,7 @@ class Holds:
                 {"then": int(now_s) - _MINUTES_KEPT_S},
             )
             dead = self._dead(connection, now_s)
-        # Each by itself: whoever locks the rows of several keys does so in their order.
+        # Each by itself: whoever locks several keys does so in their order.
         for gateway_id in dead:
             with self._tables.writing() as connection:
                 keys = sorted({row["key_id"] for row in _rows_of(connection, gateway_id)})
