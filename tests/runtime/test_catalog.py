@@ -16,8 +16,9 @@ import pytest
 
 from canteen.core.errors import EngineError, InvalidRequest, ModelNotFound, StorageFull
 from canteen.core.model import ModelCard
+from canteen.core.moments import now
 from canteen.runtime import locks
-from canteen.runtime.catalog import Catalog, now
+from canteen.runtime.catalog import Catalog
 
 
 def digest_of(data: bytes) -> str:

@@ -5,7 +5,6 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,6 +19,7 @@ from canteen.api.tracing import TRACE
 from canteen.core import trace
 from canteen.core.errors import CanteenError, DeadlineExceeded
 from canteen.core.footprint import Receipt
+from canteen.core.moments import now
 from canteen.metering.metrics import RequestRecord
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _line(
     """The access record; no text of prompt or answer."""
     usage = observe.usage
     return {
-        "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "time": now("milliseconds"),
         "event": "request",
         "request_id": observe.request_id,
         "trace_id": observe.trace_id,

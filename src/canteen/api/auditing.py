@@ -13,8 +13,8 @@ from canteen.api.access import eaten
 from canteen.api.guard import Draw
 from canteen.api.observation import Observation
 from canteen.core.footprint import Receipt
+from canteen.core.moments import now
 from canteen.metering.audit.book import AuditUnavailable, Book
-from canteen.metering.audit.files import now
 from canteen.settings import Settings, shown
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def beginning(services: "Services") -> Mapping[str, Any]:
     models = {card.name: card.digest for card in services.catalog.list()}
     return {
         "event": "start",
-        "time": now(),
+        "time": now("milliseconds"),
         "version": services.version,
         "settings": set_to,
         "models": models,

@@ -5,7 +5,7 @@ import logging
 import msgspec
 
 from canteen.api.access import Write
-from canteen.metering.audit.files import now
+from canteen.core.moments import now
 
 _TOLD = ("model", "digest", "engine", "why")
 
@@ -23,5 +23,5 @@ class Changes(logging.Handler):
         if event is None:
             return
         told = {name: getattr(record, name) for name in _TOLD if hasattr(record, name)}
-        line = {"time": now(), "event": event, "what": record.getMessage(), **told}
+        line = {"time": now("milliseconds"), "event": event, "what": record.getMessage(), **told}
         self._write(msgspec.json.encode(line) + b"\n")

@@ -10,8 +10,8 @@ import msgspec
 
 from canteen.api.access import Write
 from canteen.core import trace
+from canteen.core.moments import now
 from canteen.core.version import VERSION
-from canteen.metering.audit.files import now
 
 # The last frames tell where; those before them how it came there.
 MOST_FRAMES = 8
@@ -40,7 +40,7 @@ def told(record: logging.LogRecord, error: BaseException) -> Mapping[str, Any]:
     way = [f"{_module(frame.filename)}:{frame.name}" for frame in frames][-MOST_FRAMES:]
     kind = type(error).__name__
     return {
-        "time": now(),
+        "time": now("milliseconds"),
         "event": "exception",
         "fingerprint": hashlib.sha256("\n".join([kind, *way]).encode()).hexdigest()[:16],
         "kind": kind,

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from functools import partial
 from typing import Any, TypeVar
 
@@ -31,6 +31,7 @@ from canteen.core.generation import (
     Scores,
 )
 from canteen.core.model import Kind, ModelCard, Progress, capabilities, full_name
+from canteen.core.moments import now
 from canteen.core.version import VERSION
 from canteen.engines import environment, registry
 from canteen.engines.process import Worker, WorkerEmbedder, WorkerEngine
@@ -194,8 +195,7 @@ class Services:
         """Fit a classifier to examples, and keep it under its name."""
         classifiers.checked(name)
         learned = await fitting.fit(model, name, request, _learn)
-        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        made = replace(learned, digest=self.digest(learned.model), created_at=now)
+        made = replace(learned, digest=self.digest(learned.model), created_at=now("seconds"))
         self.classifiers.put(made)
         return made
 

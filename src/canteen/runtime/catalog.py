@@ -12,13 +12,13 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from canteen.core.errors import EngineError, InvalidRequest, ModelNotFound
 from canteen.core.model import ModelCard, full_name, name_before
+from canteen.core.moments import now
 from canteen.runtime import blobs, locks
 from canteen.runtime.threads import in_thread
 
@@ -387,11 +387,6 @@ def age_s(path: Path) -> float:
         return time.time() - path.stat().st_mtime
     except FileNotFoundError:
         return 0.0
-
-
-def now() -> str:
-    """The time as manifests have it: RFC 3339, UTC."""
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _text(card: ModelCard) -> bytes:

@@ -22,8 +22,9 @@ from canteen.core.errors import (
     ModelUnsuitable,
 )
 from canteen.core.model import ModelCard, Prepared, Progress, full_name
+from canteen.core.moments import now
 from canteen.runtime import blobs, fetch, locks, sources
-from canteen.runtime.catalog import Catalog, kept_said, now
+from canteen.runtime.catalog import Catalog, kept_said
 from canteen.runtime.child import Child, Watch, child, unwatched
 from canteen.runtime.fetch import Desk
 from canteen.runtime.menu import Entry, find, menu

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 from canteen.core.errors import EngineError, InvalidRequest, ModelNotFound
 from canteen.core.model import ModelCard, full_name
+from canteen.core.moments import now
 from canteen.core.upstream import CHAIN, CONTEXT_LENGTH, EMBEDDER, GENERATOR, POOL, Upstream
-from canteen.runtime.catalog import Catalog, now
+from canteen.runtime.catalog import Catalog
 
 Kind = Literal["generator", "embedder"]
 UPSTREAM, CHAINED, POOLED = "upstream:", "chain:", "pool:"

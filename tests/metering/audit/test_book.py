@@ -183,3 +183,18 @@ def test_who_follows_the_chain_while_files_are_begun_finds_it_whole(path: Path) 
     running.communicate()
 
     assert all(found)
+
+
+def test_a_file_that_was_put_away_by_half_is_followed_once(path: Path) -> None:
+    opened = Book(path, most_bytes=1_500)
+    opened.start()
+    for number in range(3):
+        opened.append({"event": "run", "number": number}).result()
+    # As one that is killed between, or finds the disk full.
+    path.with_stem(f"{path.stem}-{3:015d}").hardlink_to(path)
+    for number in range(20):
+        opened.append({"event": "run", "number": number}).result()
+    opened.close()
+
+    assert len(files(path)) > 2
+    assert book.verify(path).is_whole

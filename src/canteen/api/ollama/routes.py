@@ -15,7 +15,7 @@ from canteen.api.whole import whole
 from canteen.core.engine import fold
 from canteen.core.generation import Embeddings, FinishReason, GenerationRequest, Usage
 from canteen.core.model import ModelCard
-from canteen.runtime.catalog import now
+from canteen.core.moments import now
 from canteen.runtime.slot import weights
 
 # What Ollama's clients look for at `/`.

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from canteen.core.errors import Overloaded
+from canteen.core.moments import now
 from canteen.metering.audit import chain
-from canteen.metering.audit.files import File, now, opened
+from canteen.metering.audit.files import File, opened
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class Book:
         """Record something; the hash of its line, once that is on the disk."""
         written: Future[str] = Future()
         with self._wake:
-            self._waiting.append(({"time": now(), **record}, written))
+            self._waiting.append(({"time": now("milliseconds"), **record}, written))
             self._wake.notify()
         return written
 

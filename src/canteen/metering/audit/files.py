@@ -5,10 +5,10 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from canteen.core.moments import now
 from canteen.metering.audit import chain
 from canteen.metering.audit.chain import Head
 
@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 # Longer than what a group of records may be.
 _TAIL_BYTES = 1 << 22
+GOES_ON = {"event": chain.CONTINUED}
 
 
 class File:
@@ -71,7 +72,7 @@ class File:
         rest = self._read_end(self._fd, size)
         if not rest:
             return []
-        line, self._head = chain.sealed({"time": now(), **chain.torn(rest)}, self._head)
+        line = self._sealed(chain.torn(rest))
         return [line] if rest.endswith(b"\n") else [b"\n", line]
 
     def _continue(self) -> list[bytes]:
@@ -81,10 +82,10 @@ class File:
             with full.open("rb") as file:
                 self._read_end(file.fileno(), os.fstat(file.fileno()).st_size)
         self._head = max(known, self._head, key=lambda one: one.num_records)
-        return [] if self._head == Head() else [self._continued()]
+        return [] if self._head == Head() else [self._sealed(GOES_ON)]
 
-    def _continued(self) -> bytes:
-        line, self._head = chain.sealed({"time": now(), "event": chain.CONTINUED}, self._head)
+    def _sealed(self, record: Mapping[str, Any]) -> bytes:
+        line, self._head = chain.sealed({"time": now("milliseconds"), **record}, self._head)
         return line
 
     def _read_end(self, fd: int, size: int) -> bytes:
@@ -103,7 +104,7 @@ class File:
             fresh.unlink(missing_ok=True)
             fd = _opened(fresh)
             try:
-                _write(fd, self._continued())
+                _write(fd, self._sealed(GOES_ON))
                 fresh.replace(self._path)
             finally:
                 os.close(fd)
@@ -134,8 +135,11 @@ class File:
 def files(path: Path) -> list[Path]:
     """A file and those that were full before it, in the order of their records."""
     full = sorted(path.parent.glob(f"{path.stem}-{'[0-9]' * 15}{path.suffix}"))
-    # Who is killed while a file is put away leaves it under both names.
-    return [one for one in full if not (path.exists() and one.samefile(path))] + [path]
+    # A file that could not be put away to the end has several names, of which the last counts.
+    named = {one.stat().st_ino: one for one in full}
+    if path.exists():
+        named.pop(path.stat().st_ino, None)
+    return [*named.values(), path]
 
 
 @contextmanager
@@ -169,8 +173,3 @@ def _write(fd: int, whole: bytes) -> None:
     if os.write(fd, whole) != len(whole):
         raise OSError(28, "no space is left")
     os.fdatasync(fd)
-
-
-def now() -> str:
-    """The time as records have it: RFC 3339, UTC, to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
