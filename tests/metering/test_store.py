@@ -1,7 +1,9 @@
 """What both databases take, whoever writes."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -38,3 +40,17 @@ def test_who_may_not_wait_gets_nothing_while_another_writes(tmp_path: Path) -> N
     done = at_once.write(lambda one: one.execute("INSERT INTO notes VALUES ('b') RETURNING name"))
     at_once.close()
     assert (refused, done) == (None, [{"name": "b"}])
+
+
+def test_nobody_is_refused_who_opens_a_new_file_at_the_same_time(tmp_path: Path) -> None:
+    all_at_once = Barrier(4, timeout=30)
+
+    def write(_: int) -> None:
+        for number in range(200):
+            all_at_once.wait()
+            database = connect(f"sqlite:///{tmp_path / f'{number}.db'}", is_own=False)
+            with database.writing() as connection:
+                connection.execute("CREATE TABLE IF NOT EXISTS notes (name TEXT)")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))

@@ -3,6 +3,7 @@
 import logging
 import re
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from importlib import resources
@@ -18,6 +19,7 @@ logger = logging.getLogger(__name__)
 DATABASE = "CANTEEN_DATABASE"
 # How long SQLite waits for another program that writes, and PostgreSQL for its server.
 _PATIENCE_S = 5
+_LOOK_EVERY_S = 0.005
 # Any number, the same in all gateways: it names the lock under which one of them migrates.
 _MIGRATING = 4_177_001
 T = TypeVar("T")
@@ -306,7 +308,7 @@ class _SqliteDriver:
             connection.row_factory = sqlite3.Row
             if to_write:
                 try:
-                    connection.execute("PRAGMA journal_mode = WAL")
+                    _write_ahead(connection, _PATIENCE_S if may_wait else 0)
                     # In WAL mode a killed process loses nothing by this; only a power cut may.
                     connection.execute("PRAGMA synchronous = NORMAL")
                     if not may_wait:
@@ -324,6 +326,21 @@ class _SqliteDriver:
             # Commits, or rolls back what an exception ended.
             with connection:
                 yield _Sqlite(connection)
+
+
+def _write_ahead(connection: sqlite3.Connection, patience_s: float) -> None:
+    """Have a new file's changes in a log beside it. SQLite itself does not wait for another
+    connection that has this done at the same time."""
+    until_s = time.monotonic() + patience_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() >= until_s:
+                raise
+            time.sleep(_LOOK_EVERY_S)
 
 
 @contextmanager
