@@ -27,6 +27,8 @@ PLACED_WITHIN_S = 60.0
 LOOK_BACK_S = 11.0
 # Ray's own words for a replica that no node has room for.
 NO_ROOM = "to be scheduled"
+# And for a module that another thread took out.
+DISTURBED = "is not registered for pickle by value"
 
 
 class Cluster:
@@ -121,8 +123,27 @@ def _deploy(wanted: Wanted) -> Any:
     """A handle to what Ray begins to start now."""
     from ray import serve
 
+    asked = (wanted.engine, wanted.options, wanted.facts, wanted.home)
+    target = serve.RunTarget(_described(wanted).bind(*asked), name=wanted.app, route_prefix=None)
+    return serve.run_many([target], wait_for_applications_running=False)[0]
+
+
+def _described(wanted: Wanted) -> Any:
+    """What Ray is to start. To describe it is to register a module with Ray's pickler for a moment,
+    and a thread of Ray's own that does so too may be the first to take it out again."""
+    try:
+        return _deployment(wanted)
+    except ValueError as error:
+        if DISTURBED not in str(error):
+            raise
+        return _deployment(wanted)
+
+
+def _deployment(wanted: Wanted) -> Any:
+    from ray import serve
+
     needs, scale = wanted.needs, wanted.scale
-    deployment = serve.deployment(
+    return serve.deployment(
         name="replica",
         max_ongoing_requests=wanted.num_seqs,
         graceful_shutdown_timeout_s=scale.drain_s,
@@ -144,12 +165,6 @@ def _deploy(wanted: Wanted) -> Any:
             "resources": dict(needs.also),
         },
     )(Replica)
-    target = serve.RunTarget(
-        deployment.bind(wanted.engine, wanted.options, wanted.facts, wanted.home),
-        name=wanted.app,
-        route_prefix=None,
-    )
-    return serve.run_many([target], wait_for_applications_running=False)[0]
 
 
 async def _until_placed(wanted: Wanted) -> None:
