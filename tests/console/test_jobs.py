@@ -4,9 +4,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+from playwright.async_api import Page, expect
 
 from canteen.lifecycle.jobs.book import JobBook
 from canteen.lifecycle.jobs.events import EVENTS, EventLog
@@ -16,9 +16,6 @@ from tests import serving
 from tests.conftest import pull
 from tests.console.accessibility import findings
 from tests.serving import Server
-
-if TYPE_CHECKING:
-    from playwright.async_api import Page
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -70,13 +67,13 @@ def training(server: Server) -> Training:
     return Training(book, job_id, EventLog(folder / EVENTS), folder)
 
 
-async def opened(page: "Page", server: Server, training: Training) -> None:
+async def opened(page: Page, server: Server, training: Training) -> None:
     await page.goto(f"{server.url}/console#/jobs/{training.id}")
     await page.get_by_role("region", name="How it stands").wait_for()
 
 
 async def test_losses_are_drawn_as_they_come(
-    page: "Page", server: Server, training: Training
+    page: Page, server: Server, training: Training
 ) -> None:
     await opened(page, server, training)
     await page.get_by_text("It has not begun its first step").wait_for()
@@ -92,11 +89,11 @@ async def test_losses_are_drawn_as_they_come(
     after = await page.locator(".curve").first.get_attribute("d")
     assert await findings(page) == []
     assert (str(before).count("L"), str(after).count("L")) == (1, 2)
-    assert await page.locator(".chart .mark.second").count() == 1
+    await expect(page.locator(".chart .mark.second")).to_have_count(1)
 
 
 async def test_its_end_is_told_with_what_it_took_and_made(
-    page: "Page", server: Server, training: Training
+    page: Page, server: Server, training: Training
 ) -> None:
     training.step(20, 0.5)
     training.events.add({"event": "sample", "step": 20, "text": MARKUP})
@@ -112,7 +109,7 @@ async def test_its_end_is_told_with_what_it_took_and_made(
 
 
 async def test_what_its_program_said_is_unfolded(
-    page: "Page", server: Server, training: Training
+    page: Page, server: Server, training: Training
 ) -> None:
     (training.folder / "log.txt").write_text("epoch 1\n")
     await opened(page, server, training)
@@ -122,9 +119,7 @@ async def test_what_its_program_said_is_unfolded(
     await page.get_by_label("Logs").wait_for()
 
 
-async def test_its_report_is_a_file_to_keep(
-    page: "Page", server: Server, training: Training
-) -> None:
+async def test_its_report_is_a_file_to_keep(page: Page, server: Server, training: Training) -> None:
     await opened(page, server, training)
 
     async with page.expect_download() as coming:
@@ -134,7 +129,7 @@ async def test_its_report_is_a_file_to_keep(
 
 
 async def test_a_job_is_cancelled_only_after_it_was_asked(
-    page: "Page", server: Server, training: Training
+    page: Page, server: Server, training: Training
 ) -> None:
     await opened(page, server, training)
 
@@ -148,7 +143,7 @@ async def test_a_job_is_cancelled_only_after_it_was_asked(
     await page.get_by_role("button", name="Go on").wait_for()
 
 
-async def test_a_job_that_is_none_is_told(page: "Page", server: Server) -> None:
+async def test_a_job_that_is_none_is_told(page: Page, server: Server) -> None:
     await page.goto(f"{server.url}/console#/jobs/job_none")
 
     assert "job_none" in await page.get_by_role("alert").inner_text()

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from playwright.async_api import Page, expect
 
 from canteen.lifecycle.quantize import records
 from canteen.runtime.catalog import Catalog
@@ -12,9 +13,6 @@ from tests import serving
 from tests.conftest import pull
 from tests.console.accessibility import findings
 from tests.serving import Server
-
-if TYPE_CHECKING:
-    from playwright.async_api import Page
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -66,12 +64,12 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     serving.end(server)
 
 
-async def opened(page: "Page", server: Server, model: str) -> None:
+async def opened(page: Page, server: Server, model: str) -> None:
     await page.goto(f"{server.url}/console#/models/{model}")
     await page.get_by_role("heading", name=model).wait_for()
 
 
-async def test_a_model_of_the_list_is_opened_to_its_record(page: "Page", known: Server) -> None:
+async def test_a_model_of_the_list_is_opened_to_its_record(page: Page, known: Server) -> None:
     await page.goto(f"{known.url}/console#/models")
 
     await page.get_by_role("link", name="base:1").click()
@@ -81,29 +79,28 @@ async def test_a_model_of_the_list_is_opened_to_its_record(page: "Page", known: 
     assert "+1 %" in record
 
 
-async def test_formats_are_drawn_with_their_intervals(page: "Page", known: Server) -> None:
+async def test_formats_are_drawn_with_their_intervals(page: Page, known: Server) -> None:
     await opened(page, known, "base:1")
     formats = page.get_by_role("region", name="Formats compared")
 
-    by_perplexity = await formats.locator(".chart .mark").count()
+    # Against size, speed and energy; a chart is drawn once its room is known.
+    await expect(formats.locator(".chart .mark")).to_have_count(9)
     await page.get_by_label("Quality", exact=True).select_option("accuracy")
     await formats.get_by_role("img", name="Accuracy of each format against On disk").wait_for()
 
-    # Against size, speed and energy.
-    assert by_perplexity == 9
-    assert await formats.locator(".chart .mark.best").count() == 3
-    assert await formats.locator(".chart .whisker").count() == 18
+    await expect(formats.locator(".chart .mark.best")).to_have_count(3)
+    await expect(formats.locator(".chart .whisker")).to_have_count(18)
     assert "it <b>did not fit</b>" in await formats.inner_text()
 
 
-async def test_axe_finds_nothing_serious_in_the_drawings(page: "Page", known: Server) -> None:
+async def test_axe_finds_nothing_serious_in_the_drawings(page: Page, known: Server) -> None:
     await opened(page, known, "base:1")
 
     assert await findings(page) == []
 
 
 async def test_lineage_leads_from_the_parent_by_a_job_to_the_child(
-    page: "Page", known: Server
+    page: Page, known: Server
 ) -> None:
     await opened(page, known, "mine:1")
     tree = page.get_by_role("region", name="Lineage")
@@ -115,20 +112,20 @@ async def test_lineage_leads_from_the_parent_by_a_job_to_the_child(
     assert "mine:1" in await tree.inner_text()
 
 
-async def test_what_was_not_measured_says_how_to_measure_it(page: "Page", known: Server) -> None:
+async def test_what_was_not_measured_says_how_to_measure_it(page: Page, known: Server) -> None:
     await opened(page, known, "echo:latest")
 
     await page.get_by_text("canteen quantize echo:latest").wait_for()
     await page.get_by_text("canteen evaluate classify").wait_for()
 
 
-async def test_a_model_that_is_none_says_where_to_get_it(page: "Page", known: Server) -> None:
+async def test_a_model_that_is_none_says_where_to_get_it(page: Page, known: Server) -> None:
     await page.goto(f"{known.url}/console#/models/none:1")
 
     await page.get_by_text("There is no such model in the store").wait_for()
 
 
-async def test_what_is_on_the_menu_can_be_pulled_from_it(page: "Page", known: Server) -> None:
+async def test_what_is_on_the_menu_can_be_pulled_from_it(page: Page, known: Server) -> None:
     # By another name of its own: this one is for this test.
     await page.request.delete(f"{known.url}/api/delete", data={"model": "echo-embed"})
     await page.goto(f"{known.url}/console#/models")

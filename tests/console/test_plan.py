@@ -1,20 +1,16 @@
 """Planning in the console."""
 
-from typing import TYPE_CHECKING
-
 import pytest
 import pytest_asyncio
+from playwright.async_api import Page, Route, expect
 
 from tests.serving import Server
-
-if TYPE_CHECKING:
-    from playwright.async_api import Page, Route
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def planner(page: "Page", echo_server: Server) -> "Page":
+async def planner(page: Page, echo_server: Server) -> Page:
     """The planner with its first plan."""
     await page.goto(f"{echo_server.url}/console#/plan")
     await page.get_by_role("region", name="Your load on it").wait_for()
@@ -22,13 +18,13 @@ async def planner(page: "Page", echo_server: Server) -> "Page":
 
 
 async def test_the_first_plan_says_whether_it_fits_what_it_costs_and_carries(
-    planner: "Page",
+    planner: Page,
 ) -> None:
     memory = await planner.get_by_role("region", name="Memory").inner_text()
     assert "It fits" in memory
     assert "KV cache" in memory
     assert "above 37% of full load" in await planner.locator("section.card .said").inner_text()
-    assert await planner.locator(".cost .even-range").count() == 2
+    await expect(planner.locator(".cost .even-range")).to_have_count(2)
     assert "Energy" in await planner.get_by_role("region", name="One request").inner_text()
     load = await planner.get_by_role("region", name="Your load on it").inner_text()
     assert "95 of 100" in load
@@ -36,13 +32,13 @@ async def test_the_first_plan_says_whether_it_fits_what_it_costs_and_carries(
     assert "g6.xlarge" in await machines.inner_text()
 
 
-async def test_every_uncertain_figure_is_drawn_with_its_interval(planner: "Page") -> None:
+async def test_every_uncertain_figure_is_drawn_with_its_interval(planner: Page) -> None:
     figures = planner.get_by_role("region", name="One request").locator(".figure")
 
     assert await figures.count() == await figures.locator(".interval").count() == 8
 
 
-async def test_the_plots_follow_a_slider(planner: "Page") -> None:
+async def test_the_plots_follow_a_slider(planner: Page) -> None:
     before = await planner.locator(".memory").get_attribute("aria-label")
 
     await planner.get_by_label("Weights as").focus()
@@ -52,8 +48,8 @@ async def test_the_plots_follow_a_slider(planner: "Page") -> None:
     assert await planner.locator("output").first.inner_text() == "as published"
 
 
-async def test_what_is_not_asked_any_more_is_given_up(planner: "Page") -> None:
-    async def hold_the_first(route: "Route") -> None:
+async def test_what_is_not_asked_any_more_is_given_up(planner: Page) -> None:
+    async def hold_the_first(route: Route) -> None:
         if '"context_length":1024' not in (route.request.post_data or ""):
             await route.continue_()
 
@@ -68,30 +64,30 @@ async def test_what_is_not_asked_any_more_is_given_up(planner: "Page") -> None:
     assert '"context_length":1024' in ((await given_up.value).post_data or "")
 
 
-async def test_what_does_not_fit_says_what_to_do(planner: "Page") -> None:
+async def test_what_does_not_fit_says_what_to_do(planner: Page) -> None:
     await planner.get_by_label("Model, or its parameters").fill("70B")
 
     await planner.get_by_text("It does not fit", exact=True).wait_for()
 
     said = await planner.get_by_role("region", name="Memory").inner_text()
     assert "Take fewer bits, a shorter context, or a larger machine." in said
-    assert await planner.locator(".memory .limit").count() == 1
+    await expect(planner.locator(".memory .limit")).to_have_count(1)
 
 
-async def test_a_load_that_is_too_much_is_told(planner: "Page") -> None:
+async def test_a_load_that_is_too_much_is_told(planner: Page) -> None:
     await planner.get_by_label("Load", exact=True).fill("12")
 
     await planner.get_by_text("That is more than it can do").wait_for()
 
 
-async def test_a_machine_of_the_list_is_taken(planner: "Page") -> None:
+async def test_a_machine_of_the_list_is_taken(planner: Page) -> None:
     await planner.get_by_role("button", name="Take g5.xlarge").click()
 
     await planner.get_by_role("region", name="Memory").get_by_text("on g5.xlarge").wait_for()
     assert await planner.get_by_label("Machine", exact=True).input_value() == "instance:g5.xlarge"
 
 
-async def test_gpt_3_is_planned_as_in_the_article(planner: "Page") -> None:
+async def test_gpt_3_is_planned_as_in_the_article(planner: Page) -> None:
     await planner.get_by_role("button", name="GPT-3, as in the article").click()
     await (
         planner.get_by_text("8 x H100").or_(planner.get_by_text("on p5.48xlarge")).first.wait_for()
@@ -108,13 +104,13 @@ async def test_gpt_3_is_planned_as_in_the_article(planner: "Page") -> None:
     )
 
 
-async def test_a_plan_that_cannot_be_made_says_why(planner: "Page") -> None:
+async def test_a_plan_that_cannot_be_made_says_why(planner: Page) -> None:
     await planner.get_by_label("Model, or its parameters").fill("abacus")
 
     assert "abacus" in await planner.get_by_role("alert").inner_text()
 
 
-async def test_a_plan_is_shown_as_code(planner: "Page") -> None:
+async def test_a_plan_is_shown_as_code(planner: Page) -> None:
     await planner.get_by_role("button", name="As code").click()
 
     code = await planner.get_by_role("tabpanel").inner_text()
