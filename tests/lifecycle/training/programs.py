@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -68,13 +69,16 @@ def run_program(folder: Path) -> Ended:
 # For many runs: their processes have everything imported when they begin.
 _PREPARED = multiprocessing.get_context("forkserver")
 _PREPARED.set_forkserver_preload(["peft", "accelerate", "canteen.lifecycle.training.finetune"])
+# To begin a process is to ask how the others ended, and each may be asked only once at a time.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def run_prepared(folder: Path, kill_at_step: int | None = None) -> Ended:
     """Run what the program runs, to its end or until it is killed after a step."""
     ours, theirs = _PREPARED.Pipe(duplex=False)
     process = _PREPARED.Process(target=_program, args=(str(folder), theirs))
-    process.start()
+    with _ONE_AT_A_TIME:
+        process.start()
     theirs.close()
     lines = []
     with ours, contextlib.suppress(EOFError):
@@ -83,8 +87,9 @@ def run_prepared(folder: Path, kill_at_step: int | None = None) -> Ended:
             if kill_at_step is not None and lines[-1].get("step", 0) >= kill_at_step:
                 process.kill()
                 break
-    process.join()
-    status = process.exitcode
+    with _ONE_AT_A_TIME:
+        process.join()
+        status = process.exitcode
     assert status is not None
     return Ended(lines, status)
 
