@@ -1,5 +1,6 @@
 """Chatting in the console."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from tests.console.conftest import run_python
 from tests.serving import Server
 
 if TYPE_CHECKING:
-    from playwright.async_api import Page, Response
+    from playwright.async_api import Page, Response, Route
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -63,6 +64,25 @@ async def test_an_answer_comes_with_its_receipt(console: "Page") -> None:
     for name in ("Energy", "Water, on site", "Carbon", "Cost", "3 in, 3 out", "First token"):
         assert name in receipt
     assert await console.locator(".receipt .interval").count() == 5
+
+
+async def test_one_can_ask_before_the_models_are_known(page: "Page", echo_server: Server) -> None:
+    may_be_known = asyncio.Event()
+
+    async def hold(route: "Route") -> None:
+        await may_be_known.wait()
+        await route.continue_()
+
+    await page.route("**/v1/store", hold)
+    await page.goto(f"{echo_server.url}/console")
+
+    await page.get_by_label("Message").fill("one two three")
+    await page.keyboard.press("Enter")
+    await page.get_by_role("button", name="Stop").wait_for()
+    may_be_known.set()
+    await page.get_by_role("region", name="Receipt").wait_for()
+
+    assert await page.locator(".assistant .text").inner_text() == "one two three"
 
 
 async def test_markup_from_a_model_stays_text(console: "Page") -> None:

@@ -87,9 +87,10 @@ class Pair {
   }
 }
 
-export const answerTwice = (models) => async (room, signal) => {
+export const answerTwice = (picks) => async (room, signal) => {
+  const { A, B } = await picks();
   const before = [...room.turns];
-  const pair = new Pair(models(), () => room.again(pair));
+  const pair = new Pair([A, B], () => room.again(pair));
   room.add(pair);
   await pair.run(before, signal);
 };

@@ -14,11 +14,33 @@ const EXAMPLES = ["Who is Oppenheimer?", "Name three rivers and their countries.
 // Kept while other views are looked at; gone with the tab.
 const rooms = {};
 const picked = { A: "", B: "" };
-let models;
+let looking;
+
+// The models there are, asked for once.
+const known = () => looking ??= lookAround().catch((error) => {
+  forgetModels();
+  throw error;
+});
+
+// What goes wrong here does so again when they are asked, and is told there.
+async function picks() {
+  await known().catch(() => {});
+  return picked;
+}
+
+async function lookAround() {
+  const models = (await modelsOf("generator")).map((one) => ({ name: one.name, about: weights(one) }));
+  const names = models.map(({ name }) => name);
+  for (const side of ["A", "B"]) {
+    if (!names.includes(picked[side])) picked[side] = names[side === "B" && names.length > 1 ? 1 : 0] ?? "";
+  }
+  return models;
+}
 
 async function answerOnce(room, signal) {
+  const { A: model } = await picks();
   const before = [...room.turns];
-  const answer = new Answer(picked.A, () => room.again(answer));
+  const answer = new Answer(model, () => room.again(answer));
   room.add(answer);
   answer.node.scrollIntoView({ block: "nearest" });
   await answer.run(messagesOf(before), signal);
@@ -33,61 +55,54 @@ const emptyOnce = (send) => [
 function roomOf(mode) {
   const make = {
     chat: () => new Room("Chat", emptyOnce, answerOnce),
-    compare: () => new Room("Comparison", emptyTwice, answerTwice(() => [picked.A, picked.B])),
+    compare: () => new Room("Comparison", emptyTwice, answerTwice(picks)),
   };
   rooms[mode] ??= make[mode]();
   return rooms[mode];
 }
 
-function choice(label, side) {
+function choice(models, label, side) {
   const select = el("select", { onchange: () => { picked[side] = select.value; } },
     models.map(({ name, about }) => el("option", { value: name, selected: name === picked[side] }, about ? `${name} (${about})` : name)));
   return field(label, select);
 }
 
-function chosenModels(mode) {
-  if (mode === "chat") return choice("Model", "A");
-  return [choice("Model A", "A"), choice("Model B", "B"),
-    models.length < 2 && el("p", { class: "hint" }, "There is one model here. Get another, or the same in another format, under ",
+function choices(models, mode) {
+  if (mode === "chat") return [choice(models, "Model", "A")];
+  const both = [choice(models, "Model A", "A"), choice(models, "Model B", "B")];
+  if (models.length > 1) return both;
+  return [...both, el("p", { class: "hint" }, "There is one model here. Get another, or the same in another format, under ",
       el("a", { href: "#/models" }, "Models"), ".")];
 }
 
-async function lookAround() {
-  models = (await modelsOf("generator")).map((one) => ({ name: one.name, about: weights(one) }));
-  const names = models.map(({ name }) => name);
-  for (const side of ["A", "B"]) {
-    if (!names.includes(picked[side])) picked[side] = names[side === "B" && names.length > 1 ? 1 : 0] ?? "";
-  }
-}
-
+// One can write and send before the models are known.
 export async function play(place, asked = "chat") {
   const mode = asked in MODES ? asked : "chat";
-  if (!models) {
-    place.replaceChildren(loading("the models"));
-    await lookAround();
-  }
-  if (!models.length) {
-    forgetModels();
-    place.replaceChildren(notice("There is no model here that chats.",
-      el("p", {}, "Pull one under ", el("a", { href: "#/models" }, "Models"), ", then come back.")));
-    return;
-  }
   const room = roomOf(mode);
   const isWide = matchMedia("(min-width: 60rem)").matches;
+  const waiting = loading("the models");
   place.replaceChildren(el("h1", { class: "unseen" }, "Play"),
     el("nav", { class: "tabs", "aria-label": "Ways to play" }, Object.entries(MODES).map(([name, title]) =>
       el("a", { href: `#/play/${name}`, "aria-current": name === mode ? "page" : null }, title))),
     el("div", { class: "play" }, room.node,
       el("aside", { "aria-label": "Settings" },
         el("details", { open: isWide }, el("summary", {}, "Settings"),
-          el("div", { class: "settings" }, chosenModels(mode), samplingFields())),
+          el("div", { class: "settings" }, waiting, samplingFields())),
         button("New chat", () => room.clear(), { class: "quiet" }))));
   room.input.focus();
+  const models = await known();
+  if (models.length) {
+    waiting.replaceWith(...choices(models, mode));
+    return;
+  }
+  forgetModels();
+  place.replaceChildren(notice("There is no model here that chats.",
+    el("p", {}, "Pull one under ", el("a", { href: "#/models" }, "Models"), ", then come back.")));
 }
 
 // The models have changed: what there is is asked for again, what was said stays.
 export function forgetModels() {
-  models = undefined;
+  looking = undefined;
   document.dispatchEvent(new Event("models-changed"));
 }
 
