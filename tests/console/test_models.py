@@ -1,11 +1,12 @@
 """One model in the console: its records, what its formats cost, and where it comes from."""
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from canteen.lifecycle.quantize import records
 from canteen.runtime.catalog import Catalog
@@ -134,3 +135,26 @@ async def test_what_is_on_the_menu_can_be_pulled_from_it(page: Page, known: Serv
 
     await page.get_by_text("Pulling echo-embed:latest: done.").wait_for()
     await page.get_by_role("link", name="echo-embed:latest").wait_for()
+
+
+async def test_a_pull_goes_on_while_other_views_are_looked_at(page: Page, known: Server) -> None:
+    may_go_on = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await may_go_on.wait()
+        await route.continue_()
+
+    await page.route("**/api/pull", hold)
+    await page.goto(f"{known.url}/console#/models")
+    await page.get_by_label("Pull a model").fill("echo")
+    await page.keyboard.press("Enter")
+    await page.get_by_text("Pulling echo …").wait_for()
+
+    await page.goto(f"{known.url}/console#/plan")
+    await page.get_by_role("region", name="Memory").wait_for()
+    await page.goto(f"{known.url}/console#/models")
+
+    await page.get_by_text("Pulling echo …").wait_for()
+    await expect(page.get_by_role("button", name="Pull", exact=True)).to_be_disabled()
+    may_go_on.set()
+    await page.get_by_text("Pulling echo: done.").wait_for()

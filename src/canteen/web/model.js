@@ -133,8 +133,7 @@ function lineage(one, all) {
       el("span", { class: "span" }, from ? "its parent" : "its source"), el("ul", {}, mine))));
 }
 
-function preparing(one, formats, again) {
-  if (one.format !== "gguf") return null;
+function preparing(one, formats) {
   const form = el("select", {}, Object.entries(formats).map(([name, label]) => el("option", { value: name }, `${name}: ${label}`)));
   form.value = "int4";
   const name = el("input", { placeholder: `${one.name}-int4`, spellcheck: "false" });
@@ -146,13 +145,20 @@ function preparing(one, formats, again) {
     submit.disabled = true;
     const isDone = await work.run(`Preparing ${form.value}`, "/v1/prepare", { model: one.name, format: form.value, ...(name.value.trim() && { name: name.value.trim() }) });
     submit.disabled = false;
-    if (!isDone) return;
-    forgetModels();
-    await again();
+    if (isDone) forgetModels();
   };
   return el("section", { class: "card", "aria-label": "Another format" }, el("h2", {}, "Bring it into another format"),
     el("p", { class: "hint" }, "Fewer bits take less memory and time, and make a worse model. It becomes a model of its own; this one stays."),
     el("form", { class: "bar tight", onsubmit: run }, field("Format", form), field("Name", name), submit), work.node);
+}
+
+// Kept by the name of the model: what began goes on while other views are looked at.
+const preparations = new Map();
+
+function preparation(one, formats) {
+  if (one.format !== "gguf") return null;
+  if (!preparations.has(one.name)) preparations.set(one.name, preparing(one, formats));
+  return preparations.get(one.name);
 }
 
 // What a key may not see is null.
@@ -167,10 +173,13 @@ export async function one(place, name) {
   const back = el("p", {}, el("a", { href: "#/models" }, "← Models"));
   if (!found) {
     place.replaceChildren(back, el("h1", {}, name), notice("There is no such model in the store.", el("p", {}, "Pull it under ", el("a", { href: "#/models" }, "Models"), ".")));
-    return;
+    return null;
   }
   const tree = el("div", {}, lineage(found, all));
-  const again = async () => tree.replaceChildren(lineage(found, await stored()));
+  // Where that cannot be asked for, what is drawn stays.
+  const again = () => stored().then((now) => tree.replaceChildren(lineage(found, now)), () => {});
   place.replaceChildren(...[back, el("h1", {}, found.name), el("p", { class: "lead" }, found.source || "Made here."),
-    facts(found), quality(found), compared(found, comparisons?.comparisons), evaluated(found, evaluations?.evaluations), tree, preparing(found, known, again)].filter(Boolean));
+    facts(found), quality(found), compared(found, comparisons?.comparisons), evaluated(found, evaluations?.evaluations), tree, preparation(found, known)].filter(Boolean));
+  document.addEventListener("models-changed", again);
+  return () => document.removeEventListener("models-changed", again);
 }

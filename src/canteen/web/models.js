@@ -20,8 +20,7 @@ export const light = (one) => el("span", { class: "dot state", "data-status": on
   one.state?.state?.replaceAll("_", " ") ?? (one.upstream ? "elsewhere" : "on disk"));
 
 class Models {
-  constructor(place) {
-    this.place = place;
+  constructor() {
     this.said = el("p", { class: "hint", role: "status" });
     this.wrong = el("div");
     this.list = el("div");
@@ -31,8 +30,8 @@ class Models {
     this.work = new Work("Pull again to go on where it was.");
   }
 
-  async open() {
-    this.place.replaceChildren(
+  async open(place) {
+    place.replaceChildren(
       el("h1", {}, "Models"),
       el("p", { class: "lead" }, "What is in the store, and what can be. A model is loaded when it is first asked, and let go when it is idle."),
       this.said, this.wrong, this.list,
@@ -121,4 +120,7 @@ class Models {
   }
 }
 
-export const models = (place, name) => name ? details(place, name) : new Models(place).open();
+// One for as long as the tab is there: a pull goes on while other views are looked at.
+const all = new Models();
+
+export const models = (place, name) => name ? details(place, name) : all.open(place);
