@@ -87,8 +87,10 @@ async def create(body: KeyRequest, served: Served) -> Response:
 async def every(served: Served) -> Response:
     """The keys there are, and those that were revoked, with what each has had."""
     book = served.services.keys.book
-    found = await asyncio.to_thread(lambda: [(key, book.spent(key)) for key in book.list()])
-    return whole({"keys": [key.told() | {"spent": spent} for key, spent in found]})
+    keys = await asyncio.to_thread(book.list)
+    spent = await asyncio.to_thread(book.spent_by, keys)
+    told = zip(keys, spent, strict=True)
+    return whole({"keys": [key.told() | {"spent": had} for key, had in told]})
 
 
 async def show(served: Served) -> Response:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -101,21 +101,13 @@ class KeyBook:
 
     def spent(self, key: Key) -> dict[str, dict[str, Any]]:
         """What a key has had in the periods that are now, by the names of its limits."""
-        if not key.limits:
-            return {}
+        return self.spent_by([key])[0]
+
+    def spent_by(self, keys: Sequence[Key]) -> Sequence[dict[str, dict[str, Any]]]:
+        """The same of several keys."""
         now_s = self.clock()
         with self._tables.writing() as connection:
-            rows = connection.execute("SELECT * FROM spent WHERE key_id = :id", {"id": key.id})
-        cells = {
-            (row["unit"], row["per"], row["begins_s"]): Cell(row["used"], row["held"])
-            for row in rows
-        }
-        told = {}
-        for limit in limits_of(key.limits):
-            begins_s, ends_s = period(limit.per, now_s)
-            cell = cells.get((limit.unit, limit.per, begins_s), Cell())
-            told[limit.name] = _told(limit, cell) | {"ends_s": ends_s or None}
-        return told
+            return [_spent(connection, key, now_s) if key.limits else {} for key in keys]
 
     def _add_secret(self, connection: Connection, key_id: str) -> str:
         secret = new_secret()
@@ -153,3 +145,16 @@ def _key(row: Row) -> Key:
         row["expires_s"],
         row["revoked_s"],
     )
+
+
+def _spent(connection: Connection, key: Key, now_s: float) -> dict[str, dict[str, Any]]:
+    rows = connection.execute("SELECT * FROM spent WHERE key_id = :id", {"id": key.id})
+    cells = {
+        (row["unit"], row["per"], row["begins_s"]): Cell(row["used"], row["held"]) for row in rows
+    }
+    told = {}
+    for limit in limits_of(key.limits):
+        begins_s, ends_s = period(limit.per, now_s)
+        cell = cells.get((limit.unit, limit.per, begins_s), Cell())
+        told[limit.name] = _told(limit, cell) | {"ends_s": ends_s or None}
+    return told
