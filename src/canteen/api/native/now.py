@@ -4,7 +4,7 @@ who listen, after the last ten minutes."""
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -80,9 +80,9 @@ class Sample(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _Counts:
-    """What a sample is told against."""
+    """What a sample is told against; `steady_s` is of a clock that nobody sets."""
 
-    at_s: float
+    steady_s: float
     written: Counter[str]
     meter_us: int = 0
     energy_uj: Mapping[str, int] | None = None
@@ -91,11 +91,10 @@ class _Counts:
 class Now:
     """The samples of one service; `start` begins to take them, in the running event loop."""
 
-    def __init__(self, services: "Services", clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, services: "Services") -> None:
         self._services = services
-        self._clock = clock
         self._samples: deque[tuple[float, bytes]] = deque()
-        self._before = _Counts(clock(), Counter())
+        self._before = _Counts(time.monotonic(), Counter())
         self._num_listeners = 0
         self._sampling = asyncio.Lock()
         self._next: asyncio.Future[bytes] | None = None
@@ -131,10 +130,10 @@ class Now:
         services = self._services
         services.accounting.book()
         loaded = await services.loaded()
-        made, self._before = _sample(services, loaded, self._before, self._clock())
+        made, self._before = _sample(services, loaded, self._before)
         told = json_bytes(made)
-        self._samples.append((made["at_s"], told))
-        while made["at_s"] - self._samples[0][0] > KEPT_S:
+        self._samples.append((self._before.steady_s, told))
+        while self._before.steady_s - self._samples[0][0] > KEPT_S:
             self._samples.popleft()
         coming, self._next = self._next, None
         if coming is not None and not coming.done():
@@ -148,7 +147,7 @@ class Now:
     async def _sample_after(self, least_s: float) -> None:
         """Take a sample, if the last one is so old: a rate over less time would be mostly noise."""
         async with self._sampling:
-            if not self._samples or self._clock() - self._before.at_s >= least_s:
+            if not self._samples or time.monotonic() - self._before.steady_s >= least_s:
                 await self.sample()
 
     def _coming(self) -> "asyncio.Future[bytes]":
@@ -180,20 +179,21 @@ async def now(served: Served) -> Response:
 
 
 def _sample(
-    services: "Services", loaded: list[LoadedModel], before: _Counts, at_s: float
+    services: "Services", loaded: list[LoadedModel], before: _Counts
 ) -> tuple[dict[str, Any], _Counts]:
     accounts = services.accounting.node.accounts()
     recent = services.metrics.recent
     energy_uj: dict[str, int] = {"meter": accounts.meter_uj, "boards": accounts.boards_uj}
     energy_uj.update({str(name): uj for name, uj in accounts.energy_uj.items()})
     written = recent.written()
-    passed_s = max(at_s - before.at_s, 1e-3)
+    now_s = time.monotonic()
+    passed_s = max(now_s - before.steady_s, 1e-3)
     speeds = {
         one.card.name: round((written[one.card.name] - before.written[one.card.name]) / passed_s, 2)
         for one in loaded
     }
     made: dict[str, Any] = {
-        "at_s": round(at_s, 3),
+        "at_s": round(time.time(), 3),
         "status": "UP" if is_ready(services, loaded) else "DOWN",
         "trouble": _trouble(services, loaded),
         "power_w": _power(energy_uj, before.energy_uj, accounts.meter_us - before.meter_us),
@@ -204,7 +204,7 @@ def _sample(
             for one in loaded
         },
     }
-    return made, _Counts(at_s, written, accounts.meter_us, energy_uj)
+    return made, _Counts(now_s, written, accounts.meter_us, energy_uj)
 
 
 def _model(one: LoadedModel) -> dict[str, Any]:
