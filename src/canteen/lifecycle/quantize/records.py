@@ -2,11 +2,11 @@
 
 import json
 import logging
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from canteen.lifecycle import files
 
@@ -17,7 +17,7 @@ FOLDER = "comparisons"
 
 def save(told: Mapping[str, Any], home: Path, now_s: float) -> None:
     """Keep a trade-off, told as JSON, in place of the one before it of the same model."""
-    name = re.sub(r"[^\w.\-]", "-", told["model"], flags=re.ASCII)
+    name = quote(told["model"], safe="")
     moment = datetime.fromtimestamp(now_s, UTC).isoformat(timespec="seconds")
     kept = {**told, "measured_at": moment.replace("+00:00", "Z")}
     files.write_whole(home / FOLDER / f"{name}.json", json.dumps(kept, indent=1).encode())
