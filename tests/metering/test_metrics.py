@@ -1,5 +1,6 @@
 from canteen.core.generation import Usage
 from canteen.metering.metrics import Metrics, ModelGauges, RequestRecord
+from tests.metering.books import Books
 
 USAGE = Usage(prompt_tokens=10, cached_tokens=4, completion_tokens=6, queue_s=0.5)
 
@@ -98,3 +99,13 @@ def test_loads_say_why_the_model_was_not_in_memory() -> None:
 
 def test_the_version_is_told() -> None:
     assert 'build_info{version="1.2.3"} 1.0' in text(Metrics())
+
+
+def test_how_soon_a_pool_answers_is_told_of_the_member_that_did() -> None:
+    metrics = Metrics()
+
+    receipt = Books().receipt(1, model="a:1")
+    metrics.record(RequestRecord("chat", "big", 2.0, USAGE, ttft_s=0.3, receipt=receipt))
+
+    assert metrics.recent.latencies("a:1")["ttft_s"] == {"p50": 0.3, "p95": 0.3}
+    assert metrics.recent.latencies("big")["ttft_s"] is None

@@ -108,7 +108,9 @@ class Metrics:
         """Count a finished request."""
         self._open_telemetry.record(request)
         self._own.record(request)
-        self.recent.answered(request.model, request.ttft_s, request.tpot_s)
+        # Of a pool or a chain, the one that answered.
+        model = request.receipt.model if request.receipt else request.model
+        self.recent.answered(model, request.ttft_s, request.tpot_s)
         if request.usage.prompt_tokens and request.operation != "embeddings":
             self._vllm.record(request)
         if request.receipt is not None:
