@@ -7,11 +7,18 @@ import { cancelled, light, OVER, reason, receiptLinks, time } from "./jobs.js";
 import { chart } from "./plot.js";
 
 const AGAIN_MS = 2000;
+const MOST_DRAWN = 2000;
 
 // The last event of a kind for each step: what came after a checkpoint is done again.
 const byStep = (happened, kind) => [...new Map(happened.filter(({ event }) => event === kind).map((one) => [one.step, one])).values()].sort((a, b) => a.step - b.step);
 
 const duration = (s) => s < 90 ? seconds(s) : s < 5400 ? `${digits(s / 60)} min` : `${digits(s / 3600)} h`;
+
+// No more of them than a screen shows, the last one always.
+function thinned(points) {
+  const every = Math.ceil(points.length / MOST_DRAWN);
+  return points.filter((_, at) => (points.length - 1 - at) % every === 0);
+}
 
 class Curves {
   constructor() {
@@ -28,9 +35,9 @@ class Curves {
   }
 
   draw({ put, vertical, horizontal }) {
-    const steps = byStep(this.happened, "step");
+    const steps = thinned(byStep(this.happened, "step"));
     if (!steps.length) return;
-    const checked = byStep(this.happened, "validation");
+    const checked = thinned(byStep(this.happened, "validation"));
     const losses = [...steps, ...checked].map(({ loss }) => loss);
     const [low, high] = [Math.min(...losses), Math.max(...losses)];
     const rest = (high - low || 1) * 0.08;
