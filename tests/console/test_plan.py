@@ -64,6 +64,20 @@ async def test_what_is_not_asked_any_more_is_given_up(planner: Page) -> None:
     assert '"context_length":1024' in ((await given_up.value).post_data or "")
 
 
+async def test_the_plan_stays_where_the_load_on_it_cannot_be_told(planner: Page) -> None:
+    async def refuse_the_load(route: Route) -> None:
+        if "requests_per_s" in (route.request.post_data or ""):
+            await route.fulfill(status=503, json={"error": {"message": "busy now"}})
+        else:
+            await route.continue_()
+
+    await planner.route("**/v1/plan", refuse_the_load)
+    await planner.get_by_label("Context").fill("0")
+
+    await planner.get_by_text("busy now").wait_for()
+    await planner.get_by_role("region", name="Memory").wait_for()
+
+
 async def test_what_does_not_fit_says_what_to_do(planner: Page) -> None:
     await planner.get_by_label("Model, or its parameters").fill("70B")
 

@@ -148,17 +148,18 @@ class Planner {
   async run() {
     this.abort?.abort();
     const { signal } = this.abort = new AbortController();
+    let places = [this.quick, this.slow, this.last];
     try {
       const plan = await post("/v1/plan", requestBody(), { signal });
       this.quick.replaceChildren(...[verdict(plan), money(plan), request(plan)].filter(Boolean));
       this.last.replaceChildren(...[batches(plan), formats(plan, (taken) => this.take(taken)), notes(plan)].filter(Boolean));
+      places = [this.slow];
       const loaded = await post("/v1/plan", this.body(), { signal });
       this.slow.replaceChildren(...[carried(loaded), machines(loaded, (taken) => this.take(taken))].filter(Boolean));
     } catch (error) {
       if (error.name === "AbortError") return;
-      this.quick.replaceChildren(trouble(error, () => this.run()));
-      this.slow.replaceChildren();
-      this.last.replaceChildren();
+      for (const place of places) place.replaceChildren();
+      places[0].append(trouble(error, () => this.run()));
     }
   }
 
