@@ -193,3 +193,14 @@ def test_an_adapter_is_pulled_as_a_model_with_what_its_model_has(tmp_path: Path)
         await served.close()
 
     asyncio.run(scenario())
+
+
+def test_a_receipt_names_the_weights_of_the_model_and_of_the_adapter(
+    echo_home: Path, serve: Serve
+) -> None:
+    adapter = adapter_of(Catalog(echo_home), "echo", "fin")
+    asked = {"model": "fin", "prompt": "hello", "stream": False}
+
+    told = httpx.post(f"{serve(echo_home).url}/api/generate", json=asked).json()["footprint"]
+
+    assert told["digest"] == f"{Catalog(echo_home).get('echo').digest}+{adapter.digest}"

@@ -185,7 +185,7 @@ class Services:
 
     def digest(self, model: str) -> str:
         """What a model's weights are."""
-        return self.catalog.get(model).digest
+        return self.catalog.get(model).weights_digest
 
     def classifier(self, name: str) -> Classifier:
         """A classifier that was fitted here; raises ClassifierNotFound."""
@@ -334,7 +334,7 @@ class Services:
             return
         order = Order(
             model=card.name,
-            digest=card.digest,
+            digest=card.weights_digest,
             engine=card.engine,
             caller_id=request.caller_id,
             conversation_id=request.conversation_id,

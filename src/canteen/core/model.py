@@ -83,6 +83,11 @@ class ModelCard:
     adapter: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def weights_digest(self) -> str:
+        """All that it answers with: an adapter does so with the weights of its model too."""
+        return "+".join(filter(None, (self.adapter.get("base_digest"), self.digest)))
+
+    @property
     def is_made_here(self) -> bool:
         """Whether a job here has made it, so that it cannot be pulled again."""
         return self.source.startswith(MADE_HERE)
