@@ -1,5 +1,6 @@
 """Tasks, jobs and keys in the console."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from tests.console.conftest import run_python
 from tests.serving import Server, key_of
 
 if TYPE_CHECKING:
-    from playwright.async_api import Page
+    from playwright.async_api import Page, Route
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -223,3 +224,49 @@ async def test_a_key_is_made_shown_once_and_revoked(page: "Page", keyed_server: 
 
     assert shown.status == 200
     assert (await page.request.get(asked, headers=headers)).status == 401
+
+
+async def test_a_draft_stays_when_the_models_change(page: "Page", echo_server: Server) -> None:
+    await open_task(page, echo_server, "summarize")
+    await page.get_by_label("Text", exact=True).fill("A draft.")
+
+    await page.goto(f"{echo_server.url}/console#/models")
+    await page.get_by_label("Pull a model").fill("echo")
+    await page.keyboard.press("Enter")
+    await page.get_by_text("Pulling echo: done.").wait_for()
+    await open_task(page, echo_server, "summarize")
+
+    assert await page.get_by_label("Text", exact=True).input_value() == "A draft."
+
+
+async def test_a_form_that_is_slow_to_come_is_there_at_the_second_visit(
+    page: "Page", echo_server: Server
+) -> None:
+    may_come = asyncio.Event()
+
+    async def hold(route: "Route") -> None:
+        await may_come.wait()
+        await route.continue_()
+
+    await page.route("**/v1/store", hold)
+    for task in ("summarize", "search", "summarize"):
+        await page.goto(f"{echo_server.url}/console#/tasks/{task}")
+        await page.locator(f"a[aria-current][href='#/tasks/{task}']").wait_for()
+    may_come.set()
+
+    await page.get_by_role("button", name="Summarize").wait_for()
+
+
+async def test_on_a_phone_the_result_is_brought_into_view(
+    page: "Page", echo_server: Server
+) -> None:
+    await page.set_viewport_size({"width": 390, "height": 740})
+    await open_task(page, echo_server, "extract")
+
+    await page.get_by_role("button", name="Extract", exact=True).click()
+    result = page.get_by_role("region", name="Result")
+    await result.wait_for()
+
+    box = await result.bounding_box()
+    assert box is not None
+    assert box["y"] < 740

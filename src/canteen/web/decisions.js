@@ -1,8 +1,7 @@
 // Decisions: questions about one text, each answered with probabilities.
 
-import { modelsOf } from "./api.js";
 import { button, el, field } from "./dom.js";
-import { bars, choice, doubtful, line } from "./task-forms.js";
+import { bars, choice, doubtful, line, modelChoice } from "./task-forms.js";
 
 const TYPES = { predicate: "Yes or no", choice: "One of several", score: "On a scale" };
 const FIRST = [
@@ -52,8 +51,7 @@ export const decide = {
   title: "Decide", about: "Questions about one text, each answered with probabilities.", path: "/v1/decisions",
   async open() {
     const input = el("textarea", { rows: 3, required: true, value: "My parcel 4711 has not come, and nobody answers the phone." });
-    const names = (await modelsOf("generator")).map(({ name }) => name);
-    const model = choice(Object.fromEntries(names.map((name) => [name, name])));
+    const [model, refresh] = await modelChoice(["generator"]);
     const list = el("div", { class: "questions" });
     const rows = [];
     const gone = (one) => {
@@ -67,6 +65,7 @@ export const decide = {
     return {
       fields: [field("Text", input), list, button("Add a question", () => add(["predicate", "", ""])), field("Model", model)],
       body: () => ({ model: model.value, input: input.value, questions: rows.map((one) => one.body()) }),
+      refresh,
     };
   },
   draw: drawn,

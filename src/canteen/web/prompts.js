@@ -65,6 +65,10 @@ async function open(form) {
       inputs.replaceChildren(trouble(error));
     }
   }
+  function choose(name) {
+    if (usable.some((one) => one.name === name)) select.value = name;
+    draw();
+  }
   draw();
   form.submit.hidden = !usable.length;
   const stored = async (name) => {
@@ -77,7 +81,14 @@ async function open(form) {
     beside: [usable.length > 0 && button("Forget this prompt", remove, { class: "quiet" }), writing(stored)],
     path: () => `/v1/tasks/${encodeURIComponent(select.value)}`,
     body: () => ({ input: Object.fromEntries(fields.filter(({ control }) => control.value !== "").map(({ name, value }) => [name, value()])) }),
-    choose: (name) => { select.value = name; draw(); },
+    choose,
+    async refresh() {
+      const { prompts: now } = await get("/v1/prompts");
+      if (JSON.stringify(now) === JSON.stringify(prompts)) return;
+      const before = select.value;
+      await form.open();
+      form.form.choose(before);
+    },
   };
 }
 

@@ -117,7 +117,7 @@ async function open() {
   const held = el("section", { class: "card", "aria-label": "Indexes" });
   const empty = notice("There is no index yet.", el("p", {}, "Build one below from files or texts, or with ",
     el("code", {}, "canteen index NAME FILES"), "."));
-  async function look(chosen) {
+  async function look(chosen = index.value) {
     const { indexes } = await get("/v1/indexes");
     const usable = indexes.filter(({ problem }) => !problem);
     index.replaceChildren(...usable.map(({ name }) => el("option", { value: name, selected: name === chosen }, name)));
@@ -142,6 +142,7 @@ async function open() {
     beside: [held, builder.node],
     path: () => pathOf(index.value, "/search"),
     body: () => ({ query: query.value, ...(mode.value !== "hybrid" && { mode: mode.value }), ...(asking.checked && { answer: true }) }),
+    refresh: () => look(),
   };
 }
 

@@ -10,15 +10,27 @@ const percent = (share) => `${(100 * share).toFixed(1)} %`;
 const KINDS = 6;
 
 export const line = (value = "", attributes = {}) => el("input", { value, ...attributes });
-export const choice = (options) => el("select", {}, Object.entries(options).map(([value, label]) => el("option", { value }, label)));
+const optionsOf = (told) => Object.entries(told).map(([value, label]) => el("option", { value }, label));
+export const choice = (options) => el("select", {}, optionsOf(options));
 const warnings = (list = []) => list.map((one) => el("p", { class: "hint" }, one));
 
-const byName = (models) => Object.fromEntries(models.map(({ name }) => [name, name]));
+// Models of some kinds to choose from, and what asks for them again; the choice stays, where it can.
+export async function modelChoice(kinds, more = {}) {
+  const select = el("select");
+  const refresh = async () => {
+    const models = (await Promise.all(kinds.map(modelsOf))).flat();
+    const chosen = select.value;
+    select.replaceChildren(...optionsOf({ ...more, ...Object.fromEntries(models.map(({ name }) => [name, name])) }));
+    if (models.some(({ name }) => name === chosen)) select.value = chosen;
+  };
+  await refresh();
+  return [select, refresh];
+}
 
 // The models that write, and none for whatever the service uses.
 export async function modelField() {
-  const select = choice({ "": "The service's own", ...byName(await modelsOf("generator")) });
-  return [select, () => select.value ? { model: select.value } : {}];
+  const [select, refresh] = await modelChoice(["generator"], { "": "The service's own" });
+  return [select, () => select.value ? { model: select.value } : {}, refresh];
 }
 
 export function bars(shares, chosen) {
@@ -36,10 +48,11 @@ const classify = {
     const input = new TextOrFile("Text", "My parcel should have come on Monday. Where is it?", 4);
     const labels = line("complaint, question, praise", { required: true });
     const method = choice({ "": "Automatic", embedding: "By meaning", score: "By what the model finds likely" });
-    const [model, named] = await modelField();
+    const [model, named, refresh] = await modelField();
     return {
       fields: [input.node, field("Labels", labels, "Separated by commas."), field("How", method), field("Model", model)],
       body: () => ({ input: input.value, labels: words(labels.value), ...(method.value && { method: method.value }), ...named() }),
+      refresh,
     };
   },
   draw: ({ probabilities, label, label_mass: mass }) => [
@@ -61,10 +74,11 @@ const extract = {
     const input = new TextOrFile("Text", "Dear Anna Schmidt, your order ORD-123456 of March 3, 2024 left our store in Oslo "
       + "for Lisbon with Globex. Write to help@globex.com if it has not come by March 12.");
     const types = line("person, place, organisation, date, email", { required: true });
-    const [model, named] = await modelField();
+    const [model, named, refresh] = await modelField();
     return {
       fields: [input.node, field("What to find", types, "Separated by commas."), field("Model", model)],
       body: () => ({ input: input.value, types: words(types.value), ...named() }),
+      refresh,
     };
   },
   draw({ found, num_dropped: dropped }, { input, types }) {
@@ -95,7 +109,7 @@ const rewrite = {
     const input = new TextOrFile("Text", "She go to school every days and dont like it. Yesterday she have forgot hers books.", 4);
     const way = choice(WAYS);
     const what = line("", { required: true });
-    const [model, named] = await modelField();
+    const [model, named, refresh] = await modelField();
     const whatField = field("In words", what);
     const follow = () => {
       whatField.hidden = way.value === "grammar_only";
@@ -107,6 +121,7 @@ const rewrite = {
     return {
       fields: [input.node, field("How", way), whatField, field("Model", model)],
       body: () => ({ input: input.value, [way.value]: way.value === "grammar_only" || what.value, ...named() }),
+      refresh,
     };
   },
   draw({ text, diff, lost, warnings: said }) {
@@ -162,13 +177,14 @@ const summarize = {
     const input = new TextOrFile("Text", STORY, 10);
     const sentences = line("2", { type: "number", min: 1, max: 50 });
     const focus = line("", { placeholder: "everything" });
-    const [model, named] = await modelField();
+    const [model, named, refresh] = await modelField();
     return {
       fields: [input.node, el("div", { class: "row" }, field("Sentences, at most", sentences), field("What about", focus)), field("Model", model)],
       body: () => ({
         input: input.value, citations: true, ...(sentences.value && { sentences: Number(sentences.value) }),
         ...(focus.value && { focus: focus.value }), ...named(),
       }),
+      refresh,
     };
   },
   draw: ({ text, citations, warnings: said, parts }, { input }) => [cited(text, citations, input),
@@ -181,11 +197,11 @@ const rank = {
     const query = line("Which soup is vegan?", { required: true });
     const texts = el("textarea", { rows: 5, required: true,
       value: "Our lentil soup is made without meat, milk or eggs.\nThe canteen opens at eleven.\nGoulash is a stew of beef." });
-    const models = await Promise.all(["reranker", "embedder", "generator"].map(modelsOf));
-    const model = choice(byName(models.flat()));
+    const [model, refresh] = await modelChoice(["reranker", "embedder", "generator"]);
     return {
       fields: [field("Query", query), field("Texts", texts, "One on each line."), field("Model", model)],
       body: () => ({ model: model.value, query: query.value, documents: texts.value.split("\n").filter((one) => one.trim()) }),
+      refresh,
     };
   },
   draw: ({ results }, { documents }) => el("ul", { class: "plain bars ranked" }, results.map(({ index, relevance_score: score }) => el("li", {},

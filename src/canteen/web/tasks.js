@@ -41,7 +41,23 @@ class Form {
     this.result = el("div", { class: "outcome", "aria-live": "polite" }, waiting(task));
     this.submit = el("button", { type: "submit", class: "primary" }, task.verb ?? task.title);
     this.stopping = button("Stop", () => this.abort?.abort(), { class: "quiet", hidden: true });
-    this.node = el("div", {}, loading("the form"));
+    this.node = el("div");
+  }
+
+  // Made at the first visit; at others only what there is to choose from is asked for again, and
+  // where that cannot be, it stays.
+  async visit() {
+    if (this.form) {
+      await this.form.refresh?.().catch(() => {});
+      return;
+    }
+    this.node.replaceChildren(loading("the form"));
+    try {
+      await (this.opening ??= this.open());
+    } catch (error) {
+      this.opening = undefined;
+      this.node.replaceChildren(trouble(error, () => this.visit()));
+    }
   }
 
   async open() {
@@ -72,9 +88,19 @@ class Form {
     try {
       this.show(await answered(path, body, this.task.streams, writer, this.abort.signal), body);
     } catch (error) {
-      this.result.replaceChildren(error.name === "AbortError" ? waiting(this.task) : trouble(error, () => this.run()));
+      if (error.name === "AbortError") this.result.replaceChildren(waiting(this.task));
+      else this.fail(error, text, writer);
     }
+    this.result.scrollIntoView({ block: "nearest" });
     this.busy(null);
+  }
+
+  // What was written until then stays.
+  fail(error, text, writer) {
+    writer.flush();
+    text.classList.remove("running");
+    this.result.replaceChildren(trouble(error, () => this.run()));
+    if (text.textContent) this.result.append(el("section", { class: "card", "aria-label": "Until then" }, text));
   }
 
   show(answer, body) {
@@ -90,23 +116,16 @@ class Form {
   }
 }
 
-// Kept while other views are looked at, and while the models are the same; gone with the tab.
-let forms = {};
-for (const event of ["key-changed", "models-changed"]) document.addEventListener(event, () => { forms = {}; });
+// Kept while other views are looked at; gone with the tab.
+const forms = {};
 
 export async function tasks(place, asked = "summarize") {
   const name = asked in TASKS ? asked : "summarize";
-  const isNew = !forms[name];
-  if (isNew) forms[name] = new Form(name, TASKS[name]);
+  const form = forms[name] ??= new Form(name, TASKS[name]);
   place.replaceChildren(el("h1", {}, "Tasks"),
     el("nav", { class: "tabs", "aria-label": "Tasks" }, Object.entries(TASKS).map(([one, task]) =>
       el("a", { href: `#/tasks/${one}`, "aria-current": one === name ? "page" : null }, task.title))),
-    forms[name].node);
+    form.node);
   place.querySelector("[aria-current]").scrollIntoView({ block: "nearest", inline: "nearest" });
-  try {
-    if (isNew) await forms[name].open();
-  } catch (error) {
-    delete forms[name];
-    throw error;
-  }
+  await form.visit();
 }
