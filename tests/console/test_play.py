@@ -18,6 +18,15 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 OWNED = "document.title='owned'"
 MARKUP = f'<img src=x onerror="{OWNED}"><script>{OWNED}</script><b>bold</b>'
+# The network as it is where the service is killed.
+FETCH_WHAT_BREAKS_OFF = """() => {
+  const piece = JSON.stringify({ choices: [{ delta: { content: "one two" } }] });
+  const event = new TextEncoder().encode(`data: ${piece}\\n\\n`);
+  globalThis.fetch = async () => new Response(new ReadableStream({
+    start: (stream) => stream.enqueue(event),
+    pull: (stream) => { setTimeout(() => stream.error(new TypeError("network error")), 100); },
+  }));
+}"""
 # Counts in which frame text was added to what is being answered, and what else was changed then.
 COUNT_CHANGES = """() => {
   let frame = 0;
@@ -83,6 +92,30 @@ async def test_one_can_ask_before_the_models_are_known(page: "Page", echo_server
     await page.get_by_role("region", name="Receipt").wait_for()
 
     assert await page.locator(".assistant .text").inner_text() == "one two three"
+
+
+async def test_only_the_last_answer_is_asked_for_again(console: "Page") -> None:
+    async def refuse(route: "Route") -> None:
+        await route.fulfill(status=503, json={"error": {"message": "busy now"}})
+
+    await console.route("**/v1/chat/completions", refuse, times=1)
+    await console.get_by_label("Message").fill("first")
+    await console.keyboard.press("Enter")
+    await console.get_by_role("button", name="Try again").wait_for()
+    await ask(console, "second")
+
+    assert await console.get_by_role("button", name="Try again").is_hidden()
+    assert await console.get_by_text("busy now").is_visible()
+
+
+async def test_what_came_stays_where_the_service_goes_away(console: "Page") -> None:
+    await console.evaluate(FETCH_WHAT_BREAKS_OFF)
+    await console.get_by_label("Message").fill("hello")
+    await console.keyboard.press("Enter")
+
+    await console.get_by_text("See whether `canteen serve` still runs").wait_for()
+
+    assert await console.locator(".assistant .text").inner_text() == "one two"
 
 
 async def test_markup_from_a_model_stays_text(console: "Page") -> None:

@@ -58,10 +58,10 @@ export class Answer {
     const copying = button("Copy", () => copy(this.text, copying), { class: "quiet" });
     return el("div", { "aria-live": "off" },
       this.note && el("p", { class: "hint" }, this.note),
-      this.error && trouble(this.error, this.again),
+      this.error && trouble(this.error),
       this.footprint && receipt(this.footprint, this.ttftS),
       el("div", { class: "actions" }, this.text && copying,
-        !this.error && button("Regenerate", this.again, { class: "quiet last-only" }),
+        button(this.error ? "Try again" : "Regenerate", this.again, { class: "quiet last-only" }),
         this.request && button("As code", () => showCode({ path: "/v1/chat/completions", body: this.request }), { class: "quiet" })));
   }
 }

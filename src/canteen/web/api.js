@@ -23,10 +23,13 @@ export class ApiError extends Error {
 const ADVICE = {
   401: ["A key is needed.", "Press “Key” at the top and paste one."],
   403: ["Not allowed.", "Use a key with the scope that is named, or ask the operator of this service."],
-  404: ["Not found.", ""],
+  404: ["Not found.", "It may be gone by now: open this view again to see what there is."],
   429: ["Too much for now.", "Wait a moment, then try again."],
   503: ["The service is busy.", "Wait a moment, then try again."],
 };
+
+const RUNS = "See whether `canteen serve` still runs, then try again.";
+export const unreachable = () => new ApiError("No answer from the service.", 0, "Cannot connect.", RUNS);
 
 function messageOf(text, status) {
   try {
@@ -56,8 +59,7 @@ export async function call(path, { method, body, signal, accept = [] } = {}) {
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError("No answer from the service.", 0, "Cannot connect.",
-      "See whether `canteen serve` still runs, then try again.");
+    throw unreachable();
   }
   if (!response.ok && !accept.includes(response.status)) throw await failure(response);
   return response;
@@ -66,12 +68,17 @@ export async function call(path, { method, body, signal, accept = [] } = {}) {
 export const get = async (path, options) => (await call(path, options)).json();
 export const post = async (path, body, options) => (await call(path, { ...options, body })).json();
 
+function brokenOff(error) {
+  if (error.name === "AbortError") throw error;
+  throw new ApiError("The service went away before the end.", 0, "Broken off.", RUNS);
+}
+
 async function* lines(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   try {
     for (;;) {
-      const { value, done } = await reader.read();
+      const { value, done } = await reader.read().catch(brokenOff);
       if (done) break;
       const parts = (rest + value).split("\n");
       rest = parts.pop();
