@@ -137,6 +137,18 @@ async def test_what_is_on_the_menu_can_be_pulled_from_it(page: Page, known: Serv
     await page.get_by_role("link", name="echo-embed:latest").wait_for()
 
 
+async def test_a_model_that_comes_is_there_in_the_chat(page: Page, known: Server) -> None:
+    await page.goto(f"{known.url}/console#/play")
+    await page.get_by_label("Model", exact=True).wait_for()
+    copied = {"source": "base:1", "destination": "late:1"}
+    await page.request.post(f"{known.url}/api/copy", data=copied)
+
+    await page.goto(f"{known.url}/console#/plan")
+    await page.goto(f"{known.url}/console#/play")
+
+    await page.get_by_label("Model", exact=True).select_option("late:1")
+
+
 async def test_a_pull_goes_on_while_other_views_are_looked_at(page: Page, known: Server) -> None:
     may_go_on = asyncio.Event()
 

@@ -14,17 +14,12 @@ const EXAMPLES = ["Who is Oppenheimer?", "Name three rivers and their countries.
 // Kept while other views are looked at; gone with the tab.
 const rooms = {};
 const picked = { A: "", B: "" };
+// The last look at what models there are.
 let looking;
-
-// The models there are, asked for once.
-const known = () => looking ??= lookAround().catch((error) => {
-  forgetModels();
-  throw error;
-});
 
 // What goes wrong here does so again when they are asked, and is told there.
 async function picks() {
-  await known().catch(() => {});
+  await looking.catch(() => {});
   return picked;
 }
 
@@ -90,20 +85,15 @@ export async function play(place, asked = "chat") {
           el("div", { class: "settings" }, waiting, samplingFields())),
         button("New chat", () => room.clear(), { class: "quiet" }))));
   room.input.focus();
-  const models = await known();
+  looking = lookAround();
+  const models = await looking;
   if (models.length) {
     waiting.replaceWith(...choices(models, mode));
     return;
   }
-  forgetModels();
   place.replaceChildren(notice("There is no model here that chats.",
     el("p", {}, "Pull one under ", el("a", { href: "#/models" }, "Models"), ", then come back.")));
 }
 
-// The models have changed: what there is is asked for again, what was said stays.
-export function forgetModels() {
-  looking = undefined;
-  document.dispatchEvent(new Event("models-changed"));
-}
-
-document.addEventListener("key-changed", forgetModels);
+// The models have changed: who shows them asks for them again.
+export const forgetModels = () => document.dispatchEvent(new Event("models-changed"));
