@@ -65,6 +65,53 @@ async def test_the_keyboard_comes_first_to_a_way_past_the_navigation(
     await page.keyboard.press("Enter")
 
     assert await page.evaluate("document.activeElement.id") == "main"
+    assert await page.title() == "Models · Canteen"
+    assert await page.locator("table").count() == 1
+
+
+async def test_going_back_finds_a_view_as_far_down_as_it_was_left(
+    page: "Page", echo_server: Server
+) -> None:
+    await open_view(page, echo_server, "plan")
+    await page.get_by_role("region", name="Your load on it").wait_for()
+    await page.mouse.move(600, 400)
+    await page.mouse.wheel(0, 700)
+    await until_scrolled(page, 600)
+
+    # A link would be scrolled to before it is clicked.
+    await page.evaluate("location.hash = '#/keys'")
+    await page.locator("main h1", has_text="Keys").wait_for()
+    at_top = await page.evaluate("scrollY")
+    await page.go_back()
+
+    await until_scrolled(page, 600)
+    assert at_top == 0
+
+
+async def test_a_view_that_cannot_be_fetched_says_so_and_can_be_tried_again(
+    page: "Page", echo_server: Server
+) -> None:
+    await page.route("**/console/keys.js", lambda route: route.abort())
+    await page.goto(f"{echo_server.url}/console#/keys")
+    await page.get_by_text("See whether `canteen serve` still runs").wait_for()
+
+    await page.unroute("**/console/keys.js")
+    await page.get_by_role("button", name="Try again").click()
+
+    await page.locator("main h1", has_text="Keys").wait_for()
+
+
+async def test_what_a_key_may_not_do_leaves_the_way_to_the_other_tasks(
+    page: "Page", keyed_server: Server
+) -> None:
+    _, secret = key_of(keyed_server.log.parent / "home", "chat-only", scopes=("llm:chat",))
+    await page.goto(f"{keyed_server.url}/console#/tasks/search")
+    await page.get_by_label("Key", exact=True).fill(secret)
+    await page.keyboard.press("Enter")
+
+    await page.get_by_text("Use a key with the scope that is named").wait_for()
+
+    await page.get_by_role("link", name="Summarize").wait_for()
 
 
 async def test_no_view_is_wider_than_the_window(page: "Page", echo_server: Server) -> None:
@@ -86,6 +133,11 @@ async def test_every_control_has_a_name(page: "Page", echo_server: Server) -> No
         nameless += await page.evaluate(NAMELESS)
 
     assert nameless == []
+
+
+async def until_scrolled(page: "Page", least: int) -> None:
+    while await page.evaluate("scrollY") < least:
+        await page.wait_for_timeout(20)
 
 
 async def open_view(page: "Page", server: Server, view: str) -> None:

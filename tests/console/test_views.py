@@ -35,6 +35,7 @@ async def test_one_glance_says_that_the_service_is_healthy(
     await open_view(page, echo_server, "now")
 
     await page.get_by_text("Healthy", exact=True).wait_for()
+    await page.get_by_role("link", name="Health of the service: ready").wait_for()
     card = await page.get_by_role("region", name="echo:latest").inner_text()
     for name in ("Running and waiting", "Tokens a second", "TTFT", "TPOT", "KV cache", "Memory"):
         assert name in card

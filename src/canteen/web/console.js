@@ -1,7 +1,7 @@
 // The frame: which view is open, the theme, the key, and the light that says how it goes.
 
-import { key, ROOT } from "./api.js";
-import { el, trouble } from "./dom.js";
+import { key, ROOT, unreachable } from "./api.js";
+import { el, loading, trouble } from "./dom.js";
 
 // Each is a module of that name, which is loaded when it is opened.
 const VIEWS = [
@@ -15,7 +15,11 @@ const VIEWS = [
   ["keys", "Keys"],
 ];
 
+const LIGHT_WITHIN_MS = 4000;
+
 const main = document.getElementById("main");
+// How far down each address was when it was left.
+const places = new Map();
 let open = 0;
 let leave;
 
@@ -37,38 +41,61 @@ function draw([name, ...parts]) {
     } else link.removeAttribute("aria-current");
   }
   document.title = `${view[1]} · Canteen`;
-  show(view[0], parts.map(plain));
+  show(view, parts.map(plain));
 }
 
 // A view fills a place of its own, so that one that is late fills nobody else's.
-async function show(name, parts) {
+async function show([name, title], parts) {
   leave?.();
   leave = undefined;
   const turn = ++open;
-  const place = el("div", { class: "view" });
+  const place = el("div", { class: "view" }, loading(title));
   main.replaceChildren(place);
   try {
-    const view = await import(`./${name}.js`);
+    const view = await import(`./${name}.js`).catch(() => { throw unreachable(); });
     if (turn !== open) return;
     const leaving = await view[name](place, ...parts);
     if (turn === open) leave = leaving;
     else leaving?.();
   } catch (error) {
-    place.replaceChildren(trouble(error, () => show(name, parts)));
+    place.replaceChildren(trouble(error, () => show([name, title], parts)));
   }
 }
 
 const go = () => draw(location.hash.replace(/^#\//, "").split("/"));
 
+// A place where one has been is found as it was left, any other at its top.
+function move(event) {
+  places.set(new URL(event.oldURL).hash, scrollY);
+  const wasHere = history.state?.wasHere;
+  history.replaceState({ wasHere: true }, "");
+  if (!wasHere) scrollTo(0, 0);
+  go();
+  main.focus({ preventScroll: true });
+  if (wasHere) comeBack(places.get(location.hash) ?? 0);
+}
+
+// As soon as there is so much to see again, unless one has gone elsewhere by then.
+function comeBack(y) {
+  const watcher = new ResizeObserver(() => {
+    scrollTo(0, y);
+    if (Math.ceil(scrollY) >= y) watcher.disconnect();
+  });
+  watcher.observe(main);
+  for (const act of ["wheel", "keydown", "pointerdown", "hashchange"]) addEventListener(act, () => watcher.disconnect(), { once: true });
+}
+
 async function light() {
   const node = document.getElementById("health");
   let status = "unreachable";
   try {
-    const response = await fetch(new URL("health", ROOT), { cache: "no-store" });
+    const signal = AbortSignal.timeout(LIGHT_WITHIN_MS);
+    const response = await fetch(new URL("health", ROOT), { cache: "no-store", signal });
     status = (await response.json()).status === "UP" ? "ready" : "not ready";
   } catch { /* unreachable it is */ }
+  if (node.dataset.status === status) return;
   node.dataset.status = status;
-  node.textContent = status;
+  node.lastElementChild.textContent = status;
 }
 
 function theme() {
@@ -109,7 +136,14 @@ function askForKey() {
 document.getElementById("views").append(...VIEWS.map(([name, title]) => el("a", { href: `#/${name}` }, title)));
 theme();
 askForKey();
-addEventListener("hashchange", () => { go(); main.focus({ preventScroll: true }); scrollTo(0, 0); });
+document.querySelector(".skip").addEventListener("click", (event) => {
+  // Its address is none of a view.
+  event.preventDefault();
+  main.focus();
+});
+history.scrollRestoration = "manual";
+history.replaceState({ wasHere: true }, "");
+addEventListener("hashchange", move);
 go();
 light();
 setInterval(() => { if (!document.hidden) light(); }, 5000);
