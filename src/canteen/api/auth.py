@@ -40,7 +40,7 @@ class Auth:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through, or answer it here."""
-        self._keys.look()
+        await self._keys.look()
         is_asked = scope["type"] == "http" and self._keys.is_asked
         if not is_asked or scope["path"] in self._open:
             await self._app(scope, receive, send)

@@ -145,14 +145,27 @@ async def test_keys_are_asked_for_soon_after_the_first_one_is_made(bench: Bench)
     ring.open()
     bench.book.create(Wanted("team"))
 
-    ring.look()
+    await ring.look()
     await ring.until_read()
     before = ring.is_asked
-    bench.now_s += GOOD_FOR_S
-    ring.look()
+    bench.now_s += 2
+    await ring.look()
     await ring.until_read()
 
     assert (before, ring.is_asked) == (False, True)
+
+
+async def test_who_comes_after_a_long_silence_needs_the_key_that_was_made_in_it(
+    bench: Bench,
+) -> None:
+    ring = KeyRing(bench.book)
+    ring.open()
+    bench.book.create(Wanted("team"))
+    bench.now_s += GOOD_FOR_S + 0.1
+
+    await ring.look()
+
+    assert ring.is_asked
 
 
 def test_where_nobody_can_tell_whether_there_are_keys_they_are_asked_for(tmp_path: Path) -> None:

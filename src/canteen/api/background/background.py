@@ -87,7 +87,7 @@ class Background:
             return None
 
         async def caller() -> Caller | None:
-            services.keys.look()
+            await services.keys.look()
             asked = services.keys.is_asked
             return await services.keys.caller(settings.broker_key) if asked else None
 

@@ -20,6 +20,8 @@ Mode = Literal["auto", "on", "off"]
 # key that another program revokes is refused within the first, and one in use within the second.
 GOOD_FOR_S = 5.0
 _AGAIN_AFTER_S = 1.0
+# A database that does not answer keeps nobody for longer.
+_PATIENCE_S = 1.0
 _REMEMBERED = 10_000
 
 
@@ -55,6 +57,7 @@ class KeyRing:
         self.mode = mode
         self.is_asked = mode == "on" or (mode == "auto" and has_tokens)
         self._looked_s = book.clock()
+        self._looking: asyncio.Task[None] | None = None
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._reading: set[asyncio.Task[None]] = set()
 
@@ -72,15 +75,16 @@ class KeyRing:
             logger.error("whether there are keys cannot be read, so every call needs one")
             self.is_asked = True
 
-    def look(self) -> None:
-        """While no key is asked for, see every few seconds whether there is one by now, beside the
-        request that this is called for."""
-        now_s = self.book.clock()
-        if self.mode != "auto" or self.is_asked or now_s - self._looked_s < GOOD_FOR_S:
+    async def look(self) -> None:
+        """While no key is asked for, see whether there is one by now: beside the request that this
+        is called for, or before it where nobody has looked for so long."""
+        age_s = self.book.clock() - self._looked_s
+        if self.mode != "auto" or self.is_asked or age_s <= _AGAIN_AFTER_S:
             return
-        self._looked_s = now_s
-        if self._is_there():
-            self._beside(self._look_again())
+        if self._looking is None:
+            self._looking = self._beside(self._look_again())
+        if age_s > GOOD_FOR_S:
+            await asyncio.wait({self._looking}, timeout=_PATIENCE_S)
 
     async def caller(self, secret: str) -> Caller:
         """Who shows this; raises Unauthorized, and EngineError where nobody can tell."""
@@ -142,14 +146,18 @@ class KeyRing:
             self._known.popitem(last=False)
         return known
 
-    def _beside(self, reading: Coroutine[Any, Any, None]) -> None:
+    def _beside(self, reading: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(reading)
         self._reading.add(task)
         task.add_done_callback(self._reading.discard)
+        return task
 
     async def _look_again(self) -> None:
+        now_s = self.book.clock()
         with suppress(EngineError):
-            self.is_asked = await asyncio.to_thread(self.book.has_any)
+            if self._is_there():
+                self.is_asked = await asyncio.to_thread(self.book.has_any)
+        self._looked_s, self._looking = now_s, None
 
     async def _read_again(self, name: str) -> None:
         try:
