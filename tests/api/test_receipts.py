@@ -133,3 +133,14 @@ def test_a_bad_conversation_id_in_the_body_is_refused(client: httpx.Client, told
 
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == "conversation_id"
+
+
+def test_a_task_that_also_embeds_is_counted_of_the_model_that_writes(client: httpx.Client) -> None:
+    body = {"input": "She go to school.", "tone": "formal"}
+
+    told = client.post("/v1/tasks/rewrite", json=body).json()["footprint"]
+
+    lines = [line for line in client.get("/metrics").text.splitlines() if '"rewrite"' in line]
+    assert told["model"] == "echo:latest"
+    assert lines
+    assert all('model="echo:latest"' in line for line in lines)

@@ -1,5 +1,7 @@
 """Charges are put on bills, and each bill becomes one receipt."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +41,20 @@ def test_the_parts_of_a_request_are_on_one_receipt() -> None:
     assert receipt is not None
     assert receipt.charge == Charge(11, 22, 33, 44)
     assert receipt.usage.prompt_tokens == 11
+
+
+def test_the_receipt_names_the_model_that_writes() -> None:
+    desk = till(Kept())
+    reads, writes = replace(ORDER, model="reads"), replace(ORDER, model="writes", writes=True)
+    named = []
+
+    for name, orders in (("r", (reads, writes)), ("w", (writes, reads))):
+        for order in orders:
+            desk.open(name, order)
+            desk.add(name, Charge(1), Usage())
+        named.append(desk.settle(name))
+
+    assert [receipt and receipt.model for receipt in named] == ["writes", "writes"]
 
 
 def test_settling_again_gives_the_same_receipt_and_books_it_once() -> None:

@@ -207,7 +207,9 @@ class _Observed:
     def _on_terms(self, request: Asked, *, is_streamed: bool) -> Asked:
         self._check(request.model)
         observation, terms = self._observation, self._observation.terms
-        observation.model = request.model
+        # Of a task that asks several, the one that writes.
+        if not observation.model or not isinstance(request, EmbeddingRequest):
+            observation.model = request.model
         # Not the request itself, whose text would then live as long as a collection takes.
         services, request_id = self._services, request.id
         observation.is_waiting = lambda: request_id in services.waiting

@@ -341,6 +341,7 @@ class Services:
             operation=request.operation,
             prompt_version=request.prompt_version,
             asked=self._chain(request.model, card),
+            writes=card.kind == "generator",
         )
         self.till.open(request.receipt_id, order)
 

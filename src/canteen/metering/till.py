@@ -26,7 +26,8 @@ class Book(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Which model works for whom, and the chain that was asked. Empty where nobody said."""
+    """Which model works for whom, whether it writes, and the chain that was asked. Empty where
+    nobody said."""
 
     model: str
     digest: str
@@ -37,6 +38,7 @@ class Order:
     prompt_version: str = ""
     phase: Phase = "inference"
     asked: str = ""
+    writes: bool = False
 
 
 @dataclass(slots=True)
@@ -107,14 +109,15 @@ class Till:
             bill.terms = max(bill.terms, now, key=lambda one: one.grade)
 
     def open(self, receipt_id: str, order: Order) -> None:
-        """A model is about to work for a request. Opening again, as a request of several parts
-        does, changes nothing; nor does one that comes after its receipt."""
+        """A model is about to work for a request. Of one of several parts, which opens again, the
+        receipt names the model that writes, and of a chain the one that was tried last. What comes
+        after the receipt changes nothing."""
         if receipt_id in self._settled:
             return
         self.look()
         bill = self._bills.setdefault(receipt_id, _Bill(receipt_id, self._node, order, self._now))
-        if order.asked and order.asked == bill.order.asked:
-            # Another of the chain is tried.
+        is_tried_instead = order.asked and order.asked == bill.order.asked
+        if is_tried_instead or order.writes > bill.order.writes:
             bill.order = order
 
     def knows(self, receipt_id: str) -> bool:
