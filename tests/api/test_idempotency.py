@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import shutil
 import signal
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -234,6 +235,21 @@ async def test_what_nobody_listens_to_any_more_is_given_up_and_may_be_asked_anew
         await once(scope, leaving(b"{}"), say_nothing)
 
     assert served == ["http.request", "http.disconnect"] * 2
+
+
+async def test_an_answer_that_cannot_be_kept_is_given_all_the_same(
+    echo_home: Path, serve: Serve, tmp_path: Path
+) -> None:
+    folder = tmp_path / "database"
+    folder.mkdir()
+    server = serve(echo_home, CANTEEN_DATABASE=f"sqlite:///{folder / 'canteen.db'}")
+    shutil.rmtree(folder)
+    key = new_key()
+    async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+        answers = [await client.post(PATH, json=chat(), headers=key) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert not any(map(is_replayed, answers))
 
 
 async def test_two_gateways_of_one_database_make_one_generation(

@@ -139,7 +139,11 @@ class Idempotency:
         async with self._claiming:
             if ask.id in self._running:
                 return "running"
-            standing = await asyncio.to_thread(self._answers.claim, ask.id, ask.digest)
+            try:
+                standing = await asyncio.to_thread(self._answers.claim, ask.id, ask.digest)
+            except EngineError:
+                # An answer that cannot be kept is better than none.
+                standing = "mine"
             if standing == "mine":
                 self._running[ask.id] = Shared(ask.digest, ask.body, self._grace_s)
             return standing

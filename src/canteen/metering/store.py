@@ -193,7 +193,7 @@ def _unavailable(error: Trouble, setting: str) -> EngineError:
     logger.error("the database of %s cannot be used: %s", setting, error)
     what = "ledger" if setting == DATABASE else "broker"
     return EngineError(
-        f"the {what} cannot be read now; see {setting} and CANTEEN_HOME, and the log",
+        f"the {what} cannot be read or written now; see {setting} and CANTEEN_HOME, and the log",
         code="ledger_unavailable",
     )
 
