@@ -118,6 +118,17 @@ def test_the_model_of_the_start_is_pulled_and_warm(
     assert [model["name"] for model in models] == ["echo:latest"]
 
 
+def test_a_default_model_that_is_not_there_is_told(echo_home: Path, tmp_path: Path) -> None:
+    wanted = {"CANTEEN_MODEL": "nosuch:1"}
+    server = serving.start(echo_home, tmp_path / "log", wanted, arguments=("--no-pull",))
+
+    told = httpx.get(f"{server.url}/health/ready").json()
+    serving.end(server)
+
+    assert "canteen pull nosuch:1" in told["components"]["default"]["details"]["trouble"]
+    assert "canteen pull nosuch:1" in server.log.read_text()
+
+
 def test_an_embedder_that_cannot_be_had_keeps_nobody_from_serving(
     serve: Callable[..., Server], echo_home: Path
 ) -> None:

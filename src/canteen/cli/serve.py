@@ -18,10 +18,10 @@ listening on {url}
 
 Three things to try, in another terminal:
 
-  curl {url}/api/generate -d '{{"model": "{model}", "prompt": "who is Oppenheimer"}}'
+  curl {url}/api/generate {key}-d '{{"model": "{model}", "prompt": "who is Oppenheimer"}}'
 
   curl {url}/v1/chat/completions -H 'content-type: application/json' \\
-    -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
+    {key}-d '{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
 
   {program} run "who is Oppenheimer"
 
@@ -74,7 +74,9 @@ def command(no_pull: bool, is_json: bool, **overrides: Any) -> None:
         if is_json:
             click.echo(store.compact_json({"event": "listening", **line}))
         else:
-            click.echo(WELCOME.format(**line, program=_program()))
+            key = "-H 'authorization: Bearer KEY' " if services.keys.is_asked else ""
+            # Standard output is for the log.
+            click.echo(WELCOME.format(**line, key=key, program=_program()), err=True)
         click.echo(store.compact_json(beginning(services)))
         sys.stdout.flush()
 

@@ -45,7 +45,8 @@ async def live(served: Served) -> Response:
 
 async def ready(served: Served) -> Response:
     """Up when requests are welcome: warm, not shutting down, and no sole model in pieces. That
-    receipts cannot be written is told, and keeps nobody out."""
+    receipts cannot be written, or that the default model is not there, is told, and keeps nobody
+    out."""
     services = served.services
     loaded = await services.loaded()
     components = {model.card.name: _component(model) for model in loaded}
@@ -55,6 +56,8 @@ async def ready(served: Served) -> Response:
             "status": "UNKNOWN",
             "details": {"trouble": "receipts cannot be written now; the log says why"},
         }
+    if services.lack:
+        components["default"] = {"status": "UNKNOWN", "details": {"trouble": services.lack}}
     return _answer(is_ready(services, loaded), components)
 
 
