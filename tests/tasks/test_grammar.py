@@ -50,6 +50,13 @@ def test_a_suggestion_that_is_another_sentence_or_loses_something_is_not_taken(
     assert not is_near("In 1931 Ann see {x}.", suggestion)
 
 
+def test_a_suggestion_that_leaves_out_what_is_said_is_not_taken() -> None:
+    sentence = "Yesterday she have forgot hers books, and buyed theirs at the school."
+
+    assert not is_near(sentence, "She forgot her books, and bought theirs at the school.")
+    assert is_near(sentence, "Yesterday she forgot her books, and bought their at the school.")
+
+
 def test_names_quotes_and_code_are_not_touched() -> None:
     sentence = 'So Go said "we go" to `go run` for {go}.'
 

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Sequence
 from canteen.core.errors import NotSupported
 from canteen.core.generation import ScorePrompt
 from canteen.tasks import slips
+from canteen.tasks.facts import COMMON, words
 from canteen.tasks.model import Model
 from canteen.tasks.preserving import found, lost
 from canteen.tasks.sentences import Span
 from canteen.tasks.slips import Edit
 from canteen.tasks.template import Template
-from canteen.tasks.words import changed
+from canteen.tasks.words import changed, diff
 
 PROMPT = Template("likely", 1, system="You write without errors.", user="Write a sentence.")
 MORE_ROUNDS = 3
@@ -19,6 +20,8 @@ BESIDE = 24
 MOST_OPTIONS = 400
 # A sentence of the model that differs in a larger share of its words is another sentence.
 MOST_CHANGED = 0.35
+# Words that begin with as many letters alike are forms of one.
+_ALIKE = 4
 # How much likelier, in nats, an edit must make a sentence. To leave a word out makes any likelier.
 LEAST_GAIN = 3.0
 LEAST_GAIN_OF_LESS = 6.0
@@ -49,7 +52,21 @@ def is_near(sentence: str, suggestion: str) -> bool:
         suggestion != sentence
         and changed(sentence, suggestion) <= MOST_CHANGED
         and not lost(sentence, suggestion)
+        and not _leaves_out(sentence, suggestion)
     )
+
+
+def _leaves_out(sentence: str, suggestion: str) -> bool:
+    """Whether a word that says something is gone, with none like it and none in its place."""
+    begun = {word[:_ALIKE] for word in words(suggestion.lower())}
+    return any(
+        sum(word[:_ALIKE] not in begun for word in _telling(one.before)) > len(_telling(one.after))
+        for one in diff(sentence, suggestion)
+    )
+
+
+def _telling(text: str) -> list[str]:
+    return [word for word in words(text.lower()) if len(word) > _ALIKE and word not in COMMON]
 
 
 async def _better(
