@@ -132,17 +132,6 @@ class Services:
         """Where the receipts are kept."""
         return self.accounting.ledger
 
-    @property
-    def lack(self) -> str:
-        """That the default model is not in the store, and what to do; empty where it is."""
-        name = full_name(self.settings.default_model)
-        if any(card.name == name for card in self.catalog.list()):
-            return ""
-        return (
-            f"the default model '{name}' is not in the store; run: canteen pull {name}, or set "
-            "CANTEEN_MODEL to one that is there"
-        )
-
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Chunk]:
         """Answer a request with the model it names, which is loaded if need be.
 
@@ -225,7 +214,7 @@ class Services:
         cards = {card.name: card for card in self.catalog.list()}
         card = cards.get(full_name(model))
         if card is None:
-            logger.warning("%s", self.lack)
+            logger.warning("%s", self.catalog.lack(model))
         elif card.upstream or card.members:
             pass
         elif card.kind != "generator":

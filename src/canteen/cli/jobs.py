@@ -25,7 +25,7 @@ def command() -> None:
 @command.command("list")
 @store.as_json
 def list_(is_json: bool) -> None:
-    """Every job, the newest first."""
+    """Every training, the newest first. Requests left for later are at GET /v1/jobs."""
     jobs = store.services().jobs
     found = jobs.list()
     if is_json:

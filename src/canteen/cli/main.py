@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from canteen.core.errors import CanteenError
+from canteen.core.errors import CanteenError, ModelNotFound
 
 VERBS = {
     "run": "Ask a model: one answer, or a chat",
@@ -94,9 +94,12 @@ class Verbs(click.Group):
 
 def _plain(error: CanteenError | OSError) -> str:
     """What a user is told of an error."""
+    if isinstance(error, ModelNotFound):
+        return f"{error.message}; canteen list shows what there is"
     if isinstance(error, CanteenError):
         return error.message
-    return str(error.strerror or error)
+    said = str(error.strerror or error)
+    return f"{said}: {error.filename}" if error.filename else said
 
 
 def _say_fault(kind: type[BaseException], error: BaseException, trace: Any) -> None:

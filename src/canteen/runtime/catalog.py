@@ -78,6 +78,16 @@ class Catalog:
                 code="damaged_manifest",
             ) from exc
 
+    def lack(self, default: str) -> str:
+        """That the default model is not here, and what to do; empty where it is."""
+        name = full_name(default)
+        if any(card.name == name for card in self.list()):
+            return ""
+        return (
+            f"the default model '{name}' is not in the store; run: canteen pull {name}, or set "
+            "CANTEEN_MODEL to one that is there"
+        )
+
     def put(self, card: ModelCard) -> str:
         """Write a card under its name, in place of the one that may be there.
 

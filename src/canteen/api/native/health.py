@@ -56,8 +56,8 @@ async def ready(served: Served) -> Response:
             "status": "UNKNOWN",
             "details": {"trouble": "receipts cannot be written now; the log says why"},
         }
-    if services.lack:
-        components["default"] = {"status": "UNKNOWN", "details": {"trouble": services.lack}}
+    if lack := services.catalog.lack(services.settings.default_model):
+        components["default"] = {"status": "UNKNOWN", "details": {"trouble": lack}}
     return _answer(is_ready(services, loaded), components)
 
 
