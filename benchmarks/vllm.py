@@ -8,8 +8,11 @@ Each step is one command of under nine minutes on an H200, and appends JSON line
     server    `vllm serve` at the same points
     cancels   128 callers who leave in the middle; then all places and most of the cache are asked
               for, and each answer must begin before any ends: nothing is held for those who left
-    energy    what the counter counted against what the receipts say
+    energy    what the boards' counter counted (with canteen-llm[nvidia], whose pynvml reads it)
+              against what the receipts say, and the node's accounts
     fp8       vLLM alone and Canteen with fp8 weights, which no processor has
+    report    measures nothing: the lines of `--out` as rows for LOG.md, with ratios to vLLM alone,
+              to its server and to the roofline, and the time to the first token that we add
 
 The model has the shape of Llama-3.1-8B and weights that vLLM makes up: good for speed, never for
 quality. `--tiny` is a model of two layers and few points, to try the program itself anywhere.
@@ -33,7 +36,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from benchmarks import vllm_model
+from benchmarks import vllm_model, vllm_report
 from benchmarks.servers import Server, canteen, free_port, running
 from canteen.bench.client import Client
 from canteen.bench.figures import Figures, Outcome, Run
@@ -209,15 +212,15 @@ class Bench:
     def energy(self) -> None:
         """See the module."""
         with self._canteen() as server:
+            before = booked_uj(server)
             counted = board_energy_uj()
-            before = accounts(server)
             asyncio.run(self._closed("energy", server))
-            after = accounts(server)
+            after = booked_uj(server)
             counted_after = board_energy_uj()
         booked = {name: after[name] - before[name] for name in after}
         if counted is not None and counted_after is not None:
             booked["boards_uj"] = counted_after - counted
-        self._say("energy", "accounts, their meter, and the boards' counter", booked)
+        self._say("energy", "receipts, accounts, their meter, and the boards' counter", booked)
 
     def _points(self) -> Iterator[tuple[str, int, range, Load]]:
         """Each with requests of its own, so that no prompt was read before."""
@@ -383,13 +386,14 @@ def gauge(server: Server, name: str) -> float:
     )
 
 
-def accounts(server: Server) -> dict[str, int]:
-    """The accounts of the node, and its meter, in microjoules."""
+def booked_uj(server: Server) -> dict[str, int]:
+    """What all receipts say, the accounts of the node, and its meter, in microjoules."""
     # They are booked each second.
     time.sleep(2)
-    with urllib.request.urlopen(f"{server.url}/v1/footprint?by=account", timeout=30) as answer:
-        told = json.load(answer)
-    return {name: value for name, value in told.items() if name.endswith("_uj")}
+    told = asked(server, "/v1/footprint?by=account")
+    sums = asked(server, "/v1/footprint?by=model")["sums"]
+    accounts = {name: value for name, value in told.items() if name.endswith("_uj")}
+    return accounts | {"receipts_uj": sum(sum(one["energy_uj"].values()) for one in sums)}
 
 
 def board_energy_uj() -> int | None:
@@ -415,16 +419,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         "benchmarks.vllm", description=__doc__, formatter_class=as_it_is
     )
-    parser.add_argument("step", choices=(*steps, "all"))
+    parser.add_argument("step", choices=(*steps, "all", "report"))
     parser.add_argument("--tiny", action="store_true", help="a model of two layers")
-    parser.add_argument("--vllm", type=Path, required=True, help="vLLM's environment")
+    parser.add_argument("--vllm", type=Path, help="vLLM's environment")
     parser.add_argument("--out", type=Path, default=Path("vllm.jsonl"))
     told = parser.parse_args()
+    size = TINY if told.tiny else GPU
+    if told.step == "report":
+        vllm_report.show(told.out, size.shape)
+        return
+    if told.vllm is None or not (told.vllm / "bin" / "python").exists():
+        parser.error(
+            "--vllm names vLLM's environment, which has bin/python in it; canteen engine install "
+            "vllm makes one, engines/vllm under CANTEEN_HOME"
+        )
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         (home / "engines").mkdir()
         (home / "engines" / "vllm").symlink_to(told.vllm.absolute())
-        bench = Bench(TINY if told.tiny else GPU, home, told.out)
+        bench = Bench(size, home, told.out)
         for step in steps if told.step == "all" else (told.step,):
             getattr(bench, step)()
 
