@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from canteen.core.errors import CanteenError
+from canteen.core.errors import CanteenError, UpstreamFailed
 
 VERBS = {
     "run": "Ask a model: one answer, or a chat",
@@ -94,6 +94,8 @@ class Verbs(click.Group):
 
 def _plain(error: CanteenError | OSError) -> str:
     """What a user is told of an error."""
+    if isinstance(error, UpstreamFailed) and error.base_url:
+        return f"{error.message} ({error.base_url})"
     if isinstance(error, CanteenError):
         return error.message
     return str(error.strerror or error)
