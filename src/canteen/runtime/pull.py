@@ -42,8 +42,7 @@ RECORD = "prepared.json"
 LOOK_EVERY_S = 0.5
 BUILTIN_CONTEXT_LENGTH = 8192
 BUILTIN_DIMENSIONS = 64
-# The engine goes by the file and the machine.
-AUTO = "auto"
+AUTO = "auto"  # by the file and the machine
 BUILTIN_ENGINES = {"echo": "echo", "echo-embed": "echo-embedder"}
 
 
@@ -303,12 +302,13 @@ class Puller:
         """How a digest is prepared, and where. The engine that is wanted of all decides it for a
         file that nothing was said of, and that is not there in the usual form for that engine."""
         folder = self._catalog.prepared(digest, PREPARATION, form.tag)
-        if form.tag or self._engine == AUTO or not self._catalog.blob_path(digest).is_file():
+        is_file = self._catalog.blob_path(digest).is_file()
+        if form != USUAL or self._engine == AUTO or not is_file:
             return form, folder
         record = folder / RECORD
         if record.exists() and json.loads(record.read_text())["engine"].startswith(self._engine):
             return form, folder
-        form = Form(self._engine, ("--engine", self._engine, *form.arguments))
+        form = Form(self._engine, ("--engine", self._engine))
         return form, self._catalog.prepared(digest, PREPARATION, form.tag)
 
     async def _prepare_into(
