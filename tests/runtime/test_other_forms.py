@@ -23,8 +23,11 @@ async def pulled(catalog: Catalog, engine: str, source: Path, name: str) -> Mode
     return catalog.get(name)
 
 
-async def prepare(catalog: Catalog, source: str, name: str, form: Form = FORM) -> ModelCard:
-    async with aclosing(Puller(catalog, PREPARE).prepare(source, name, form)) as steps:
+async def prepare(
+    catalog: Catalog, source: str, name: str, form: Form = FORM, engine: str = "auto"
+) -> ModelCard:
+    puller = Puller(catalog, PREPARE, engine=engine)
+    async with aclosing(puller.prepare(source, name, form)) as steps:
         async for _ in steps:
             pass
     return catalog.get(name)
@@ -100,6 +103,17 @@ async def test_a_file_that_is_there_for_the_wanted_engine_is_not_prepared_again(
     usual = await pulled(catalog, "auto", weights, "mine:1")
 
     assert (await pulled(catalog, "openvino", weights, "mine:2")).folder == usual.folder
+
+
+async def test_a_format_that_is_asked_for_goes_before_the_engine_that_is_wanted_of_all(
+    catalog: Catalog, weights: Path
+) -> None:
+    usual = await pulled(catalog, "auto", weights, "mine:1")
+    form = Form("", ("--format", "int8"))
+
+    card = await prepare(catalog, "mine:1", "mine:2", form, engine="llamacpp")
+
+    assert (card.engine, card.folder) == ("openvino", usual.folder)
 
 
 async def test_a_folder_is_the_same_for_every_engine_that_is_wanted(
