@@ -24,10 +24,11 @@ def add(heading: str, *cells: str) -> None:
 
 def row(*cells: str) -> str:
     """A row of a table, with the date, the commit and the machine before the cells."""
-    return f"| {' | '.join([f'{datetime.now(UTC):%Y-%m-%d}', _commit(), _machine(), *cells])} |"
+    return f"| {' | '.join([f'{datetime.now(UTC):%Y-%m-%d}', commit(), _machine(), *cells])} |"
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The commit that is checked out, in short."""
     command = ["git", "rev-parse", "--short", "HEAD"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 

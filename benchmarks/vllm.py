@@ -6,9 +6,13 @@ Each step is one command of under nine minutes on an H200, and appends JSON line
     raw       vLLM alone, 1 to 256 sequences, 128/128 and 1024/256 tokens
     service   Canteen over the same engine at the same points; Poisson arrivals at 50, 75 and 90 %
     server    `vllm serve` at the same points
-    cancels   128 callers who leave in the middle, and how long until nothing is held
-    energy    what the counter counted against what the receipts say
+    cancels   128 callers who leave in the middle; then all places and most of the cache are asked
+              for, and each answer must begin before any ends: nothing is held for those who left
+    energy    what the boards' counter counted (with canteen-llm[nvidia], whose pynvml reads it)
+              against what the receipts say, and the node's accounts
     fp8       vLLM alone and Canteen with fp8 weights, which no processor has
+    report    measures nothing: the lines of `--out` as rows for LOG.md, with ratios to vLLM alone,
+              to its server and to the roofline, and the time to the first token that we add
 
 The model has the shape of Llama-3.1-8B and weights that vLLM makes up: good for speed, never for
 quality. `--tiny` is a model of two layers and few points, to try the program itself anywhere.
@@ -32,10 +36,10 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from benchmarks import vllm_model
+from benchmarks import vllm_model, vllm_report
 from benchmarks.servers import Server, canteen, free_port, running
 from canteen.bench.client import Client
-from canteen.bench.figures import Figures
+from canteen.bench.figures import Figures, Outcome, Run
 from canteen.bench.load import Load, poisson
 from canteen.bench.loops import closed_loop, open_loop
 from canteen.engines import chat_template, environment
@@ -45,7 +49,11 @@ from canteen.runtime.pull import Puller
 MODEL = "bench"
 ROOT = Path(__file__).parents[1]
 SHARES = (0.5, 0.75, 0.9)
-RUNNING, CACHE = "vllm:num_requests_running", "vllm:kv_cache_usage_perc"
+# What the gateway knows of; what vLLM itself still holds shows in who has to wait.
+RUNNING = "vllm:num_requests_running"
+# With the marks and the template around it, the text of a request takes a tenth more.
+FILLED_SHARE = 0.85
+FILLING_TOKENS = 256
 
 QUIET = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR", "HF_HUB_OFFLINE": "1"}
 
@@ -69,6 +77,17 @@ class Size:
     def max_num_seqs(self) -> int:
         """As many as ever run."""
         return max(self.streams)
+
+    @property
+    def filling(self) -> Load:
+        """What fills the cache when as many ask for it as ever run."""
+        head_size = self.shape["hidden_size"] // self.shape["num_attention_heads"]
+        numbers = self.shape["num_hidden_layers"] * self.shape["num_key_value_heads"] * head_size
+        # Keys and values, of two bytes each.
+        cache_tokens = (self.kv_cache_gb << 30) // (4 * numbers)
+        share = int(FILLED_SHARE * cache_tokens / self.max_num_seqs)
+        longest = min(share, vllm_model.CONTEXT_LENGTH // 2)
+        return Load(longest - FILLING_TOKENS, FILLING_TOKENS)
 
 
 GPU = Size(
@@ -181,23 +200,27 @@ class Bench:
             left_s = time.perf_counter()
             while gauge(server, RUNNING):
                 time.sleep(0.001)
-            freed_s = time.perf_counter() - left_s
-            held = gauge(server, CACHE)
-            told = {"callers": self._size.num_leaving, "free_after_s": freed_s, "held": held}
-            self._say("cancels", "all leave at once", told)
+            told = {
+                "callers": self._size.num_leaving,
+                "closed_after_s": time.perf_counter() - left_s,
+                **asyncio.run(self._fill(server)),
+            }
+        self._say("cancels", "all leave at once; then all is asked for", told)
+        if told["begun_at_once"] < told["places"]:
+            raise SystemExit("some had to wait: vLLM still holds what those who left had")
 
     def energy(self) -> None:
         """See the module."""
         with self._canteen() as server:
+            before = booked_uj(server)
             counted = board_energy_uj()
-            before = accounts(server)
             asyncio.run(self._closed("energy", server))
-            after = accounts(server)
+            after = booked_uj(server)
             counted_after = board_energy_uj()
         booked = {name: after[name] - before[name] for name in after}
         if counted is not None and counted_after is not None:
             booked["boards_uj"] = counted_after - counted
-        self._say("energy", "accounts, their meter, and the boards' counter", booked)
+        self._say("energy", "receipts, accounts, their meter, and the boards' counter", booked)
 
     def _points(self) -> Iterator[tuple[str, int, range, Load]]:
         """Each with requests of its own, so that no prompt was read before."""
@@ -243,6 +266,21 @@ class Bench:
             one.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.gather(*asking)
+
+    async def _fill(self, server: Server) -> dict[str, Any]:
+        """Ask for all places and the cache; how many began before anybody came to an end."""
+        client = Client(server.url, MODEL, self._size.filling)
+        due_s = time.perf_counter()
+        numbers = range(20_000, 20_000 + self._size.max_num_seqs)
+        outcomes = await asyncio.gather(*(client.ask(number, due_s) for number in numbers))
+        client.close()
+        figures = Figures.of(Run(outcomes, due_s, max(one.end_s for one in outcomes)))
+        return {
+            "places": len(outcomes),
+            "begun_at_once": begun_at_once(outcomes),
+            "ttft_p99_s": figures.ttft.p99,
+            "errors": figures.errors,
+        }
 
     @contextmanager
     def _canteen(self, **more: str) -> Iterator[Server]:
@@ -304,6 +342,12 @@ class Prompts:
         return ids
 
 
+def begun_at_once(outcomes: Sequence[Outcome]) -> int:
+    """How many began before any came to its end, so that all of these were held together."""
+    first_end_s = min(one.end_s for one in outcomes)
+    return sum(bool(one.text_s) and one.text_s[0] < first_end_s for one in outcomes)
+
+
 def told_of(figures: Figures) -> dict[str, Any]:
     """What is kept of a run."""
     return {
@@ -342,13 +386,14 @@ def gauge(server: Server, name: str) -> float:
     )
 
 
-def accounts(server: Server) -> dict[str, int]:
-    """The accounts of the node, and its meter, in microjoules."""
+def booked_uj(server: Server) -> dict[str, int]:
+    """What all receipts say, the accounts of the node, and its meter, in microjoules."""
     # They are booked each second.
     time.sleep(2)
-    with urllib.request.urlopen(f"{server.url}/v1/footprint?by=account", timeout=30) as answer:
-        told = json.load(answer)
-    return {name: value for name, value in told.items() if name.endswith("_uj")}
+    told = asked(server, "/v1/footprint?by=account")
+    sums = asked(server, "/v1/footprint?by=model")["sums"]
+    accounts = {name: value for name, value in told.items() if name.endswith("_uj")}
+    return accounts | {"receipts_uj": sum(sum(one["energy_uj"].values()) for one in sums)}
 
 
 def board_energy_uj() -> int | None:
@@ -374,16 +419,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         "benchmarks.vllm", description=__doc__, formatter_class=as_it_is
     )
-    parser.add_argument("step", choices=(*steps, "all"))
+    parser.add_argument("step", choices=(*steps, "all", "report"))
     parser.add_argument("--tiny", action="store_true", help="a model of two layers")
-    parser.add_argument("--vllm", type=Path, required=True, help="vLLM's environment")
+    parser.add_argument("--vllm", type=Path, help="vLLM's environment")
     parser.add_argument("--out", type=Path, default=Path("vllm.jsonl"))
     told = parser.parse_args()
+    size = TINY if told.tiny else GPU
+    if told.step == "report":
+        vllm_report.show(told.out, size.shape)
+        return
+    if told.vllm is None or not (told.vllm / "bin" / "python").exists():
+        parser.error(
+            "--vllm names vLLM's environment, which has bin/python in it; canteen engine install "
+            "vllm makes one, engines/vllm under CANTEEN_HOME"
+        )
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         (home / "engines").mkdir()
         (home / "engines" / "vllm").symlink_to(told.vllm.absolute())
-        bench = Bench(TINY if told.tiny else GPU, home, told.out)
+        bench = Bench(size, home, told.out)
         for step in steps if told.step == "all" else (told.step,):
             getattr(bench, step)()
 

@@ -2,7 +2,7 @@
 every id is a text, so that no answer is empty. It is of no use for quality."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,16 @@ def write(folder: Path, shape: dict[str, Any]) -> Path:
     """Write a model of a shape, whose one tensor stands for weights that are never read."""
     folder.mkdir(parents=True, exist_ok=True)
     _tokenizer(shape["vocab_size"]).save(str(folder / "tokenizer.json"))
-    config = {
+    told = {"tokenizer_class": "PreTrainedTokenizerFast", "chat_template": TEMPLATE}
+    (folder / "config.json").write_text(json.dumps(config(shape)))
+    (folder / "tokenizer_config.json").write_text(json.dumps(told | {"eos_token": END}))
+    save_file({"never.read": np.zeros(1, np.float32)}, folder / "model.safetensors")
+    return folder
+
+
+def config(shape: Mapping[str, Any]) -> dict[str, Any]:
+    """The config.json of a shape."""
+    return {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
         "max_position_embeddings": CONTEXT_LENGTH,
@@ -52,11 +61,6 @@ def write(folder: Path, shape: dict[str, Any]) -> Path:
         "eos_token_id": 0,
         **shape,
     }
-    told = {"tokenizer_class": "PreTrainedTokenizerFast", "chat_template": TEMPLATE}
-    (folder / "config.json").write_text(json.dumps(config))
-    (folder / "tokenizer_config.json").write_text(json.dumps(told | {"eos_token": END}))
-    save_file({"never.read": np.zeros(1, np.float32)}, folder / "model.safetensors")
-    return folder
 
 
 def _tokenizer(vocab_size: int) -> Tokenizer:

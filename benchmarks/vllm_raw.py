@@ -94,7 +94,9 @@ def ceilings(told: dict[str, Any]) -> None:
     source = torch.empty(size, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     took_s = timed(lambda: target.copy_(source))
-    print(json.dumps({"name": "copy", "bytes_per_s": 2 * size / took_s}), flush=True)
+    board = torch.cuda.get_device_name() if device == "cuda" else "a processor"
+    copied = {"name": "copy", "device": board, "bytes_per_s": 2 * size / took_s}
+    print(json.dumps(copied), flush=True)
     side = told["side"]
     square = torch.randn(side, side, dtype=torch.bfloat16, device=device)
     took_s = timed(lambda: square @ square)

@@ -18,6 +18,8 @@ from pathlib import Path
 import pytest
 
 from canteen.core.model import full_name
+from canteen.core.upstream import Upstream
+from canteen.runtime import remote
 from canteen.runtime.catalog import Catalog
 from tests.serving import CANTEEN, plain_environ
 
@@ -45,6 +47,18 @@ def test_a_prompt_alone_asks_the_default_model(echo_home: Path) -> None:
 def test_what_is_piped_follows_the_prompt(echo_home: Path) -> None:
     assert run(echo_home, "echo", "Say:", piped=b"a b\n").stdout == b"Say:\n\na b\n"
     assert run(echo_home, piped="né 🌍".encode()).stdout == "né 🌍\n".encode()
+
+
+def test_an_upstream_that_is_gone_is_named_with_its_address(echo_home: Path) -> None:
+    where = Upstream("http://127.0.0.1:9/v1", "m")
+    Catalog(echo_home).put(remote.upstream_card("upstream:a", where))
+
+    answer = run(echo_home, "upstream:a", "who is Oppenheimer")
+
+    assert answer.returncode == 1
+    assert answer.stderr.decode().startswith("canteen: upstream:a: the upstream cannot be reached;")
+    assert f"({where.base_url})" in answer.stderr.decode()
+    assert answer.stderr.count(b"\n") == 1
 
 
 def test_json_gives_the_answer_in_one_object(echo_home: Path) -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import httpx
@@ -29,6 +30,8 @@ from tests.vllm_engine import OPTIONS, linked
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 MODEL = "llama-tiny"
+PATH = "/v1/chat/completions"
+PLACES = 32
 ADAPTERS = ("llama-fin", "llama-law")
 # Loading is by far the most of it.
 WITHIN_S = 900.0
@@ -43,7 +46,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     for seed, name in enumerate(ADAPTERS):
         pull_adapter(home, tiny_llama.write_adapter(folder / name, seed), name)
     options = (*OPTIONS, "enable_sleep_mode=true") if NVIDIA.exists() else OPTIONS
-    environ = {"CANTEEN_MODEL": "echo", "CANTEEN_VLLM": ",".join(options)}
+    environ = {
+        "CANTEEN_MODEL": "echo",
+        "CANTEEN_VLLM": ",".join(options),
+        "CANTEEN_MAX_NUM_SEQS": str(PLACES),
+    }
     server = serving.start(home, folder / "serve.log", environ)
     yield server
     serving.end(server)
@@ -67,7 +74,7 @@ def client(server: Server) -> Iterator[httpx.Client]:
 
 def test_a_streamed_chat_is_answered_with_its_receipt(client: httpx.Client) -> None:
     body = {**ASKED, "stream": True, "max_tokens": 8, "stream_options": {"include_usage": True}}
-    with client.stream("POST", "/v1/chat/completions", json=body) as answer:
+    with client.stream("POST", PATH, json=body) as answer:
         events = [
             json.loads(line[6:]) for line in answer.iter_lines() if line.startswith("data: {")
         ]
@@ -89,7 +96,7 @@ def test_labels_are_scored_and_schemas_kept(client: httpx.Client) -> None:
     form = {"type": "json_schema", "json_schema": {"name": "n", "schema": told}}
 
     scored = client.post("/v1/tasks/classify", json=asked)
-    formed = client.post("/v1/chat/completions", json={**ASKED, "response_format": form})
+    formed = client.post(PATH, json={**ASKED, "response_format": form})
 
     assert scored.status_code == 200, scored.text
     content = json.loads(formed.json()["choices"][0]["message"]["content"])
@@ -98,7 +105,7 @@ def test_labels_are_scored_and_schemas_kept(client: httpx.Client) -> None:
 
 async def test_a_model_and_its_adapters_answer_at_once_as_they_do_alone(server: Server) -> None:
     async def answer(model: str) -> tuple[str, dict[str, Any]]:
-        made = await client.post("/v1/chat/completions", json={**body, "model": model})
+        made = await client.post(PATH, json={**body, "model": model})
         assert made.status_code == 200, made.text
         return made.json()["choices"][0]["message"]["content"], made.json()["footprint"]
 
@@ -133,17 +140,28 @@ def test_labels_are_scored_with_an_adapter_too(client: httpx.Client) -> None:
     assert len({str(probabilities) for probabilities in told}) == 3
 
 
-async def test_a_caller_who_leaves_frees_what_he_held(server: Server) -> None:
-    body = {**ASKED, "stream": True, "max_tokens": 1500, "ignore_eos": True}
-    async with httpx.AsyncClient(base_url=server.url, timeout=WITHIN_S) as client:
-        async with client.stream("POST", "/v1/chat/completions", json=body) as answer:
+async def test_callers_who_leave_free_all_that_they_held(server: Server) -> None:
+    """What vLLM itself still holds shows in who has to wait when all places are asked for."""
+    body = {**ASKED, "stream": True, "ignore_eos": True}
+
+    async def leave(client: httpx.AsyncClient) -> None:
+        async with client.stream("POST", PATH, json={**body, "max_tokens": 1500}) as answer:
             assert answer.status_code == 200
             async for _ in answer.aiter_lines():
                 break
 
-        await until(lambda: server.metric("vllm:num_requests_running") == 0)
+    async def stay(client: httpx.AsyncClient) -> tuple[float, float]:
+        """When it began and when it ended."""
+        async with client.stream("POST", PATH, json={**body, "max_tokens": 100}) as answer:
+            at_s = [monotonic() async for line in answer.aiter_lines() if "content" in line]
+        return at_s[0], at_s[-1]
 
-    assert server.metric("vllm:kv_cache_usage_perc") == 0
+    async with httpx.AsyncClient(base_url=server.url, timeout=WITHIN_S) as client:
+        await asyncio.gather(*(leave(client) for _ in range(PLACES)))
+        await until(lambda: server.metric("vllm:num_requests_running") == 0)
+        times_s = await asyncio.gather(*(stay(client) for _ in range(PLACES)))
+
+    assert max(began_s for began_s, _ in times_s) < min(ended_s for _, ended_s in times_s)
 
 
 @pytest.mark.gpu
@@ -152,10 +170,10 @@ def test_the_meter_counts_what_the_boards_do(client: httpx.Client) -> None:
         counter = Nvml(exact(1.0, "J/J"))
     except Unavailable as exc:
         pytest.skip(f"no GPU: {exc}")
-    client.post("/v1/chat/completions", json={**ASKED, "max_tokens": 8})
+    client.post(PATH, json={**ASKED, "max_tokens": 8})
     counted_uj, booked_uj = counter.read_uj(), accounts(client)["meter_uj"]
 
-    client.post("/v1/chat/completions", json={**ASKED, "max_tokens": 1500, "ignore_eos": True})
+    client.post(PATH, json={**ASKED, "max_tokens": 1500, "ignore_eos": True})
 
     told = accounts(client)
     assert sum(told.values()) == 2 * told["meter_uj"]

@@ -73,6 +73,23 @@ def test_its_listener_answers_nobody_without_the_key(engine: LlamaCppEngine) -> 
     caught.value.close()
 
 
+@pytest.mark.parametrize(
+    ("max_num_seqs", "max_batched_tokens", "expected"),
+    [(255, 256, 255), (256, 256, 255), (1024, 256, 255), (32, 32, 32), (128, 64, 128)],
+)
+def test_it_loads_with_as_many_sequences_as_the_library_can(
+    max_num_seqs: int, max_batched_tokens: int, expected: int, tmp_path: Path
+) -> None:
+    sized = llamacpp_engine(
+        tmp_path, MODEL, max_num_seqs=max_num_seqs, max_batched_tokens=max_batched_tokens
+    )
+
+    assert sized.capabilities.max_num_seqs == expected
+    sized.add(ask(n=expected, sampling=SamplingParams(max_tokens=2, ignore_eos=True)))
+    (usage,) = [one.chunk.usage for one in stepped(sized) if one.chunk and one.chunk.usage]
+    assert usage.completion_tokens == 2 * expected
+
+
 def test_a_request_cancelled_while_its_prompt_is_read_gives_its_place_back(
     engine: LlamaCppEngine,
 ) -> None:

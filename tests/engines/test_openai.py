@@ -245,6 +245,7 @@ async def test_nobody_at_the_address_is_told() -> None:
         await complete(engine, ASK)
 
     assert caught.value.code == "upstream_unreachable"
+    assert "try again" in caught.value.message
     await engine.close()
 
 

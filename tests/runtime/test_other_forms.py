@@ -15,8 +15,19 @@ from tests.runtime.conftest import PREPARE, WEIGHTS, Pull, is_whole
 FORM = Form("int4", ("--format", "int4"))
 
 
-async def prepare(catalog: Catalog, source: str, name: str, form: Form = FORM) -> ModelCard:
-    async with aclosing(Puller(catalog, PREPARE).prepare(source, name, form)) as steps:
+async def pulled(catalog: Catalog, engine: str, source: Path, name: str) -> ModelCard:
+    pulling = Puller(catalog, PREPARE, engine=engine).pull(f"file:{source}", name)
+    async with aclosing(pulling) as steps:
+        async for _ in steps:
+            pass
+    return catalog.get(name)
+
+
+async def prepare(
+    catalog: Catalog, source: str, name: str, form: Form = FORM, engine: str = "auto"
+) -> ModelCard:
+    puller = Puller(catalog, PREPARE, engine=engine)
+    async with aclosing(puller.prepare(source, name, form)) as steps:
         async for _ in steps:
             pass
     return catalog.get(name)
@@ -28,6 +39,15 @@ async def convert(catalog: Catalog, source: str, name: str, kind: str = "q4_0") 
         async for _ in steps:
             pass
     return catalog.get(name)
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """A folder."""
+    folder = tmp_path / "published"
+    folder.mkdir()
+    (folder / "weights").write_bytes(WEIGHTS)
+    return folder
 
 
 def prepared(catalog: Catalog) -> list[str]:
@@ -62,6 +82,47 @@ async def test_the_usual_form_is_the_folder_that_is_there(
 
     assert card.folder == catalog.get("mine:1").folder
     assert catalog.path(card).stat().st_ctime_ns == made_ns
+
+
+async def test_the_engine_that_is_wanted_of_all_holds_for_a_file_that_is_there_for_another(
+    catalog: Catalog, weights: Path
+) -> None:
+    usual = await pulled(catalog, "auto", weights, "mine:1")
+    other = await pulled(catalog, "llamacpp", weights, "mine:2")
+    again = await pulled(catalog, "auto", weights, "mine:3")
+
+    assert [card.engine for card in (usual, other, again)] == ["openvino", "llamacpp", "openvino"]
+    assert usual.folder == again.folder
+    assert other.folder == f"{usual.folder}-llamacpp"
+    assert other.digest == usual.digest
+
+
+async def test_a_file_that_is_there_for_the_wanted_engine_is_not_prepared_again(
+    catalog: Catalog, weights: Path
+) -> None:
+    usual = await pulled(catalog, "auto", weights, "mine:1")
+
+    assert (await pulled(catalog, "openvino", weights, "mine:2")).folder == usual.folder
+
+
+async def test_a_format_that_is_asked_for_goes_before_the_engine_that_is_wanted_of_all(
+    catalog: Catalog, weights: Path
+) -> None:
+    usual = await pulled(catalog, "auto", weights, "mine:1")
+    form = Form("", ("--format", "int8"))
+
+    card = await prepare(catalog, "mine:1", "mine:2", form, engine="llamacpp")
+
+    assert (card.engine, card.folder) == ("openvino", usual.folder)
+
+
+async def test_a_folder_is_the_same_for_every_engine_that_is_wanted(
+    catalog: Catalog, published: Path
+) -> None:
+    usual = await pulled(catalog, "auto", published, "mine:1")
+    other = await pulled(catalog, "llamacpp", published, "mine:2")
+
+    assert other.folder == usual.folder
 
 
 async def test_ended_early_nothing_is_left(catalog: Catalog, pull: Pull, weights: Path) -> None:

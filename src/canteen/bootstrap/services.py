@@ -66,7 +66,7 @@ from canteen.runtime.gate import Gate, Limits
 from canteen.runtime.memory import GB, budget_bytes, machine_bytes
 from canteen.runtime.pool import Pool
 from canteen.runtime.prompts import PromptStore
-from canteen.runtime.pull import PREPARE, USUAL, Form, Puller
+from canteen.runtime.pull import USUAL, Form, Puller
 from canteen.runtime.remote import groups_of, members_of
 from canteen.runtime.slot import Health, LoadedModel, Served, Slot
 from canteen.settings import Settings
@@ -440,7 +440,7 @@ def build(settings: Settings) -> Services:
             max_waiting=settings.max_num_seqs + settings.max_queue,
             tell=lambda event: metrics.count_event(event.model, event.what, event.before),
         ),
-        puller=Puller(catalog, (*PREPARE, "--engine", settings.engine), watch=books.helper),
+        puller=Puller(catalog, watch=books.helper, engine=settings.engine),
         prompts=PromptStore(settings.home),
         classifiers=ClassifierStore(settings.home),
         library=Library(Indexes(settings.home / "indexes"), catalog.get, settings.default_embedder),

@@ -20,7 +20,7 @@ from canteen.runtime.admission import Limited, LimitedEmbedder
 from canteen.runtime.balance import Balance, Member
 from canteen.runtime.breaker import Breaker
 from canteen.runtime.gate import Gate
-from canteen.runtime.guarded import Circuit, Guarded, GuardedEmbedder, Probe
+from canteen.runtime.guarded import Circuit, Guarded, GuardedEmbedder, Named, Probe
 from canteen.runtime.slot import Health, Served
 from canteen.runtime.threads import in_thread
 from canteen.settings import variable
@@ -69,7 +69,8 @@ class Upstreams:
     def _circuit(self, card: ModelCard, upstream: Upstream, probe: Probe) -> Circuit:
         """That of a model, whose breaker its other names share."""
         tell = partial(self._metrics.upstreams.count, card.name)
-        return Circuit(self._breaker(card), probe, upstream.patience_s, tell)
+        named = Named(card.name, upstream.base_url)
+        return Circuit(named, self._breaker(card), probe, upstream.patience_s, tell)
 
     def _breaker(self, card: ModelCard) -> Breaker:
         return self._breakers.setdefault(card.digest, Breaker())

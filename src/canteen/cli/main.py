@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from canteen.core.errors import CanteenError, ModelNotFound
+from canteen.core.errors import CanteenError, ModelNotFound, UpstreamFailed
 
 VERBS = {
     "run": "Ask a model: one answer, or a chat",
@@ -96,6 +96,8 @@ def _plain(error: CanteenError | OSError) -> str:
     """What a user is told of an error."""
     if isinstance(error, ModelNotFound):
         return f"{error.message}; canteen list shows what there is"
+    if isinstance(error, UpstreamFailed) and error.base_url:
+        return f"{error.message} ({error.base_url})"
     if isinstance(error, CanteenError):
         return error.message
     said = str(error.strerror or error)

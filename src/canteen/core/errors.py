@@ -219,10 +219,12 @@ class UpstreamFailed(EngineError):
     """A service that was asked on the caller's behalf failed.
 
     `code` is one of `upstream_failed`, `upstream_unreachable`, `upstream_silent`, `upstream_cut`,
-    `upstream_garbage`, `upstream_refused`.
+    `upstream_garbage`, `upstream_refused`. `base_url` is where it was asked, which who runs the
+    service is told and callers over HTTP are not.
     """
 
     code = "upstream_failed"
+    base_url = ""
 
 
 class InvalidOutput(EngineError):

@@ -47,6 +47,12 @@ def is_there(engine: str, home: Path) -> bool:
     return _python(engine, home).exists()
 
 
+def is_for_cpus(engine: str, home: Path) -> bool:
+    """Whether an engine's environment has the build that needs no GPU."""
+    place = home / FOLDER / engine
+    return any(place.glob(f"lib*/python*/site-packages/{engine}_cpu-*.dist-info"))
+
+
 def _python(engine: str, home: Path) -> Path:
     return home / FOLDER / engine / "bin" / "python"
 

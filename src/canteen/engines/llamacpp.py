@@ -26,6 +26,8 @@ LONGEST_TOKEN = 64
 WAIT_S = 0.05
 # The threads of one batch step tell within this time of each other.
 TOGETHER_S = 0.002
+# What the library is built for (LLAMA_MAX_SEQ).
+MOST_SEQUENCES = 256
 # Tokens beside those of running sequences: for grammars that are tried.
 SPARE_TOKENS = 256
 
@@ -48,8 +50,9 @@ class LlamaCppEngine:
 
     `kv_cache_tokens` is what all sequences may hold together, 0 as much as one may; a request
     starts when all that it may come to has a place there, since what finds none would end
-    everybody's. One step computes at most `max_batched_tokens` tokens. `num_threads` 0 is one
-    for each processor we may use; `num_gpu_layers` are computed by a GPU.
+    everybody's. One step computes at most `max_batched_tokens` tokens, or one of each sequence
+    where that is more; there are 255 sequences at most. `num_threads` 0 is one for each processor
+    we may use; `num_gpu_layers` are computed by a GPU.
     """
 
     name = "llamacpp"
@@ -67,12 +70,13 @@ class LlamaCppEngine:
     ) -> None:
         told = about(folder)
         num_tokens = kv_cache_tokens or int(told["context_length"])
+        # One more place is for a grammar that is tried.
+        max_num_seqs = min(max_num_seqs, MOST_SEQUENCES - 1)
         self._server = LlamaServer(
             Loading(
                 Path(model),
                 sorted(folder.glob("adapter-*.gguf")),
                 num_tokens + SPARE_TOKENS,
-                # A place for a grammar that is tried.
                 max_num_seqs + 1,
                 max_batched_tokens,
                 num_threads,

@@ -163,7 +163,8 @@ def _params(loading: Loading) -> Any:
     params.n_parallel = loading.max_num_seqs
     # One cache for all: a sequence may be as long as the context while others are short.
     params.kv_unified = True
-    params.n_batch = params.n_ubatch = loading.batch_length
+    # It aborts where a batch has no room for a token of each sequence.
+    params.n_batch = params.n_ubatch = max(loading.batch_length, loading.max_num_seqs)
     params.n_gpu_layers = loading.num_gpu_layers
     params.embedding = loading.purpose != "writing"
     if loading.purpose == "ranking":

@@ -29,7 +29,7 @@ from canteen.core.upstream import EMBEDDER, GENERATOR, Upstream
 from canteen.core.version import VERSION
 from canteen.engines import sampling_limits
 from canteen.engines.openai_answers import Answer, cut, garbage, receipts
-from canteen.engines.openai_errors import MOST_BYTES, refusal
+from canteen.engines.openai_errors import AGAIN, MOST_BYTES, refusal
 from canteen.engines.openai_requests import Body, written
 
 T = TypeVar("T")
@@ -125,7 +125,8 @@ class Client:
                 await response.aclose()
         except (httpx.ConnectError, httpx.ConnectTimeout) as exc:
             raise UpstreamFailed(
-                "the upstream cannot be reached", code="upstream_unreachable"
+                "the upstream cannot be reached; see whether it runs, then try again",
+                code="upstream_unreachable",
             ) from exc
         except httpx.RequestError as exc:
             raise cut() from exc
@@ -161,7 +162,8 @@ class _Limit:
             if self.left_s() <= 0:
                 raise DeadlineExceeded from None
             raise UpstreamFailed(
-                f"the upstream said nothing for {self._patience_s:g} s", code="upstream_silent"
+                f"the upstream said nothing for {self._patience_s:g} s; {AGAIN}",
+                code="upstream_silent",
             ) from None
 
 
@@ -205,7 +207,7 @@ def _json(text: bytes) -> Any:
     if not isinstance(told, dict):
         raise garbage()
     if told.get("error"):
-        raise UpstreamFailed("the upstream ended its answer with an error")
+        raise UpstreamFailed(f"the upstream ended its answer with an error; {AGAIN}")
     return told
 
 

@@ -14,6 +14,7 @@ from canteen.core.generation import (
     ToolCall,
     Usage,
 )
+from canteen.engines.openai_errors import AGAIN
 
 Event = Mapping[str, Any]
 _REASONS: Mapping[str, FinishReason] = {
@@ -118,12 +119,15 @@ def receipts(answer: Event) -> tuple[Event, ...]:
 
 def garbage() -> UpstreamFailed:
     """What came is no answer of this dialect."""
-    return UpstreamFailed("the upstream's answer cannot be read", code="upstream_garbage")
+    return UpstreamFailed(
+        "the upstream's answer cannot be read; see whether its base URL is right",
+        code="upstream_garbage",
+    )
 
 
 def cut() -> UpstreamFailed:
     """The answer ended before its end."""
-    return UpstreamFailed("the upstream broke off its answer", code="upstream_cut")
+    return UpstreamFailed(f"the upstream broke off its answer; {AGAIN}", code="upstream_cut")
 
 
 def _gather(calls: dict[int, ToolCall], told: Any) -> None:

@@ -17,6 +17,7 @@ from canteen.core.errors import (
 # Of a refusal so much is read, and so much of its sentence is told on.
 MOST_BYTES = 64 << 10
 MOST_CHARACTERS = 500
+AGAIN = "please send the request again"
 # Where it does not say how long to wait.
 USUAL_WAIT_S = 1.0
 LONGEST_WAIT_S = 3600.0
@@ -50,7 +51,7 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> CanteenErro
             "the upstream knows no such model or route (404); see its base URL and model",
             code="upstream_refused",
         )
-    return UpstreamFailed(f"the upstream failed ({status})")
+    return UpstreamFailed(f"the upstream failed ({status}); {AGAIN}")
 
 
 def _invalid(body: bytes) -> InvalidRequest:

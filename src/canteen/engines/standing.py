@@ -10,7 +10,7 @@ from canteen.engines.registry import ENGINES, is_installed
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """`can_run`: it would run a model on this machine now."""
+    """`can_run`: it is installed, and what its build needs is here."""
 
     name: str
     is_installed: bool
@@ -27,10 +27,17 @@ def standings(home: Path) -> list[Standing]:
 def _standing(name: str, home: Path) -> Standing:
     entry = ENGINES[name]
     is_there = environment.is_there(name, home) if entry.steps_itself else is_installed(name)
+    lacks_gpu = name == "vllm" and is_there and _lacks_gpu(home)
     where = _where(name) if is_there or entry.steps_itself else ""
+    if lacks_gpu:
+        where = "its build needs an NVIDIA GPU, and none is here"
     how = "" if is_there else f"canteen engine install {name.partition('-')[0]}"
     why = ": ".join(filter(None, (where, how)))
-    return Standing(name, is_there, is_there, why, entry.about)
+    return Standing(name, is_there, is_there and not lacks_gpu, why, entry.about)
+
+
+def _lacks_gpu(home: Path) -> bool:
+    return not (NVIDIA.exists() or environment.is_for_cpus("vllm", home))
 
 
 def _where(name: str) -> str:

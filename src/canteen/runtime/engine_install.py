@@ -34,7 +34,8 @@ def own_environment(home: Path, engine: str) -> Path:
 
 
 async def install(home: Path, engine: str, index_url: str = "") -> AsyncGenerator[Progress]:
-    """Set an engine up, from an index other than the usual one if that is told.
+    """Set an engine up, from an index other than the usual one if that is told: such an index has
+    other builds, so what is there is replaced.
 
     Closing the generator early ends the work; nothing is left that could be taken for the engine,
     and the next one goes on. Raises InvalidRequest where it cannot be done from here, saying what
@@ -61,10 +62,10 @@ async def _into_this(
 ) -> AsyncGenerator[Progress]:
     """Install a package into the environment that runs."""
     site = Path(sysconfig.get_path("platlib"))
-    _check_changeable(site, requirement)
-    if find_spec(LIBRARY) is not None:
+    if find_spec(LIBRARY) is not None and not options:
         yield Progress("it is there already")
         return
+    _check_changeable(site, requirement)
     yield Progress(f"installing {requirement}")
     await put_into(site, requirement, lock, options)
     yield Progress("success")
@@ -86,7 +87,10 @@ async def put_into(
 
 
 def _publish(made: Path, site: Path) -> None:
-    """Move what was made to its place; what programs look for comes last."""
+    """Move what was made to its place, instead of another build; what programs look for goes first
+    and comes last."""
+    for old in (site / LIBRARY, *site.glob(f"{LIBRARY}-*.dist-info")):
+        blobs.erase(old)
     for path in sorted(made.iterdir(), key=lambda path: path.name == LIBRARY):
         if path.name != "bin":
             blobs.erase(site / path.name)
@@ -120,7 +124,7 @@ async def _into_its_own(
 ) -> AsyncGenerator[Progress]:
     """Make an environment under its final path, and let its name point to it when it is whole: an
     environment that is moved finds its programs no more."""
-    key = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:12]
+    key = hashlib.sha256(" ".join([*packages, *options]).encode()).hexdigest()[:12]
     folder = place.with_name(f".{place.name}-{key}")
     if _points_to(place, folder):
         yield Progress("it is there already")

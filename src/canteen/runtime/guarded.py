@@ -1,12 +1,20 @@
 """Models of upstreams behind their circuit breaker."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
+from typing import NamedTuple
 
 from canteen.core.engine import Capabilities, Embedder, Engine, EngineStats
-from canteen.core.errors import CanteenError, DeadlineExceeded, EngineError, Overloaded
+from canteen.core.errors import (
+    CanteenError,
+    DeadlineExceeded,
+    EngineError,
+    Overloaded,
+    UpstreamFailed,
+)
 from canteen.core.generation import (
     Chunk,
     EmbeddingRequest,
@@ -19,12 +27,27 @@ from canteen.core.generation import (
 )
 from canteen.runtime.breaker import Breaker
 
+logger = logging.getLogger(__name__)
+
 # Flow control: it is well, and has enough to do.
 NO_FAILURES = ("upstream_busy",)
 PROBE_TEXT = "Hello"
 Probe = Callable[[], Awaitable[object]]
 # Hears how a call ended, and the seconds until its answer began, None where it never did.
 Tell = Callable[[str, float | None], object]
+
+
+class Named(NamedTuple):
+    """An upstream's model by its name here, and where it is asked."""
+
+    model: str
+    base_url: str
+
+    def of(self, error: UpstreamFailed) -> UpstreamFailed:
+        """An error that tells whose it is."""
+        named = UpstreamFailed(f"{self.model}: {error.message}", code=error.code)
+        named.base_url = self.base_url
+        return named
 
 
 class Circuit:
@@ -37,7 +60,10 @@ class Circuit:
     is_over = False
     num_restarts = 0
 
-    def __init__(self, breaker: Breaker, probe: Probe, patience_s: float, tell: Tell) -> None:
+    def __init__(
+        self, named: Named, breaker: Breaker, probe: Probe, patience_s: float, tell: Tell
+    ) -> None:
+        self._named = named
         self.breaker = breaker
         self._probe = probe
         self._patience_s = patience_s
@@ -65,7 +91,10 @@ class Circuit:
         except CanteenError as error:
             outcome = error.code
             self._weigh(error, watch)
-            raise
+            if not isinstance(error, UpstreamFailed):
+                raise
+            logger.info("%s at %s failed: %s", *self._named, error.message)
+            raise self._named.of(error) from error
         finally:
             self._tell(outcome, watch.began_within_s)
         self.breaker.told(is_well=watch.waited_s <= self._patience_s)

@@ -42,6 +42,7 @@ RECORD = "prepared.json"
 LOOK_EVERY_S = 0.5
 BUILTIN_CONTEXT_LENGTH = 8192
 BUILTIN_DIMENSIONS = 64
+AUTO = "auto"  # by the file and the machine
 BUILTIN_ENGINES = {"echo": "echo", "echo-embed": "echo-embedder"}
 
 
@@ -83,7 +84,8 @@ class Order:
 class Puller:
     """Brings models into the catalog. `prepare` is the module, with arguments, that prepares
     a source file or folder into an output folder, named by its last two arguments. `watch` keeps
-    the books of the programs that it runs.
+    the books of the programs that it runs. `engine` is what a GGUF file is prepared for whose form
+    leaves it open.
     """
 
     def __init__(
@@ -92,11 +94,13 @@ class Puller:
         prepare: Sequence[str] = PREPARE,
         free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
         watch: Watch = unwatched,
+        engine: str = AUTO,
     ) -> None:
         self._catalog = catalog
         self._prepare = tuple(prepare)
         self._free_bytes = free_bytes
         self._watch = watch
+        self._engine = engine
 
     async def pull(
         self,
@@ -205,7 +209,7 @@ class Puller:
             card = self._changeable(source)
             if card.digest != digest:
                 raise ModelUnsuitable(f"'{card.name}' was pulled anew meanwhile; try again")
-            folder = self._catalog.prepared(digest, PREPARATION, form.tag)
+            form, folder = self._place(form, digest)
             if not folder.exists():
                 async with aclosing(self._prepare_into(folder, digest, lock, form)) as steps:
                     async for progress in steps:
@@ -283,10 +287,9 @@ class Puller:
             if not blob.exists():
                 await in_thread(blobs.publish, desk.done, blob)
             await in_thread(blobs.remove, desk.folder)
-            folder = self._catalog.prepared(desk.digest, PREPARATION, order.form.tag)
+            form, folder = self._place(order.form, desk.digest)
             if not folder.exists():
-                making = self._prepare_into(folder, desk.digest, lock, order.form)
-                async with aclosing(making) as steps:
+                async with aclosing(self._prepare_into(folder, desk.digest, lock, form)) as steps:
                     async for progress in steps:
                         yield progress
             yield Progress("writing manifest")
@@ -294,6 +297,19 @@ class Puller:
                 yield progress
         finally:
             lock.close()
+
+    def _place(self, form: Form, digest: str) -> tuple[Form, Path]:
+        """How a digest is prepared, and where. The engine that is wanted of all decides it for a
+        file that nothing was said of, and that is not there in the usual form for that engine."""
+        folder = self._catalog.prepared(digest, PREPARATION, form.tag)
+        is_file = self._catalog.blob_path(digest).is_file()
+        if form != USUAL or self._engine == AUTO or not is_file:
+            return form, folder
+        record = folder / RECORD
+        if record.exists() and json.loads(record.read_text())["engine"].startswith(self._engine):
+            return form, folder
+        form = Form(self._engine, ("--engine", self._engine))
+        return form, self._catalog.prepared(digest, PREPARATION, form.tag)
 
     async def _prepare_into(
         self, folder: Path, digest: str, lock: locks.Lock, form: Form
