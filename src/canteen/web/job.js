@@ -2,7 +2,7 @@
 
 import { call, events, get, post } from "./api.js";
 import { button, confirmed, el, loading, table, trouble } from "./dom.js";
-import { bytes, count, digits, plain, seconds } from "./figures.js";
+import { bytes, count, digits, plain, scaled, seconds } from "./figures.js";
 import { cancelled, light, OVER, reason, receiptLinks, time } from "./jobs.js";
 import { chart } from "./plot.js";
 
@@ -60,11 +60,11 @@ function progress(job, happened) {
       plain("Step", `${count(last.step)} of ${count(last.steps)}`, !OVER.has(job.state) && last.eta_s ? `${duration(last.eta_s)} left` : ""),
       plain("Training loss", digits(last.loss)), checked && plain("Validation loss", digits(checked.loss), `perplexity ${digits(checked.perplexity)}`),
       plain("Tokens a second", digits(last.tokens_per_s), `${count(last.tokens)} so far`), plain("Memory", bytes(last.memory_bytes)),
-      last.energy_wh !== undefined && plain("Energy so far", `${digits(last.energy_wh)} Wh`, last.cost_usd !== undefined ? `$${digits(last.cost_usd)}` : "")),
+      last.energy_wh !== undefined && plain("Energy so far", `${digits(last.energy_wh)} Wh`, last.cost_usd !== undefined ? scaled(last.cost_usd, "$") : "")),
   ];
 }
 
-const ESTIMATES = { time_s: ["Time", duration], memory_bytes: ["Memory", bytes], energy_wh: ["Energy", (value) => `${digits(value)} Wh`], cost_usd: ["Cost", (value) => `$${digits(value)}`] };
+const ESTIMATES = { time_s: ["Time", duration], memory_bytes: ["Memory", bytes], energy_wh: ["Energy", (value) => `${digits(value)} Wh`], cost_usd: ["Cost", (value) => scaled(value, "$")] };
 
 function foreseen({ estimate = {}, found = {} }) {
   const rows = Object.entries(ESTIMATES).filter(([name]) => estimate[name] || found[name] !== undefined);

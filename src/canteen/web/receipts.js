@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { button, el, loading, notice, trouble } from "./dom.js";
-import { count, digits, grade, scaled } from "./figures.js";
+import { count, grade, scaled } from "./figures.js";
 
 const PAGE = 1000;
 const GROUP = 50;
@@ -15,7 +15,7 @@ function cells(one) {
     when(one.ended_s), one.model, one.phase === "inference" ? one.operation || "–" : one.phase,
     `${count(one.tokens.prompt)}, ${count(one.tokens.completion)}`,
     el("span", {}, scaled(one.energy_wh.central, "Wh"), " ", grade(one.energy_wh.grade)),
-    one.cost_usd ? `$${digits(one.cost_usd.central)}` : "unknown",
+    one.cost_usd ? scaled(one.cost_usd.central, "$") : "unknown",
     el("a", { class: "mono", href: `#/footprint/${encodeURIComponent(one.id)}` }, one.id.slice(0, 13)),
   ];
 }
