@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from canteen.lifecycle.jobs.book import JobBook
 from canteen.lifecycle.jobs.events import EVENTS, EventLog
@@ -182,3 +182,27 @@ async def test_a_job_that_is_none_is_told(page: Page, server: Server) -> None:
     await page.goto(f"{server.url}/console#/jobs/job_none")
 
     assert "job_none" in await page.get_by_role("alert").inner_text()
+
+
+async def test_a_key_that_is_revoked_is_asked_for_once(page: Page, server: Server) -> None:
+    asked: list[str] = []
+
+    async def refuse(route: Route) -> None:
+        asked.append(route.request.url)
+        await route.fulfill(status=401, json={"detail": "no such key"})
+
+    await page.clock.install()
+    await page.goto(f"{server.url}/console#/jobs")
+    await page.get_by_role("heading", name="Jobs").wait_for()
+    await page.get_by_text("Loading").wait_for(state="detached")
+    await page.route("**/v1/jobs", refuse)
+
+    await page.clock.run_for(3000)
+    await page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    await page.clock.run_for(9000)
+
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    assert len(asked) == 1
+    await page.unroute("**/v1/jobs")
+    await page.get_by_role("button", name="Try again").click()
+    await expect(page.get_by_role("alert")).to_have_count(0)

@@ -37,9 +37,12 @@ class Jobs {
   async look() {
     try {
       await this.draw();
+      this.isRefused = false;
       this.wrong.replaceChildren();
     } catch (error) {
-      this.wrong.replaceChildren(trouble(error));
+      // A key that is not for it would be asked for without end.
+      this.isRefused = error.status === 401 || error.status === 403;
+      this.wrong.replaceChildren(trouble(error, this.isRefused && (() => this.look())));
     }
   }
 
@@ -80,6 +83,6 @@ export async function jobs(place, id) {
   if (id) return details(place, id);
   const view = new Jobs(place);
   await view.draw();
-  const timer = setInterval(() => { if (!document.hidden) view.look(); }, EVERY_MS);
+  const timer = setInterval(() => { if (!document.hidden && !view.isRefused) view.look(); }, EVERY_MS);
   return () => clearInterval(timer);
 }
