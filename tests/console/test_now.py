@@ -1,5 +1,6 @@
 """How the service goes, as the console hears it."""
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,26 @@ async def test_what_ends_is_told_and_heard_again_when_it_is_back(
         await page.get_by_text("Healthy").wait_for()
     finally:
         serving.end(again)
+
+
+async def test_a_service_that_is_silent_is_asked_anew(
+    page: "Page", serve: Serve, echo_home: Path
+) -> None:
+    server = serve(echo_home)
+    await page.clock.install()
+    await page.goto(f"{server.url}/console#/now")
+    await page.get_by_text("Healthy").wait_for()
+
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        await page.clock.fast_forward(5000)
+        await page.get_by_text("No word from the service").wait_for()
+        async with page.expect_request("**/v1/now"):
+            await page.clock.fast_forward(1000)
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+
+    await page.get_by_text("Healthy").wait_for()
 
 
 async def test_who_may_not_see_it_is_told_which_scope_is_missing(

@@ -166,18 +166,20 @@ export async function now(place) {
   const board = new Dashboard(place);
   let listening = new AbortController();
 
-  // A connection may be dead without an end.
-  let silence;
-  function heard() {
-    clearTimeout(silence);
-    silence = setTimeout(() => board.gone(new ApiError("Nothing is heard of the service.", 0)), SILENT_MS);
-  }
-
   async function listen() {
     const { signal } = listening;
+    let silence;
     for (let failures = 0; !signal.aborted; failures++) {
+      // A connection may be dead without an end, so one that is silent is ended. One that was is
+      // waited for longer the next time: it may be slow.
+      const dead = new AbortController();
+      const heard = () => {
+        clearTimeout(silence);
+        silence = setTimeout(() => dead.abort(new ApiError("Nothing is heard of the service.", 0)), SILENT_MS * (1 + Math.min(failures, 5)));
+      };
       try {
-        for await (const event of events("/v1/now", undefined, signal)) {
+        heard();
+        for await (const event of events("/v1/now", undefined, AbortSignal.any([signal, dead.signal]))) {
           failures = 0;
           board.hear(event);
           heard();
@@ -207,7 +209,6 @@ export async function now(place) {
   listen();
   return () => {
     document.removeEventListener("visibilitychange", look);
-    clearTimeout(silence);
     listening.abort();
   };
 }
