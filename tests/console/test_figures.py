@@ -34,7 +34,7 @@ async def test_money_has_a_prefix_only_where_it_would_be_mostly_zeros(console: "
     span = await ask(console, "figures.js", "m.span(given, '$')", bounds)
 
     assert told == ["$12,500", "$0.0001", "9.01 µ$", "0.625 n$", "$0"]
-    assert span == "400 – 2,000 n$"
+    assert span == "400 \N{EN DASH} 2,000 n$"
 
 
 async def test_a_figure_that_is_not_known_is_told_so(console: "Page") -> None:

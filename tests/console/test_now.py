@@ -1,10 +1,12 @@
 """How the service goes, as the console hears it."""
 
+import re
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.async_api import expect
 
 from tests import serving
 from tests.conftest import Serve
@@ -43,6 +45,15 @@ async def test_the_last_minutes_are_there_from_the_first_look(
     drawn = await page.locator(".plot .line-0").first.get_attribute("d")
 
     assert drawn
+
+
+async def test_a_plot_says_between_what_values_it_is(page: "Page", echo_server: Server) -> None:
+    await page.goto(f"{echo_server.url}/console#/now")
+    card = page.get_by_role("region", name="echo:latest")
+
+    memory = card.get_by_role("img", name="Memory over the last ten minutes")
+    await expect(memory).to_have_accessible_name(re.compile(r": [\d.,]+ .?i?B to [\d.,]+ MiB$"))
+    await expect(card.get_by_text(re.compile(r"^at most [\d.,]+ MiB$"))).to_have_count(1)
 
 
 async def test_what_ends_is_told_and_heard_again_when_it_is_back(
