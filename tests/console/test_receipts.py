@@ -52,7 +52,7 @@ async def test_ten_thousand_receipts_are_in_one_list(page: "Page", long_ledger: 
     # By its class: a text or a role would be looked for in all that is there.
     counted = page.locator(".counted")
     await page.goto(f"{long_ledger.url}/console#/footprint/receipts")
-    await page.get_by_label("Time").select_option("week")
+    await page.get_by_label("Time", exact=True).select_option("week")
 
     # However soon the next page comes by itself.
     whole = counted.filter(has_text="10,000 receipts, the newest first; that is all.")
@@ -67,7 +67,7 @@ async def test_ten_thousand_receipts_are_in_one_list(page: "Page", long_ledger: 
 
 async def test_a_receipt_of_the_list_is_opened(page: "Page", long_ledger: Server) -> None:
     await page.goto(f"{long_ledger.url}/console#/footprint/receipts")
-    await page.get_by_label("Time").select_option("week")
+    await page.get_by_label("Time", exact=True).select_option("week")
 
     await page.get_by_role("link", name="rcpt_").first.focus()
     await page.keyboard.press("Enter")
@@ -77,7 +77,7 @@ async def test_a_receipt_of_the_list_is_opened(page: "Page", long_ledger: Server
 
 async def test_hours_are_drawn_with_their_intervals(page: "Page", long_ledger: Server) -> None:
     await page.goto(f"{long_ledger.url}/console#/footprint")
-    await page.get_by_label("Time").select_option("week")
+    await page.get_by_label("Time", exact=True).select_option("week")
     over_time = page.get_by_role("region", name="Over time")
     await over_time.locator(".whisker").first.wait_for(state="attached")
 

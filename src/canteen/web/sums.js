@@ -1,0 +1,109 @@
+// Sums of the ledger: a table by what they are summed by, and hours and days as a chart too.
+
+import { el, notice, table } from "./dom.js";
+import { count, grade, interval, scaled, span } from "./figures.js";
+import { chart } from "./plot.js";
+import { litres } from "./receipt.js";
+
+export const WAYS = { hour: "Hour", day: "Day", model: "Model", key: "Key", phase: "Phase", node: "Node", conversation: "Conversation" };
+
+export function select(options, chosen, changed, attributes = {}) {
+  const control = el("select", { ...attributes, onchange: () => changed(control.value) },
+    Object.entries(options).map(([value, text]) => el("option", { value, selected: value === chosen }, text)));
+  return control;
+}
+
+function named(group, by) {
+  if (group === null || group === "") return "none";
+  if (by === "hour") return new Date(group).toLocaleString("en", { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false });
+  return group;
+}
+
+function drawn(value, unit, most) {
+  if (!value) return "unknown";
+  return [el("span", { class: "value" }, scaled(value.central, unit), " ", grade(value.grade)),
+    interval(value, most), el("span", { class: "span" }, span(value, unit))];
+}
+
+function sums(by, rows) {
+  // One scale for a column, so that rows can be compared.
+  const mostOf = (figure) => rows.reduce((most, row) => Math.max(most, figure(row)?.high ?? 0), 0);
+  const columns = [[(row) => row.energy_wh, "Wh"], [(row) => litres(row.water_ml.source), "L"], [(row) => row.carbon_g, "g"], [(row) => row.cost_usd, "$"]]
+    .map(([figure, unit]) => [figure, unit, mostOf(figure)]);
+  return table(`By ${by}`, [WAYS[by], "Requests", "Tokens in, out", "Energy", "Water, power plants", "Carbon", "Cost"],
+    rows.map((one) => [
+      named(one[by], by), count(one.requests), `${count(one.tokens.prompt)}, ${count(one.tokens.completion)}`,
+      ...columns.map(([figure, unit, most]) => drawn(figure(one), unit, most)),
+    ]));
+}
+
+const PHASES = {
+  prefill: "reading prompts", decode: "writing answers", train: "training", load: "loading models",
+  idle: "being there for nobody in particular", unattributed: "nobody's",
+};
+
+// What the phases share is the meter's own count; what that means has its intervals.
+function phases(rows) {
+  const mostOf = (figure) => Math.max(...rows.map((row) => figure(row).high));
+  const water = (row) => litres(row.water_ml.source);
+  return table("By phase", ["Phase", "At the meter", "Energy", "Water, power plants", "Carbon"], rows.map((row) => [
+    el("span", {}, row.phase, el("span", { class: "span" }, PHASES[row.phase] ?? "")),
+    scaled(row.energy_uj / 3.6e9, "Wh"),
+    drawn(row.energy_wh, "Wh", mostOf((one) => one.energy_wh)), drawn(water(row), "L", mostOf(water)),
+    drawn(row.carbon_g, "g", mostOf((one) => one.carbon_g)),
+  ]));
+}
+
+const METRICS = { energy_wh: ["Energy", "Wh"], water: ["Water, power plants", "L"], carbon_g: ["Carbon", "g"], cost_usd: ["Cost", "$"] };
+
+const metricOf = (row, name) => name === "water" ? litres(row.water_ml.source) : row[name];
+
+// What was chosen stays so.
+let metric = "energy_wh";
+
+const LASTS_MS = { hour: 3600e3, day: 864e5 };
+
+// Each hour or day as a column up to its central value, with its interval as a line.
+function overTime(by, rows) {
+  const [label, unit] = METRICS[metric];
+  const known = rows.map((row) => [row[by], metricOf(row, metric)]).filter(([, value]) => value);
+  if (!known.length) return notice(`${label} is not known of this time.`, el("p", {}, "Choose another figure."));
+  return chart(`${label} by ${by}, with intervals; the table below has the figures`, 240, (paper) => {
+    const { inner, put, text } = paper;
+    const y = paper.vertical(0, Math.max(...known.map(([, { high }]) => high)), "", (value) => scaled(value, unit));
+    // An hour or day in which nobody asked has its place too.
+    const times = known.map(([time]) => new Date(time).getTime());
+    const first = Math.min(...times);
+    const places = times.map((time) => Math.round((time - first) / LASTS_MS[by]));
+    const num = Math.max(...places, 5) + 1;
+    const step = (inner.right - inner.left) / num;
+    // Within a day its hours alone are told; the table has the rest.
+    const short = (time) => by === "hour" && num <= 24 ? named(time, by).split(", ").at(-1) : named(time, by);
+    const every = Math.ceil((by === "hour" && num <= 24 ? 48 : 96) / step);
+    known.forEach(([time, value], index) => {
+      const at = places[index];
+      const x = inner.left + step * (at + 0.5);
+      const wide = Math.min(36, step * 0.6);
+      put("rect", { class: "column", x: x - wide / 2, y: y(value.central), width: wide, height: y(0) - y(value.central), rx: 2 });
+      put("line", { class: "whisker", x1: x, x2: x, y1: y(value.low), y2: y(value.high) });
+      put("line", { class: "whisker", x1: x - wide / 2, x2: x + wide / 2, y1: y(value.central), y2: y(value.central) });
+      if (at % every === 0) text(x, inner.bottom + 17, short(time), { "text-anchor": "middle" });
+    });
+  }).node;
+}
+
+export function drawnSums(by, rows) {
+  if (by === "phase") return [el("section", { class: "card" }, phases(rows))];
+  const isTime = by === "hour" || by === "day";
+  const plotted = el("div");
+  const redraw = () => plotted.replaceChildren(overTime(by, rows));
+  const figures = Object.fromEntries(Object.entries(METRICS).map(([name, [label]]) => [name, label]));
+  const figure = select(figures, metric, (name) => { metric = name; redraw(); }, { "aria-label": "Figure" });
+  if (isTime) redraw();
+  return [
+    isTime && el("section", { class: "card", "aria-label": "Over time" },
+      el("div", { class: "card-head" }, el("h2", {}, "Over time"),
+        el("span", { class: "narrow-select" }, figure)), plotted),
+    el("section", { class: "card" }, sums(by, rows)),
+  ].filter(Boolean);
+}
