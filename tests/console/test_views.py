@@ -73,7 +73,7 @@ async def test_phases_are_shown_as_the_meter_counted_them(
 
     await page.get_by_text("being there for nobody in particular").wait_for()
     table = page.get_by_role("table", name="By phase")
-    assert await table.locator(".interval").count() == 3 * 6
+    assert await table.locator(".interval").count() == 4 * 6
 
 
 async def test_a_receipt_is_unfolded_to_its_sources(

@@ -25,16 +25,25 @@ function drawn(value, unit, most) {
     interval(value, most), el("span", { class: "span" }, span(value, unit))];
 }
 
+const METRICS = {
+  energy_wh: ["Energy", "Wh", (row) => row.energy_wh], water: ["Water, power plants", "L", (row) => litres(row.water_ml.source)],
+  carbon_g: ["Carbon", "g", (row) => row.carbon_g], cost_usd: ["Cost", "$", (row) => row.cost_usd],
+};
+
+// One scale for a column, so that rows can be compared.
+function columnsOf(rows) {
+  return Object.values(METRICS).map(([label, unit, figure]) => {
+    const most = rows.reduce((found, row) => Math.max(found, figure(row)?.high ?? 0), 0);
+    return { label, cell: (row) => drawn(figure(row), unit, most) };
+  });
+}
+
 function sums(by, rows) {
-  // One scale for a column, so that rows can be compared.
-  const mostOf = (figure) => rows.reduce((most, row) => Math.max(most, figure(row)?.high ?? 0), 0);
-  const columns = [[(row) => row.energy_wh, "Wh"], [(row) => litres(row.water_ml.source), "L"], [(row) => row.carbon_g, "g"], [(row) => row.cost_usd, "$"]]
-    .map(([figure, unit]) => [figure, unit, mostOf(figure)]);
-  return table(`By ${by}`, [WAYS[by], "Requests", "Tokens in, out", "Energy", "Water, power plants", "Carbon", "Cost"],
-    rows.map((one) => [
-      named(one[by], by), count(one.requests), `${count(one.tokens.prompt)}, ${count(one.tokens.completion)}`,
-      ...columns.map(([figure, unit, most]) => drawn(figure(one), unit, most)),
-    ]));
+  const columns = columnsOf(rows);
+  return table(`By ${by}`, [WAYS[by], "Requests", "Tokens in, out", ...columns.map(({ label }) => label)], rows.map((row) => [
+    named(row[by], by), count(row.requests), `${count(row.tokens.prompt)}, ${count(row.tokens.completion)}`,
+    ...columns.map(({ cell }) => cell(row)),
+  ]));
 }
 
 const PHASES = {
@@ -44,19 +53,12 @@ const PHASES = {
 
 // What the phases share is the meter's own count; what that means has its intervals.
 function phases(rows) {
-  const mostOf = (figure) => Math.max(...rows.map((row) => figure(row).high));
-  const water = (row) => litres(row.water_ml.source);
-  return table("By phase", ["Phase", "At the meter", "Energy", "Water, power plants", "Carbon"], rows.map((row) => [
+  const columns = columnsOf(rows);
+  return table("By phase", ["Phase", "At the meter", ...columns.map(({ label }) => label)], rows.map((row) => [
     el("span", {}, row.phase, el("span", { class: "span" }, PHASES[row.phase] ?? "")),
-    scaled(row.energy_uj / 3.6e9, "Wh"),
-    drawn(row.energy_wh, "Wh", mostOf((one) => one.energy_wh)), drawn(water(row), "L", mostOf(water)),
-    drawn(row.carbon_g, "g", mostOf((one) => one.carbon_g)),
+    scaled(row.energy_uj / 3.6e9, "Wh"), ...columns.map(({ cell }) => cell(row)),
   ]));
 }
-
-const METRICS = { energy_wh: ["Energy", "Wh"], water: ["Water, power plants", "L"], carbon_g: ["Carbon", "g"], cost_usd: ["Cost", "$"] };
-
-const metricOf = (row, name) => name === "water" ? litres(row.water_ml.source) : row[name];
 
 // What was chosen stays so.
 let metric = "energy_wh";
@@ -65,8 +67,8 @@ const LASTS_MS = { hour: 3600e3, day: 864e5 };
 
 // Each hour or day as a column up to its central value, with its interval as a line.
 function overTime(by, rows) {
-  const [label, unit] = METRICS[metric];
-  const known = rows.map((row) => [row[by], metricOf(row, metric)]).filter(([, value]) => value);
+  const [label, unit, figure] = METRICS[metric];
+  const known = rows.map((row) => [row[by], figure(row)]).filter(([, value]) => value);
   if (!known.length) return notice(`${label} is not known of this time.`, el("p", {}, "Choose another figure."));
   return chart(`${label} by ${by}, with intervals; the table below has the figures`, 240, (paper) => {
     const { inner, put, text } = paper;
