@@ -22,17 +22,18 @@ function since(name) {
 async function draw(place) {
   place.replaceChildren(loading("the ledger"));
   const { by: wanted, span: during } = chosen;
+  // What comes after something else was chosen is no answer.
+  const isLate = () => wanted !== chosen.by || during !== chosen.span;
   try {
     const { by, sums: rows } = await get(`/v1/footprint?by=${wanted}${since(during)}`);
-    // An answer that comes after something else was chosen is no answer.
-    if (wanted !== chosen.by || during !== chosen.span) return;
+    if (isLate()) return;
     if (!rows.length) {
       place.replaceChildren(notice("Nothing was eaten in this time.", el("p", {}, "Ask something under ", el("a", { href: "#/play" }, "Play"), ", or choose a longer time.")));
       return;
     }
     place.replaceChildren(...drawnSums(by, rows));
   } catch (error) {
-    place.replaceChildren(trouble(error, () => draw(place)));
+    if (!isLate()) place.replaceChildren(trouble(error, () => draw(place)));
   }
 }
 
@@ -80,7 +81,10 @@ function overview(place) {
   const [head, idle, list] = [el("div"), el("div"), el("div", { "aria-live": "polite" })];
   const again = () => {
     // What a key may not see is said once, by the list.
-    const said = (card) => (error) => card.replaceChildren(error.status === 403 ? "" : trouble(error, again));
+    const during = chosen.span;
+    const said = (card) => (error) => {
+      if (during === chosen.span) card.replaceChildren(error.status === 403 ? "" : trouble(error, again));
+    };
     headline(head).catch(said(head));
     idling(idle).catch(said(idle));
     return draw(list);
