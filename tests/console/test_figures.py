@@ -43,6 +43,14 @@ async def test_a_figure_that_is_not_known_is_told_so(console: "Page") -> None:
     assert text == "Costunknown"
 
 
+async def test_a_time_has_its_year_where_that_is_another(console: "Page") -> None:
+    now = "m.moment(new Date(new Date().getFullYear(), 4, 6))"
+    old = "m.moment(new Date(2021, 4, 6, 7, 8))"
+
+    assert await ask(console, "figures.js", now) == "May 6, 00:00"
+    assert await ask(console, "figures.js", old) == "May 6, 2021, 07:08"
+
+
 async def test_axes_have_round_numbers_within_their_bounds(console: "Page") -> None:
     asked = [[0, 7, 4], [111, 453, 4], [0.2, 0.9, 4], [5, 5, 4]]
 

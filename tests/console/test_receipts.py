@@ -89,6 +89,20 @@ async def test_hours_are_drawn_with_their_intervals(page: "Page", long_ledger: S
     assert await over_time.locator(".column").count() == columns
 
 
+async def test_today_begins_with_the_day_of_the_ledger(page: "Page", echo_server: Server) -> None:
+    session = await page.context.new_cdp_session(page)
+    await session.send("Emulation.setTimezoneOverride", {"timezoneId": "America/Los_Angeles"})
+    await page.clock.set_fixed_time("2026-11-30T02:26:00Z")
+
+    async with page.expect_request(re.compile(r"/v1/footprint\?by=hour&")) as asked:
+        await page.goto(f"{echo_server.url}/console#/footprint")
+
+    request = await asked.value
+    assert request.url.endswith("since=2026-11-30T00%3A00%3A00.000Z")
+    await page.get_by_role("option", name="Today (UTC)").wait_for(state="attached")
+    await page.get_by_role("option", name="Day (UTC)", exact=True).wait_for(state="attached")
+
+
 async def test_an_hour_of_idling_has_its_price(page: "Page", long_ledger: Server) -> None:
     await page.goto(f"{long_ledger.url}/console#/footprint")
     idle = page.get_by_role("region", name="An idle hour")

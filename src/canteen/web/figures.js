@@ -37,6 +37,12 @@ export function seconds(value) {
   return value < 1 ? `${digits(value * 1000)} ms` : `${digits(value)} s`;
 }
 
+// A date and time here; the year where it is another.
+export function moment(date, more = {}) {
+  const year = date.getFullYear() === new Date().getFullYear() ? undefined : "numeric";
+  return date.toLocaleString("en", { year, month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23", ...more });
+}
+
 // What a meter counts, in words.
 const BOUNDARIES = {
   cpu: "the processor", platform: "the board", gpu: "the GPUs", "cpu+gpu": "processor and GPUs", it: "the whole machine",

@@ -7,15 +7,16 @@ import { estimates, receipt } from "./receipt.js";
 import { ReceiptList } from "./receipts.js";
 import { drawnSums, select, WAYS } from "./sums.js";
 
-const SPANS = { today: "Today", week: "7 days", month: "30 days", all: "All there is" };
+const SPANS = { today: "Today (UTC)", week: "7 days", month: "30 days", all: "All there is" };
 const DAYS = { today: 0, week: 6, month: 29 };
 const chosen = { by: "hour", span: "today" };
 
+// A day is the ledger's, which is one of UTC: a span by another would have days in part.
 function since(name) {
   if (!(name in DAYS)) return "";
   const day = new Date();
-  day.setHours(0, 0, 0, 0);
-  day.setDate(day.getDate() - DAYS[name]);
+  day.setUTCHours(0, 0, 0, 0);
+  day.setUTCDate(day.getUTCDate() - DAYS[name]);
   return `&since=${encodeURIComponent(day.toISOString())}`;
 }
 
@@ -43,7 +44,7 @@ async function headline(place) {
   const { sums: [all, ...others] } = await get(`/v1/footprint?by=node${since(during)}`);
   if (during !== chosen.span) return;
   place.replaceChildren(all && !others.length ? el("section", { class: "card", "aria-label": "In all" },
-    el("div", { class: "card-head" }, el("h2", {}, "All answers"), el("span", { class: "badge" }, SPANS[during].toLowerCase())),
+    el("div", { class: "card-head" }, el("h2", {}, "All answers"), el("span", { class: "badge" }, SPANS[during])),
     el("dl", { class: "figures" }, estimates(all),
       plain("Requests", count(all.requests), `${count(all.tokens.prompt)} tokens in, ${count(all.tokens.completion)} out`))) : "");
 }

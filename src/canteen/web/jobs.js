@@ -2,13 +2,14 @@
 
 import { get, post } from "./api.js";
 import { button, confirmed, el, loading, notice, table, trouble } from "./dom.js";
+import { moment } from "./figures.js";
 import { one as details } from "./job.js";
 
 const EVERY_MS = 3000;
 export const OVER = new Set(["done", "failed", "cancelled", "interrupted"]);
 const LIGHTS = { done: "good", running: "good", failed: "bad", interrupted: "bad", queued: "warn" };
 
-export const time = (seconds) => seconds ? new Date(seconds * 1000).toLocaleString("en", { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false }) : "–";
+export const time = (seconds) => seconds ? moment(new Date(seconds * 1000)) : "–";
 
 export const light = (state) => el("span", { class: "dot state", "data-status": LIGHTS[state] ?? "" }, state);
 

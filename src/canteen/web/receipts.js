@@ -2,13 +2,13 @@
 
 import { get } from "./api.js";
 import { button, el, loading, notice, trouble } from "./dom.js";
-import { count, grade, scaled } from "./figures.js";
+import { count, grade, moment, scaled } from "./figures.js";
 
 const PAGE = 1000;
 const GROUP = 50;
 const HEADS = ["When", "Model", "What", "Tokens in, out", "Energy", "Cost", "Receipt"];
 
-const when = (seconds) => new Date(seconds * 1000).toLocaleString("en", { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+const when = (seconds) => moment(new Date(seconds * 1000), { second: "2-digit" });
 
 function cells(one) {
   return [

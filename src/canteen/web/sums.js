@@ -1,11 +1,11 @@
 // Sums of the ledger: a table by what they are summed by, and hours and days as a chart too.
 
 import { el, notice, table } from "./dom.js";
-import { count, grade, interval, scaled, span } from "./figures.js";
+import { count, grade, interval, moment, scaled, span } from "./figures.js";
 import { chart } from "./plot.js";
 import { litres } from "./receipt.js";
 
-export const WAYS = { hour: "Hour", day: "Day", model: "Model", key: "Key", phase: "Phase", node: "Node", conversation: "Conversation" };
+export const WAYS = { hour: "Hour (local)", day: "Day (UTC)", model: "Model", key: "Key", phase: "Phase", node: "Node", conversation: "Conversation" };
 
 export function select(options, chosen, changed, attributes = {}) {
   const control = el("select", { ...attributes, onchange: () => changed(control.value) },
@@ -15,7 +15,7 @@ export function select(options, chosen, changed, attributes = {}) {
 
 function named(group, by) {
   if (group === null || group === "") return "none";
-  if (by === "hour") return new Date(group).toLocaleString("en", { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false });
+  if (by === "hour") return moment(new Date(group));
   return group;
 }
 
