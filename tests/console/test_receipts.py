@@ -4,10 +4,12 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.async_api import expect
 
 from canteen.metering.ledger import Ledger
 from tests import serving
@@ -24,6 +26,12 @@ MANY = 10_000
 NUM_DRAWN = """
 [...document.querySelectorAll(".lines > [role=row]")]
   .filter((one) => one.checkVisibility({ contentVisibilityAuto: true })).length
+"""
+
+NUM_CUT = """
+(table) => [...table.querySelectorAll("td :is(.value, .span)")]
+  .filter((one) => one.scrollWidth > one.clientWidth && one.clientWidth
+    || one.getBoundingClientRect().right > table.getBoundingClientRect().right).length
 """
 
 
@@ -87,6 +95,56 @@ async def test_hours_are_drawn_with_their_intervals(page: "Page", long_ledger: S
 
     assert columns >= 8
     assert await over_time.locator(".column").count() == columns
+
+
+async def test_hours_of_a_long_time_are_told_by_day(page: "Page", echo_server: Server) -> None:
+    answer = {"by": "day", "sums": days(600)}
+    await page.route("**/v1/footprint?by=day", lambda route: route.fulfill(json=answer))
+    await page.goto(f"{echo_server.url}/console#/footprint")
+
+    await page.get_by_label("Time", exact=True).select_option("all")
+
+    table = page.get_by_role("table", name="By day")
+    rows = table.locator("tbody tr")
+    await expect(rows).to_have_count(200)
+    await expect(rows.first).to_contain_text("2023-08-23")
+    await page.get_by_text("choose a shorter time to see hours").wait_for()
+    await page.get_by_role("button", name="Show more").click()
+    await expect(rows).to_have_count(400)
+    await expect(page.get_by_text("400 of 600")).to_be_visible()
+    columns = page.get_by_role("region", name="Over time").locator(".column")
+    await expect(columns).to_have_count(600)
+    assert float(str(await columns.first.get_attribute("width"))) >= 2
+
+
+async def test_figures_of_a_phone_are_not_cut_off(page: "Page", echo_server: Server) -> None:
+    answer = {"by": "day", "sums": days(1)}
+    await page.route("**/v1/footprint?by=day*", lambda route: route.fulfill(json=answer))
+    await page.set_viewport_size({"width": 320, "height": 800})
+    await page.goto(f"{echo_server.url}/console#/footprint")
+    await page.get_by_label("By", exact=True).select_option("day")
+    table = page.get_by_role("region", name="By day")
+    await table.locator(".interval").first.wait_for()
+
+    assert await table.evaluate(NUM_CUT) == 0
+
+
+def days(num: int) -> list[dict[str, Any]]:
+    """Sums of days, one after the other from 2022 on."""
+    figure = {"central": 0.0123456, "low": 0.00123456, "high": 1234.56, "grade": "C"}
+    first = date(2022, 1, 1)
+    return [
+        {
+            "day": (first + timedelta(number)).isoformat(),
+            "requests": 3,
+            "tokens": {"prompt": 6, "cached": 0, "completion": 6},
+            "energy_wh": figure,
+            "water_ml": {"site": figure, "source": figure},
+            "carbon_g": figure,
+            "cost_usd": figure,
+        }
+        for number in range(num)
+    ]
 
 
 async def test_today_begins_with_the_day_of_the_ledger(page: "Page", echo_server: Server) -> None:

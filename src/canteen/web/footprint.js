@@ -11,6 +11,9 @@ const SPANS = { today: "Today (UTC)", week: "7 days", month: "30 days", all: "Al
 const DAYS = { today: 0, week: 6, month: 29 };
 const chosen = { by: "hour", span: "today" };
 
+// Of a longer time there are more hours than anybody sees, or a browser draws soon.
+const hasHours = (span) => span === "today" || span === "week";
+
 // A day is the ledger's, which is one of UTC: a span by another would have days in part.
 function since(name) {
   if (!(name in DAYS)) return "";
@@ -26,13 +29,15 @@ async function draw(place) {
   // What comes after something else was chosen is no answer.
   const isLate = () => wanted !== chosen.by || during !== chosen.span;
   try {
-    const { by, sums: rows } = await get(`/v1/footprint?by=${wanted}${since(during)}`);
+    const isLong = wanted === "hour" && !hasHours(during);
+    const { by, sums: rows } = await get(`/v1/footprint?by=${isLong ? "day" : wanted}${since(during)}`);
     if (isLate()) return;
     if (!rows.length) {
       place.replaceChildren(notice("Nothing was eaten in this time.", el("p", {}, "Ask something under ", el("a", { href: "#/play" }, "Play"), ", or choose a longer time.")));
       return;
     }
-    place.replaceChildren(...drawnSums(by, rows));
+    place.replaceChildren(isLong ? el("p", { class: "hint" }, "Of more than 7 days the sums are by day; choose a shorter time to see hours.") : "",
+      ...drawnSums(by, rows));
   } catch (error) {
     if (!isLate()) place.replaceChildren(trouble(error, () => draw(place)));
   }

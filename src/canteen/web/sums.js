@@ -1,11 +1,13 @@
 // Sums of the ledger: a table by what they are summed by, and hours and days as a chart too.
 
-import { el, notice, table } from "./dom.js";
+import { button, el, notice, table } from "./dom.js";
 import { count, grade, interval, moment, scaled, span } from "./figures.js";
 import { chart } from "./plot.js";
 import { litres } from "./receipt.js";
 
 export const WAYS = { hour: "Hour (local)", day: "Day (UTC)", model: "Model", key: "Key", phase: "Phase", node: "Node", conversation: "Conversation" };
+
+const MOST_ROWS = 200;
 
 export function select(options, chosen, changed, attributes = {}) {
   const control = el("select", { ...attributes, onchange: () => changed(control.value) },
@@ -40,10 +42,29 @@ function columnsOf(rows) {
 
 function sums(by, rows) {
   const columns = columnsOf(rows);
-  return table(`By ${by}`, [WAYS[by], "Requests", "Tokens in, out", ...columns.map(({ label }) => label)], rows.map((row) => [
+  return inParts(rows, (some) => table(`By ${by}`, [WAYS[by], "Requests", "Tokens in, out", ...columns.map(({ label }) => label)], some.map((row) => [
     named(row[by], by), count(row.requests), `${count(row.tokens.prompt)}, ${count(row.tokens.completion)}`,
     ...columns.map(({ cell }) => cell(row)),
-  ]));
+  ])));
+}
+
+// A table with no more rows at once than are drawn soon.
+function inParts(rows, draw) {
+  const whole = draw(rows.slice(0, MOST_ROWS));
+  if (rows.length <= MOST_ROWS) return whole;
+  const body = whole.querySelector("tbody");
+  const more = button("Show more", () => {
+    const at = body.rows.length;
+    body.append(...draw(rows.slice(at, at + MOST_ROWS)).querySelectorAll("tbody tr"));
+    tell();
+  });
+  const said = el("p", { class: "hint counted", role: "status" });
+  const tell = () => {
+    more.hidden = body.rows.length === rows.length;
+    said.textContent = `${count(body.rows.length)} of ${count(rows.length)}`;
+  };
+  tell();
+  return [whole, el("div", { class: "actions" }, more, said)];
 }
 
 const PHASES = {
@@ -81,11 +102,11 @@ function overTime(by, rows) {
     const step = (inner.right - inner.left) / num;
     // Within a day its hours alone are told; the table has the rest.
     const short = (time) => by === "hour" && num <= 24 ? named(time, by).split(", ").at(-1) : named(time, by);
-    const every = Math.ceil((by === "hour" && num <= 24 ? 48 : 96) / step);
+    const every = Math.ceil((by === "hour" && num <= 24 ? 48 : 120) / step);
     known.forEach(([time, value], index) => {
       const at = places[index];
       const x = inner.left + step * (at + 0.5);
-      const wide = Math.min(36, step * 0.6);
+      const wide = Math.max(2, Math.min(36, step * 0.6));
       put("rect", { class: "column", x: x - wide / 2, y: y(value.central), width: wide, height: y(0) - y(value.central), rx: 2 });
       put("line", { class: "whisker", x1: x, x2: x, y1: y(value.low), y2: y(value.high) });
       put("line", { class: "whisker", x1: x - wide / 2, x2: x + wide / 2, y1: y(value.central), y2: y(value.central) });
@@ -106,6 +127,7 @@ export function drawnSums(by, rows) {
     isTime && el("section", { class: "card", "aria-label": "Over time" },
       el("div", { class: "card-head" }, el("h2", {}, "Over time"),
         el("span", { class: "narrow-select" }, figure)), plotted),
-    el("section", { class: "card" }, sums(by, rows)),
+    // The newest first, but in the chart.
+    el("section", { class: "card" }, sums(by, isTime ? rows.toReversed() : rows)),
   ].filter(Boolean);
 }
