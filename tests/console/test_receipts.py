@@ -15,7 +15,7 @@ from canteen.metering.ledger import Ledger
 from tests import serving
 from tests.conftest import Serve, pull
 from tests.metering.books import TERMS, Books
-from tests.serving import Server
+from tests.serving import Server, key_of
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -171,6 +171,41 @@ async def test_an_hour_of_idling_has_its_price(page: "Page", long_ledger: Server
 
     assert "at the meter" in await idle.inner_text()
     assert await idle.locator(".grade").count() >= 4
+
+
+async def test_who_asked_is_told_by_the_name_of_the_key(page: "Page", keyed_server: Server) -> None:
+    key_id = await asked_by(page, keyed_server, "the phone", "llm:admin")
+
+    await page.get_by_label("By", exact=True).select_option("key")
+    sums = page.get_by_role("rowheader", name="the phone")
+    await expect(sums).to_contain_text(key_id)
+    await page.get_by_role("link", name="Receipts").click()
+    listed = page.get_by_role("row").filter(has_text="the phone")
+    await expect(listed).to_contain_text(key_id)
+
+
+async def test_who_asked_is_told_by_the_id_where_names_are_not_to_be_seen(
+    page: "Page", keyed_server: Server
+) -> None:
+    key_id = await asked_by(page, keyed_server, "a reader", "llm:footprint")
+
+    await page.get_by_label("By", exact=True).select_option("key")
+
+    await page.get_by_role("rowheader", name=key_id).wait_for()
+
+
+async def asked_by(page: "Page", server: Server, name: str, scope: str) -> str:
+    """Ask with a new key and look at the sums with it; its id."""
+    home = server.log.parent / "home"
+    key_id, secret = key_of(home, name, scopes=("llm:chat", "llm:footprint", scope))
+    body = {"model": "echo", "messages": [{"role": "user", "content": "one two three"}]}
+    bearer = {"authorization": f"Bearer {secret}"}
+    url = f"{server.url}/v1/chat/completions"
+    assert (await page.request.post(url, data=body, headers=bearer)).ok
+    await page.goto(f"{server.url}/console#/footprint")
+    await page.get_by_label("Key", exact=True).fill(secret)
+    await page.keyboard.press("Enter")
+    return key_id
 
 
 async def test_a_ledger_without_receipts_says_what_to_do(

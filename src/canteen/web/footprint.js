@@ -3,6 +3,7 @@
 import { get } from "./api.js";
 import { button, el, field, loading, notice, table, trouble } from "./dom.js";
 import { count, grade, metered, plain, scaled } from "./figures.js";
+import { keyNames } from "./names.js";
 import { estimates, receipt } from "./receipt.js";
 import { ReceiptList } from "./receipts.js";
 import { drawnSums, select, WAYS } from "./sums.js";
@@ -30,14 +31,16 @@ async function draw(place) {
   const isLate = () => wanted !== chosen.by || during !== chosen.span;
   try {
     const isLong = wanted === "hour" && !hasHours(during);
-    const { by, sums: rows } = await get(`/v1/footprint?by=${isLong ? "day" : wanted}${since(during)}`);
+    const [{ by, sums: rows }, names] = await Promise.all([
+      get(`/v1/footprint?by=${isLong ? "day" : wanted}${since(during)}`), wanted === "key" ? keyNames() : undefined,
+    ]);
     if (isLate()) return;
     if (!rows.length) {
       place.replaceChildren(notice("Nothing was eaten in this time.", el("p", {}, "Ask something under ", el("a", { href: "#/play" }, "Play"), ", or choose a longer time.")));
       return;
     }
     place.replaceChildren(isLong ? el("p", { class: "hint" }, "Of more than 7 days the sums are by day; choose a shorter time to see hours.") : "",
-      ...drawnSums(by, rows));
+      ...drawnSums(by, rows, names));
   } catch (error) {
     if (!isLate()) place.replaceChildren(trouble(error, () => draw(place)));
   }

@@ -2,6 +2,7 @@
 
 import { button, el, notice, table } from "./dom.js";
 import { count, grade, interval, moment, scaled, span } from "./figures.js";
+import { who } from "./names.js";
 import { chart } from "./plot.js";
 import { litres } from "./receipt.js";
 
@@ -15,9 +16,10 @@ export function select(options, chosen, changed, attributes = {}) {
   return control;
 }
 
-function named(group, by) {
+function named(group, by, names) {
   if (group === null || group === "") return "none";
   if (by === "hour") return moment(new Date(group));
+  if (by === "key") return who(group, names);
   return group;
 }
 
@@ -40,10 +42,10 @@ function columnsOf(rows) {
   });
 }
 
-function sums(by, rows) {
+function sums(by, rows, names) {
   const columns = columnsOf(rows);
   return inParts(rows, (some) => table(`By ${by}`, [WAYS[by], "Requests", "Tokens in, out", ...columns.map(({ label }) => label)], some.map((row) => [
-    named(row[by], by), count(row.requests), `${count(row.tokens.prompt)}, ${count(row.tokens.completion)}`,
+    named(row[by], by, names), count(row.requests), `${count(row.tokens.prompt)}, ${count(row.tokens.completion)}`,
     ...columns.map(({ cell }) => cell(row)),
   ])));
 }
@@ -115,7 +117,8 @@ function overTime(by, rows) {
   }).node;
 }
 
-export function drawnSums(by, rows) {
+// `names` are those of keys, by their ids.
+export function drawnSums(by, rows, names) {
   if (by === "phase") return [el("section", { class: "card" }, phases(rows))];
   const isTime = by === "hour" || by === "day";
   const plotted = el("div");
@@ -128,6 +131,6 @@ export function drawnSums(by, rows) {
       el("div", { class: "card-head" }, el("h2", {}, "Over time"),
         el("span", { class: "narrow-select" }, figure)), plotted),
     // The newest first, but in the chart.
-    el("section", { class: "card" }, sums(by, isTime ? rows.toReversed() : rows)),
+    el("section", { class: "card" }, sums(by, isTime ? rows.toReversed() : rows, names)),
   ].filter(Boolean);
 }
