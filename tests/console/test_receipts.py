@@ -83,6 +83,23 @@ async def test_a_receipt_of_the_list_is_opened(page: "Page", long_ledger: Server
     await page.get_by_text("Every input, with its source").wait_for()
 
 
+async def test_back_from_a_receipt_one_is_where_one_was(page: "Page", long_ledger: Server) -> None:
+    await page.goto(f"{long_ledger.url}/console#/footprint/receipts")
+    await page.get_by_label("Time", exact=True).select_option("week")
+    rows = page.locator(".lines > [role=row]")
+    while await rows.count() <= 1500:
+        await page.keyboard.press("End")
+        await page.wait_for_timeout(50)
+    link = rows.nth(1500).get_by_role("link")
+    await link.scroll_into_view_if_needed()
+
+    await link.click()
+    await page.get_by_text("Every input, with its source").wait_for()
+    await page.go_back()
+
+    await expect(link).to_be_in_viewport()
+
+
 async def test_hours_are_drawn_with_their_intervals(page: "Page", long_ledger: Server) -> None:
     await page.goto(f"{long_ledger.url}/console#/footprint")
     await page.get_by_label("Time", exact=True).select_option("week")

@@ -39,7 +39,7 @@ async function draw(place) {
       place.replaceChildren(notice("Nothing was eaten in this time.", el("p", {}, "Ask something under ", el("a", { href: "#/play" }, "Play"), ", or choose a longer time.")));
       return;
     }
-    place.replaceChildren(isLong ? el("p", { class: "hint" }, "Of more than 7 days the sums are by day; choose a shorter time to see hours.") : "",
+    place.replaceChildren(isLong ? el("p", { class: "lead" }, "Of more than 7 days the sums are by day; choose a shorter time to see hours.") : "",
       ...drawnSums(by, rows, names));
   } catch (error) {
     if (!isLate()) place.replaceChildren(trouble(error, () => draw(place)));
@@ -102,16 +102,35 @@ function overview(place) {
   return again();
 }
 
+// The list as it was left for one of its receipts: back from there, one is where one was.
+let left;
+
+const isReceipt = () => /^#\/footprint\/(?!receipts$)./.test(location.hash);
+
 async function listed(place) {
   const list = el("div");
+  let shown;
   const again = async () => {
     const during = chosen.span;
-    const { node } = await new ReceiptList(since(during)).open();
-    if (during === chosen.span) list.replaceChildren(node);
+    const opened = await new ReceiptList(since(during)).open();
+    if (during !== chosen.span) return;
+    shown = opened;
+    list.replaceChildren(opened.node);
   };
   frame(place, "Receipts", [field("Time", choice("span", SPANS, again)), button("Look again", again)], list);
-  list.replaceChildren(loading("the receipts"));
-  await again();
+  if (left) {
+    shown = left.shown;
+    list.replaceChildren(shown.node);
+    left.link?.scrollIntoView({ block: "center" });
+    left = undefined;
+  } else {
+    list.replaceChildren(loading("the receipts"));
+    await again();
+  }
+  // Rows out of sight have no height of their own, so it is the link that tells the place.
+  return () => {
+    left = shown && isReceipt() ? { shown, link: shown.node.querySelector(`a[href="${CSS.escape(location.hash)}"]`) } : undefined;
+  };
 }
 
 const FIGURES = {
@@ -157,7 +176,9 @@ async function single(place, id) {
     el("section", { class: "card" }, el("details", {}, el("summary", {}, "As it was sent"), el("pre", { tabindex: "0" }, JSON.stringify(found, null, 2)))));
 }
 
-export function footprint(place, part) {
+export async function footprint(place, part) {
   if (part === "receipts") return listed(place);
-  return part ? single(place, part) : overview(place);
+  if (!part) return overview(place);
+  await single(place, part);
+  return () => { if (location.hash !== "#/footprint/receipts") left = undefined; };
 }
