@@ -19,17 +19,36 @@ async def ask(page: "Page", module: str, expression: str, given: Any = None) -> 
 
 
 async def test_a_figure_has_three_digits_and_a_prefix(console: "Page") -> None:
-    figures = [[0.00601, "Wh"], [1234.0, "Wh"], [0, "g"], [9.01e-7, "$"], [12.5, "$"]]
+    figures = [[0.00601, "Wh"], [1234.0, "Wh"], [0, "g"]]
 
     told = await ask(console, "figures.js", "given.map((one) => m.scaled(...one))", figures)
 
-    assert told == ["6.01 mWh", "1.23 kWh", "0 g", "$0.000000901", "$12.5"]
+    assert told == ["6.01 mWh", "1.23 kWh", "0 g"]
+
+
+async def test_money_has_a_prefix_only_where_it_would_be_mostly_zeros(console: "Page") -> None:
+    costs = [12500, 0.0001, 9.01e-6, 6.246e-10, 0]
+    bounds = {"low": 4e-7, "central": 9.01e-7, "high": 2e-6}
+
+    told = await ask(console, "figures.js", "given.map((one) => m.scaled(one, '$'))", costs)
+    span = await ask(console, "figures.js", "m.span(given, '$')", bounds)
+
+    assert told == ["$12,500", "$0.0001", "9.01 µ$", "0.625 n$", "$0"]
+    assert span == "400 \N{EN DASH} 2,000 n$"
 
 
 async def test_a_figure_that_is_not_known_is_told_so(console: "Page") -> None:
     text = await ask(console, "figures.js", "m.estimate('Cost', null, '$').textContent")
 
     assert text == "Costunknown"
+
+
+async def test_a_time_has_its_year_where_that_is_another(console: "Page") -> None:
+    now = "m.moment(new Date(new Date().getFullYear(), 4, 6))"
+    old = "m.moment(new Date(2021, 4, 6, 7, 8))"
+
+    assert await ask(console, "figures.js", now) == "May 6, 00:00"
+    assert await ask(console, "figures.js", old) == "May 6, 2021, 07:08"
 
 
 async def test_axes_have_round_numbers_within_their_bounds(console: "Page") -> None:

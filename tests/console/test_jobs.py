@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from canteen.lifecycle.jobs.book import JobBook
 from canteen.lifecycle.jobs.events import EVENTS, EventLog
@@ -46,7 +46,13 @@ class Training:
 
 
 @pytest.fixture
-def training(server: Server) -> Training:
+def training(queued: Training) -> Training:
+    queued.book.begin(queued.id, "rcpt_1")
+    return queued
+
+
+@pytest.fixture
+def queued(server: Server) -> Training:
     home = server.log.parent / "home"
     job_id = new_job_id()
     book = JobBook(connect(f"sqlite:///{home / 'canteen.db'}"))
@@ -61,7 +67,6 @@ def training(server: Server) -> Training:
         estimate=estimate,
     )
     book.add(job)
-    book.begin(job_id, "rcpt_1")
     folder = home / "jobs" / job_id
     folder.mkdir(parents=True)
     return Training(book, job_id, EventLog(folder / EVENTS), folder)
@@ -90,6 +95,36 @@ async def test_losses_are_drawn_as_they_come(
     assert await findings(page) == []
     assert (str(before).count("L"), str(after).count("L")) == (1, 2)
     await expect(page.locator(".chart .mark.second")).to_have_count(1)
+
+
+async def test_a_job_that_has_begun_is_queued_no_more(
+    page: Page, server: Server, queued: Training
+) -> None:
+    await opened(page, server, queued)
+    state = page.get_by_role("region", name="How it stands").locator(".state")
+    await expect(state).to_have_text("queued")
+
+    queued.book.begin(queued.id, "rcpt_1")
+    queued.step(1, 3.0)
+
+    await expect(state).to_have_text("running")
+
+
+async def test_a_service_that_is_back_has_its_job_asked_for_again(
+    page: Page, server: Server, queued: Training
+) -> None:
+    await page.clock.install()
+    await page.route("**/events", lambda route: route.abort(), times=1)
+    await opened(page, server, queued)
+    await page.get_by_text("Cannot connect.").wait_for()
+    queued.book.begin(queued.id, "rcpt_1")
+    queued.step(5, 3.0)
+
+    await page.clock.fast_forward(2000)
+
+    await page.get_by_text("5 of 20").wait_for()
+    await expect(page.get_by_role("alert")).to_have_count(0)
+    await expect(page.get_by_role("region", name="How it stands")).to_contain_text("running")
 
 
 async def test_its_end_is_told_with_what_it_took_and_made(
@@ -147,3 +182,27 @@ async def test_a_job_that_is_none_is_told(page: Page, server: Server) -> None:
     await page.goto(f"{server.url}/console#/jobs/job_none")
 
     assert "job_none" in await page.get_by_role("alert").inner_text()
+
+
+async def test_a_key_that_is_revoked_is_asked_for_once(page: Page, server: Server) -> None:
+    asked: list[str] = []
+
+    async def refuse(route: Route) -> None:
+        asked.append(route.request.url)
+        await route.fulfill(status=401, json={"detail": "no such key"})
+
+    await page.clock.install()
+    await page.goto(f"{server.url}/console#/jobs")
+    await page.get_by_role("heading", name="Jobs").wait_for()
+    await page.get_by_text("Loading").wait_for(state="detached")
+    await page.route("**/v1/jobs", refuse)
+
+    await page.clock.run_for(3000)
+    await page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    await page.clock.run_for(9000)
+
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    assert len(asked) == 1
+    await page.unroute("**/v1/jobs")
+    await page.get_by_role("button", name="Try again").click()
+    await expect(page.get_by_role("alert")).to_have_count(0)

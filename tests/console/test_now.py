@@ -1,9 +1,12 @@
 """How the service goes, as the console hears it."""
 
+import re
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.async_api import expect
 
 from tests import serving
 from tests.conftest import Serve
@@ -44,6 +47,15 @@ async def test_the_last_minutes_are_there_from_the_first_look(
     assert drawn
 
 
+async def test_a_plot_says_between_what_values_it_is(page: "Page", echo_server: Server) -> None:
+    await page.goto(f"{echo_server.url}/console#/now")
+    card = page.get_by_role("region", name="echo:latest")
+
+    memory = card.get_by_role("img", name="Memory over the last ten minutes")
+    await expect(memory).to_have_accessible_name(re.compile(r": [\d.,]+ .?i?B to [\d.,]+ MiB$"))
+    await expect(card.get_by_text(re.compile(r"^at most [\d.,]+ MiB$"))).to_have_count(1)
+
+
 async def test_what_ends_is_told_and_heard_again_when_it_is_back(
     page: "Page", serve: Serve, echo_home: Path, tmp_path: Path
 ) -> None:
@@ -64,6 +76,26 @@ async def test_what_ends_is_told_and_heard_again_when_it_is_back(
         await page.get_by_text("Healthy").wait_for()
     finally:
         serving.end(again)
+
+
+async def test_a_service_that_is_silent_is_asked_anew(
+    page: "Page", serve: Serve, echo_home: Path
+) -> None:
+    server = serve(echo_home)
+    await page.clock.install()
+    await page.goto(f"{server.url}/console#/now")
+    await page.get_by_text("Healthy").wait_for()
+
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        await page.clock.fast_forward(5000)
+        await page.get_by_text("No word from the service").wait_for()
+        async with page.expect_request("**/v1/now"):
+            await page.clock.fast_forward(1000)
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+
+    await page.get_by_text("Healthy").wait_for()
 
 
 async def test_who_may_not_see_it_is_told_which_scope_is_missing(

@@ -30,7 +30,8 @@ _COLUMNS = {
 _RESTRICTED = {"conversation": "AND conversation_id <> '' "}
 BY = (*_COLUMNS, "phase", "account", "node")
 _TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")
-_SUMMED = (*_TOKENS, "prefill_uj", "decode_uj", "prefill_us", "decode_us")
+_COUNTED = ("prefill_uj", "decode_uj", "prefill_us", "decode_us")
+_SUMMED = (*_TOKENS, *_COUNTED)
 _DURING = "WHERE ended_s >= :since AND ended_s < :until "
 
 
@@ -225,22 +226,23 @@ def _own(row: Row, rates: Row) -> Part:
 
 
 def _phases(database: Database, span: Span) -> list[dict[str, Any]]:
-    """Prefill and decode of the receipts, then the accounts that are no request's."""
-    asked = (
-        "SELECT COALESCE(SUM(prefill_uj), 0) AS prefill, COALESCE(SUM(decode_uj), 0) AS decode "
-        "FROM receipts "
-        "WHERE ended_s >= :since AND ended_s < :until AND phase = 'inference'"
-    )
+    """Prefill and decode of the receipts, then the accounts that are no request's, of whose time
+    the ledger keeps nothing."""
+    columns = ", ".join(f"COALESCE(SUM({name}), 0) AS {name}" for name in _COUNTED)
+    answers = f"FROM receipts {_DURING}AND phase = 'inference'"
+    asked = f"SELECT {columns} {answers}"
     with database.reading() as connection:
         (read,) = connection.execute(asked, _bounds(span))
     booked = _accounts(database, span)
     others: dict[str, int] = {name: booked[f"{name}_uj"] for name in ACCOUNTS if name != "requests"}
-    parts: dict[str, int] = {
-        "prefill": int(read["prefill"]),
-        "decode": int(read["decode"]),
-        **others,
-    }
-    return [{"phase": name, "energy_uj": energy_uj} for name, energy_uj in parts.items()]
+    worked: list[dict[str, Any]] = [
+        {"phase": name, "energy_uj": int(read[f"{name}_uj"]), "device_us": int(read[f"{name}_us"])}
+        for name in ("prefill", "decode")
+    ]
+    return worked + [
+        {"phase": name, "energy_uj": energy_uj, "device_us": None}
+        for name, energy_uj in others.items()
+    ]
 
 
 def _accounts(database: Database, span: Span) -> dict[str, Any]:

@@ -10,28 +10,37 @@ export function digits(value) {
   return value.toLocaleString("en", { maximumSignificantDigits: 3 });
 }
 
-function scaleOf(value) {
+const SMALL_MONEY = PREFIXES.filter(([, prefix]) => prefix === "µ" || prefix === "n");
+
+// Money is told in whole dollars, but for what would be mostly zeros.
+function scaleOf(value, unit) {
   const size = Math.abs(value);
-  return PREFIXES.find(([factor]) => size >= factor * 0.9995) ?? (size ? PREFIXES.at(-1) : [1, ""]);
+  const known = unit !== "$" ? PREFIXES : size < 0.9995e-4 ? SMALL_MONEY : [[1, ""]];
+  return size ? known.find(([factor]) => size >= factor * 0.9995) ?? known.at(-1) : [1, ""];
 }
 
+const withUnit = (text, prefix, unit) => unit === "$" && !prefix ? `$${text}` : `${text} ${prefix}${unit}`;
+
 export function scaled(value, unit) {
-  // Nobody counts in nanodollars.
-  if (unit === "$") return `$${digits(value)}`;
-  const [factor, prefix] = scaleOf(value);
-  return `${digits(value / factor)} ${prefix}${unit}`;
+  const [factor, prefix] = scaleOf(value, unit);
+  return withUnit(digits(value / factor), prefix, unit);
 }
 
 export function span({ low, high, central }, unit) {
-  const [factor, prefix] = unit === "$" ? [1, ""] : scaleOf(central);
+  const [factor, prefix] = scaleOf(central, unit);
   const two = (value) => (value / factor).toLocaleString("en", { maximumSignificantDigits: 2 });
-  const told = `${two(low)} – ${two(high)}`;
-  return unit === "$" ? `$${told}` : `${told} ${prefix}${unit}`;
+  return withUnit(`${two(low)} – ${two(high)}`, prefix, unit);
 }
 
 export function seconds(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   return value < 1 ? `${digits(value * 1000)} ms` : `${digits(value)} s`;
+}
+
+// A date and time here; the year where it is another.
+export function moment(date, more = {}) {
+  const year = date.getFullYear() === new Date().getFullYear() ? undefined : "numeric";
+  return date.toLocaleString("en", { year, month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23", ...more });
 }
 
 // What a meter counts, in words.

@@ -2,128 +2,47 @@
 
 import { get } from "./api.js";
 import { button, el, field, loading, notice, table, trouble } from "./dom.js";
-import { count, grade, interval, metered, plain, scaled, span } from "./figures.js";
-import { chart } from "./plot.js";
-import { estimates, litres, receipt } from "./receipt.js";
+import { count, grade, metered, plain, scaled } from "./figures.js";
+import { keyNames } from "./names.js";
+import { estimates, receipt } from "./receipt.js";
 import { ReceiptList } from "./receipts.js";
+import { drawnSums, select, WAYS } from "./sums.js";
 
-const WAYS = { hour: "Hour", day: "Day", model: "Model", key: "Key", phase: "Phase", node: "Node", conversation: "Conversation" };
-const SPANS = { today: "Today", week: "7 days", month: "30 days", all: "All there is" };
+const SPANS = { today: "Today (UTC)", week: "7 days", month: "30 days", all: "All there is" };
 const DAYS = { today: 0, week: 6, month: 29 };
-const chosen = { by: "hour", span: "today", metric: "energy_wh" };
+const chosen = { by: "hour", span: "today" };
 
+// Of a longer time there are more hours than anybody sees, or a browser draws soon.
+const hasHours = (span) => span === "today" || span === "week";
+
+// A day is the ledger's, which is one of UTC: a span by another would have days in part.
 function since(name) {
   if (!(name in DAYS)) return "";
   const day = new Date();
-  day.setHours(0, 0, 0, 0);
-  day.setDate(day.getDate() - DAYS[name]);
+  day.setUTCHours(0, 0, 0, 0);
+  day.setUTCDate(day.getUTCDate() - DAYS[name]);
   return `&since=${encodeURIComponent(day.toISOString())}`;
-}
-
-function named(group, by) {
-  if (group === null || group === "") return "none";
-  if (by === "hour") return new Date(group).toLocaleString("en", { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false });
-  return group;
-}
-
-function drawn(value, unit, most) {
-  if (!value) return "unknown";
-  return [el("span", { class: "value" }, scaled(value.central, unit), " ", grade(value.grade)),
-    interval(value, most), el("span", { class: "span" }, span(value, unit))];
-}
-
-function sums(by, rows) {
-  // One scale for a column, so that rows can be compared.
-  const mostOf = (figure) => rows.reduce((most, row) => Math.max(most, figure(row)?.high ?? 0), 0);
-  const columns = [[(row) => row.energy_wh, "Wh"], [(row) => litres(row.water_ml.source), "L"], [(row) => row.carbon_g, "g"], [(row) => row.cost_usd, "$"]]
-    .map(([figure, unit]) => [figure, unit, mostOf(figure)]);
-  return table(`By ${by}`, [WAYS[by], "Requests", "Tokens in, out", "Energy", "Water, power plants", "Carbon", "Cost"],
-    rows.map((one) => [
-      named(one[by], by), count(one.requests), `${count(one.tokens.prompt)}, ${count(one.tokens.completion)}`,
-      ...columns.map(([figure, unit, most]) => drawn(figure(one), unit, most)),
-    ]));
-}
-
-const PHASES = {
-  prefill: "reading prompts", decode: "writing answers", train: "training", load: "loading models",
-  idle: "being there for nobody in particular", unattributed: "nobody's",
-};
-
-// What the phases share is the meter's own count; what that means has its intervals.
-function phases(rows) {
-  const mostOf = (figure) => Math.max(...rows.map((row) => figure(row).high));
-  const water = (row) => litres(row.water_ml.source);
-  return table("By phase", ["Phase", "At the meter", "Energy", "Water, power plants", "Carbon"], rows.map((row) => [
-    el("span", {}, row.phase, el("span", { class: "span" }, PHASES[row.phase] ?? "")),
-    scaled(row.energy_uj / 3.6e9, "Wh"),
-    drawn(row.energy_wh, "Wh", mostOf((one) => one.energy_wh)), drawn(water(row), "L", mostOf(water)),
-    drawn(row.carbon_g, "g", mostOf((one) => one.carbon_g)),
-  ]));
-}
-
-const METRICS = { energy_wh: ["Energy", "Wh"], water: ["Water, power plants", "L"], carbon_g: ["Carbon", "g"], cost_usd: ["Cost", "$"] };
-
-const metricOf = (row, name) => name === "water" ? litres(row.water_ml.source) : row[name];
-
-const LASTS_MS = { hour: 3600e3, day: 864e5 };
-
-// Each hour or day as a column up to its central value, with its interval as a line.
-function overTime(by, rows) {
-  const [label, unit] = METRICS[chosen.metric];
-  const known = rows.map((row) => [row[by], metricOf(row, chosen.metric)]).filter(([, value]) => value);
-  if (!known.length) return notice(`${label} is not known of this time.`, el("p", {}, "Choose another figure."));
-  return chart(`${label} by ${by}, with intervals; the table below has the figures`, 240, (paper) => {
-    const { inner, put, text } = paper;
-    const y = paper.vertical(0, Math.max(...known.map(([, { high }]) => high)), "", (value) => scaled(value, unit));
-    // An hour or day in which nobody asked has its place too.
-    const times = known.map(([time]) => new Date(time).getTime());
-    const first = Math.min(...times);
-    const places = times.map((time) => Math.round((time - first) / LASTS_MS[by]));
-    const num = Math.max(...places, 5) + 1;
-    const step = (inner.right - inner.left) / num;
-    // Within a day its hours alone are told; the table has the rest.
-    const short = (time) => by === "hour" && num <= 24 ? named(time, by).split(", ").at(-1) : named(time, by);
-    const every = Math.ceil((by === "hour" && num <= 24 ? 48 : 96) / step);
-    known.forEach(([time, value], index) => {
-      const at = places[index];
-      const x = inner.left + step * (at + 0.5);
-      const wide = Math.min(36, step * 0.6);
-      put("rect", { class: "column", x: x - wide / 2, y: y(value.central), width: wide, height: y(0) - y(value.central), rx: 2 });
-      put("line", { class: "whisker", x1: x, x2: x, y1: y(value.low), y2: y(value.high) });
-      put("line", { class: "whisker", x1: x - wide / 2, x2: x + wide / 2, y1: y(value.central), y2: y(value.central) });
-      if (at % every === 0) text(x, inner.bottom + 17, short(time), { "text-anchor": "middle" });
-    });
-  }).node;
-}
-
-function drawnSums(by, rows) {
-  if (by === "phase") return [el("section", { class: "card" }, phases(rows))];
-  const isTime = by === "hour" || by === "day";
-  const plotted = el("div");
-  const redraw = () => plotted.replaceChildren(overTime(by, rows));
-  if (isTime) redraw();
-  return [
-    isTime && el("section", { class: "card", "aria-label": "Over time" },
-      el("div", { class: "card-head" }, el("h2", {}, "Over time"),
-        el("span", { class: "narrow-select" }, select("metric", Object.fromEntries(Object.entries(METRICS).map(([name, [label]]) => [name, label])), redraw, "Figure"))), plotted),
-    el("section", { class: "card" }, sums(by, rows)),
-  ].filter(Boolean);
 }
 
 async function draw(place) {
   place.replaceChildren(loading("the ledger"));
   const { by: wanted, span: during } = chosen;
+  // What comes after something else was chosen is no answer.
+  const isLate = () => wanted !== chosen.by || during !== chosen.span;
   try {
-    const { by, sums: rows } = await get(`/v1/footprint?by=${wanted}${since(during)}`);
-    // An answer that comes after something else was chosen is no answer.
-    if (wanted !== chosen.by || during !== chosen.span) return;
+    const isLong = wanted === "hour" && !hasHours(during);
+    const [{ by, sums: rows }, names] = await Promise.all([
+      get(`/v1/footprint?by=${isLong ? "day" : wanted}${since(during)}`), wanted === "key" ? keyNames() : undefined,
+    ]);
+    if (isLate()) return;
     if (!rows.length) {
       place.replaceChildren(notice("Nothing was eaten in this time.", el("p", {}, "Ask something under ", el("a", { href: "#/play" }, "Play"), ", or choose a longer time.")));
       return;
     }
-    place.replaceChildren(...drawnSums(by, rows));
+    place.replaceChildren(isLong ? el("p", { class: "lead" }, "Of more than 7 days the sums are by day; choose a shorter time to see hours.") : "",
+      ...drawnSums(by, rows, names));
   } catch (error) {
-    place.replaceChildren(trouble(error, () => draw(place)));
+    if (!isLate()) place.replaceChildren(trouble(error, () => draw(place)));
   }
 }
 
@@ -133,7 +52,7 @@ async function headline(place) {
   const { sums: [all, ...others] } = await get(`/v1/footprint?by=node${since(during)}`);
   if (during !== chosen.span) return;
   place.replaceChildren(all && !others.length ? el("section", { class: "card", "aria-label": "In all" },
-    el("div", { class: "card-head" }, el("h2", {}, "All answers"), el("span", { class: "badge" }, SPANS[during].toLowerCase())),
+    el("div", { class: "card-head" }, el("h2", {}, "All answers"), el("span", { class: "badge" }, SPANS[during])),
     el("dl", { class: "figures" }, estimates(all),
       plain("Requests", count(all.requests), `${count(all.tokens.prompt)} tokens in, ${count(all.tokens.completion)} out`))) : "");
 }
@@ -149,11 +68,7 @@ async function idling(place) {
         el("p", { class: "hint" }, `By the ${count(Math.round(told.observed_s))} seconds that it was idle since its start. The meter: ${told.meter.source}.`)]));
 }
 
-function select(name, options, changed, label) {
-  const control = el("select", { "aria-label": label, onchange: () => { chosen[name] = control.value; changed(); } },
-    Object.entries(options).map(([value, text]) => el("option", { value, selected: value === chosen[name] }, text)));
-  return control;
-}
+const choice = (name, options, changed) => select(options, chosen[name], (value) => { chosen[name] = value; changed(); });
 
 function frame(place, part, controls, ...parts) {
   const id = el("input", { placeholder: "rcpt_…", spellcheck: "false" });
@@ -175,25 +90,47 @@ function overview(place) {
   const [head, idle, list] = [el("div"), el("div"), el("div", { "aria-live": "polite" })];
   const again = () => {
     // What a key may not see is said once, by the list.
-    const said = (card) => (error) => card.replaceChildren(error.status === 403 ? "" : trouble(error, again));
+    const during = chosen.span;
+    const said = (card) => (error) => {
+      if (during === chosen.span) card.replaceChildren(error.status === 403 ? "" : trouble(error, again));
+    };
     headline(head).catch(said(head));
     idling(idle).catch(said(idle));
     return draw(list);
   };
-  frame(place, "Sums", [field("Time", select("span", SPANS, again)), field("By", select("by", WAYS, again))], head, idle, list);
+  frame(place, "Sums", [field("Time", choice("span", SPANS, again)), field("By", choice("by", WAYS, again))], head, idle, list);
   return again();
 }
 
+// The list as it was left for one of its receipts: back from there, one is where one was.
+let left;
+
+const isReceipt = () => /^#\/footprint\/(?!receipts$)./.test(location.hash);
+
 async function listed(place) {
   const list = el("div");
+  let shown;
   const again = async () => {
     const during = chosen.span;
-    const { node } = await new ReceiptList(since(during)).open();
-    if (during === chosen.span) list.replaceChildren(node);
+    const opened = await new ReceiptList(since(during)).open();
+    if (during !== chosen.span) return;
+    shown = opened;
+    list.replaceChildren(opened.node);
   };
-  frame(place, "Receipts", [field("Time", select("span", SPANS, again)), button("Look again", again)], list);
-  list.replaceChildren(loading("the receipts"));
-  await again();
+  frame(place, "Receipts", [field("Time", choice("span", SPANS, again)), button("Look again", again)], list);
+  if (left) {
+    shown = left.shown;
+    list.replaceChildren(shown.node);
+    left.link?.scrollIntoView({ block: "center" });
+    left = undefined;
+  } else {
+    list.replaceChildren(loading("the receipts"));
+    await again();
+  }
+  // Rows out of sight have no height of their own, so it is the link that tells the place.
+  return () => {
+    left = shown && isReceipt() ? { shown, link: shown.node.querySelector(`a[href="${CSS.escape(location.hash)}"]`) } : undefined;
+  };
 }
 
 const FIGURES = {
@@ -239,7 +176,9 @@ async function single(place, id) {
     el("section", { class: "card" }, el("details", {}, el("summary", {}, "As it was sent"), el("pre", { tabindex: "0" }, JSON.stringify(found, null, 2)))));
 }
 
-export function footprint(place, part) {
+export async function footprint(place, part) {
   if (part === "receipts") return listed(place);
-  return part ? single(place, part) : overview(place);
+  if (!part) return overview(place);
+  await single(place, part);
+  return () => { if (location.hash !== "#/footprint/receipts") left = undefined; };
 }

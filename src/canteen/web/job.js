@@ -2,7 +2,7 @@
 
 import { call, events, get, post } from "./api.js";
 import { button, confirmed, el, loading, table, trouble } from "./dom.js";
-import { bytes, count, digits, plain, seconds } from "./figures.js";
+import { bytes, count, digits, plain, scaled, seconds } from "./figures.js";
 import { cancelled, light, OVER, reason, receiptLinks, time } from "./jobs.js";
 import { chart } from "./plot.js";
 
@@ -60,11 +60,11 @@ function progress(job, happened) {
       plain("Step", `${count(last.step)} of ${count(last.steps)}`, !OVER.has(job.state) && last.eta_s ? `${duration(last.eta_s)} left` : ""),
       plain("Training loss", digits(last.loss)), checked && plain("Validation loss", digits(checked.loss), `perplexity ${digits(checked.perplexity)}`),
       plain("Tokens a second", digits(last.tokens_per_s), `${count(last.tokens)} so far`), plain("Memory", bytes(last.memory_bytes)),
-      last.energy_wh !== undefined && plain("Energy so far", `${digits(last.energy_wh)} Wh`, last.cost_usd !== undefined ? `$${digits(last.cost_usd)}` : "")),
+      last.energy_wh !== undefined && plain("Energy so far", `${digits(last.energy_wh)} Wh`, last.cost_usd !== undefined ? scaled(last.cost_usd, "$") : "")),
   ];
 }
 
-const ESTIMATES = { time_s: ["Time", duration], memory_bytes: ["Memory", bytes], energy_wh: ["Energy", (value) => `${digits(value)} Wh`], cost_usd: ["Cost", (value) => `$${digits(value)}`] };
+const ESTIMATES = { time_s: ["Time", duration], memory_bytes: ["Memory", bytes], energy_wh: ["Energy", (value) => `${digits(value)} Wh`], cost_usd: ["Cost", (value) => scaled(value, "$")] };
 
 function foreseen({ estimate = {}, found = {} }) {
   const rows = Object.entries(ESTIMATES).filter(([name]) => estimate[name] || found[name] !== undefined);
@@ -124,9 +124,9 @@ class Details {
     this.listening = new AbortController();
     this.curves = new Curves();
     this.head = el("div", { class: "view-head" });
-    [this.wrong, this.now, this.more, this.samples, this.asked] = [0, 1, 2, 3, 4].map(() => el("div"));
+    [this.lost, this.wrong, this.now, this.more, this.samples, this.asked] = [0, 1, 2, 3, 4, 5].map(() => el("div"));
     place.replaceChildren(el("p", {}, el("a", { href: "#/jobs" }, "← Jobs")), this.head,
-      el("p", { class: "lead mono" }, this.id), this.wrong, this.now, this.curves.node, this.more, this.samples, this.asked, job.kind === "request" ? "" : logs(this.id));
+      el("p", { class: "lead mono" }, this.id), this.lost, this.wrong, this.now, this.curves.node, this.more, this.samples, this.asked, job.kind === "request" ? "" : logs(this.id));
   }
 
   get isModel() {
@@ -187,13 +187,29 @@ class Details {
     if (wasOver && !OVER.has(this.job.state)) this.follow();
   }
 
-  // Events come in bursts, and are drawn once for each frame.
+  // An event tells that the service is there, and of a job that was queued that it has begun.
   hear(event) {
+    const wasLost = this.lost.hasChildNodes();
+    this.lost.replaceChildren();
+    if (wasLost || this.job.state === "queued") this.lookBeside();
     this.curves.happened.push(event);
+    // They come in bursts, and are drawn once for each frame.
     this.frame ??= requestAnimationFrame(() => {
       this.frame = undefined;
       this.drawEvents();
     });
+  }
+
+  // However many events come meanwhile, it is asked for once.
+  async lookBeside() {
+    if (this.isLooking) return;
+    this.isLooking = true;
+    try {
+      await this.look();
+    } catch (error) {
+      this.lost.replaceChildren(trouble(error));
+    }
+    this.isLooking = false;
   }
 
   async follow() {
@@ -202,10 +218,11 @@ class Details {
       try {
         for await (const event of events(`/v1/jobs/${encodeURIComponent(this.id)}/events`, undefined, this.listening.signal)) this.hear(event);
         await this.look();
-        return;
+        this.lost.replaceChildren();
+        if (OVER.has(this.job.state)) return;
       } catch (error) {
         if (this.listening.signal.aborted) return;
-        this.wrong.replaceChildren(trouble(error));
+        this.lost.replaceChildren(trouble(error));
         if (error.status) return;
       }
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));

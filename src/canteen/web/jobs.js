@@ -2,13 +2,14 @@
 
 import { get, post } from "./api.js";
 import { button, confirmed, el, loading, notice, table, trouble } from "./dom.js";
+import { moment } from "./figures.js";
 import { one as details } from "./job.js";
 
 const EVERY_MS = 3000;
 export const OVER = new Set(["done", "failed", "cancelled", "interrupted"]);
 const LIGHTS = { done: "good", running: "good", failed: "bad", interrupted: "bad", queued: "warn" };
 
-export const time = (seconds) => seconds ? new Date(seconds * 1000).toLocaleString("en", { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false }) : "–";
+export const time = (seconds) => seconds ? moment(new Date(seconds * 1000)) : "–";
 
 export const light = (state) => el("span", { class: "dot state", "data-status": LIGHTS[state] ?? "" }, state);
 
@@ -37,9 +38,12 @@ class Jobs {
   async look() {
     try {
       await this.draw();
+      this.isRefused = false;
       this.wrong.replaceChildren();
     } catch (error) {
-      this.wrong.replaceChildren(trouble(error));
+      // A key that is not for it would be asked for without end.
+      this.isRefused = error.status === 401 || error.status === 403;
+      this.wrong.replaceChildren(trouble(error, this.isRefused && (() => this.look())));
     }
   }
 
@@ -80,6 +84,6 @@ export async function jobs(place, id) {
   if (id) return details(place, id);
   const view = new Jobs(place);
   await view.draw();
-  const timer = setInterval(() => { if (!document.hidden) view.look(); }, EVERY_MS);
+  const timer = setInterval(() => { if (!document.hidden && !view.isRefused) view.look(); }, EVERY_MS);
   return () => clearInterval(timer);
 }

@@ -20,8 +20,10 @@ function verdict({ status, trouble: found, models }) {
   return ["good", "Healthy", sum("running") ? `${sum("running")} running, nobody waits.` : "Ready, and idle."];
 }
 
-function tile(name, least) {
-  const { node, draw } = plot(name, least);
+const percent = (share) => `${digits(100 * share)} %`;
+
+function tile(name, least, tell) {
+  const { node, draw } = plot(name, least, tell);
   const value = el("span", { class: "value" }, "–");
   const under = el("span", { class: "span" });
   const box = el("div", { class: "figure" }, el("dt", {}, name), el("dd", {}, value, under, node));
@@ -40,8 +42,8 @@ class ModelCard {
     this.state = el("span", { class: "badge" });
     this.tiles = {
       queue: tile("Running and waiting", 4), tokens: tile("Tokens a second", 10),
-      ttft: tile("First token (TTFT)", 0.05), tpot: tile("Per token (TPOT)", 0.02),
-      kv: tile("KV cache", 1), memory: tile("Memory", 1),
+      ttft: tile("First token (TTFT)", 0.05, seconds), tpot: tile("Per token (TPOT)", 0.02, seconds),
+      kv: tile("KV cache", 1, percent), memory: tile("Memory", 1, bytes),
     };
     this.node = el("section", { class: "card", "aria-label": name },
       el("div", { class: "card-head" }, el("h2", {}, name), this.state), tiles(this.tiles));
@@ -56,7 +58,7 @@ class ModelCard {
     this.tiles.tokens.draw(digits(now.tokens_per_s), "written", [past((one) => one.tokens_per_s)]);
     this.latency("ttft", now.ttft_s, past);
     this.latency("tpot", now.tpot_s, past);
-    this.tiles.kv.draw(`${digits(100 * now.kv_cache)} %`, "in use", [past((one) => one.kv_cache)]);
+    this.tiles.kv.draw(percent(now.kv_cache), "in use", [past((one) => one.kv_cache)]);
     this.tiles.memory.draw(bytes(now.memory_bytes), "of its process", [past((one) => one.memory_bytes)]);
   }
 
@@ -75,7 +77,7 @@ class Dashboard {
     this.live = el("span", { class: "badge live", role: "status" });
     this.advice = el("p", { class: "lead" });
     this.cards = new Map();
-    this.all = { power: tile("Power", 1), tokens: tile("Tokens a second", 10), queue: tile("Running and waiting", 4), memory: tile("Memory of models", 1) };
+    this.all = { power: tile("Power", 1, (value) => scaled(value, "W")), tokens: tile("Tokens a second", 10), queue: tile("Running and waiting", 4), memory: tile("Memory of models", 1, bytes) };
     this.meter = el("p", { class: "hint" });
     this.whole = el("section", { class: "card", "aria-label": "The service" },
       el("div", { class: "card-head" }, el("h2", {}, "The service")), tiles(this.all), this.meter);
@@ -166,18 +168,20 @@ export async function now(place) {
   const board = new Dashboard(place);
   let listening = new AbortController();
 
-  // A connection may be dead without an end.
-  let silence;
-  function heard() {
-    clearTimeout(silence);
-    silence = setTimeout(() => board.gone(new ApiError("Nothing is heard of the service.", 0)), SILENT_MS);
-  }
-
   async function listen() {
     const { signal } = listening;
+    let silence;
     for (let failures = 0; !signal.aborted; failures++) {
+      // A connection may be dead without an end, so one that is silent is ended. One that was is
+      // waited for longer the next time: it may be slow.
+      const dead = new AbortController();
+      const heard = () => {
+        clearTimeout(silence);
+        silence = setTimeout(() => dead.abort(new ApiError("Nothing is heard of the service.", 0)), SILENT_MS * (1 + Math.min(failures, 5)));
+      };
       try {
-        for await (const event of events("/v1/now", undefined, signal)) {
+        heard();
+        for await (const event of events("/v1/now", undefined, AbortSignal.any([signal, dead.signal]))) {
           failures = 0;
           board.hear(event);
           heard();
@@ -207,7 +211,6 @@ export async function now(place) {
   listen();
   return () => {
     document.removeEventListener("visibilitychange", look);
-    clearTimeout(silence);
     listening.abort();
   };
 }

@@ -1,7 +1,7 @@
 // Plots: small ones of the last ten minutes, and charts with axes that are drawn at the width they
 // have. What a chart shows is said in its label, and stands in a table or in figures beside it.
 
-import { svg } from "./dom.js";
+import { el, svg } from "./dom.js";
 import { digits } from "./figures.js";
 
 const WIDTH = 240;
@@ -36,18 +36,23 @@ function area(points, spanS, most) {
 }
 
 // A plot that is drawn anew by its function, with series of points over so many seconds; `least`
-// is the smallest top.
-export function plot(label, least) {
+// is the smallest top, and `tell` writes a value.
+export function plot(label, least, tell = digits) {
   const lines = [0, 1].map((at) => svg("path", { class: `line line-${at}`, fill: "none" }));
   const under = svg("path", { class: "area" });
-  const node = svg("svg", { class: "plot", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": `${label} over the last ten minutes` },
+  const peak = el("span", { class: "peak", "aria-hidden": "true" });
+  const drawn = svg("svg", { class: "plot", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" },
     svg("line", { class: "axis", x1: 0, x2: WIDTH, y1: HEIGHT - 1, y2: HEIGHT - 1 }), under, lines);
   function draw(series, spanS) {
-    const most = Math.max(least, ...series.flat().map(([, value]) => value ?? 0));
+    const values = series.flat().map(([, value]) => value).filter((value) => value !== null);
+    const [low, high] = [Math.min(...values), Math.max(...values)];
+    const most = Math.max(least, high);
     under.setAttribute("d", area(series[0] ?? [], spanS, most));
     lines.forEach((line, at) => line.setAttribute("d", path(series[at] ?? [], spanS, most)));
+    peak.textContent = values.length ? `at most ${tell(high)}` : "";
+    drawn.setAttribute("aria-label", `${label} over the last ten minutes: ${values.length ? `${tell(low)} to ${tell(high)}` : "not known"}`);
   }
-  return { node, draw };
+  return { node: el("div", { class: "plotted" }, peak, drawn), draw };
 }
 
 // Round numbers over a range, about so many.

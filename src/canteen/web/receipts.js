@@ -2,25 +2,27 @@
 
 import { get } from "./api.js";
 import { button, el, loading, notice, trouble } from "./dom.js";
-import { count, digits, grade, scaled } from "./figures.js";
+import { count, grade, moment, scaled } from "./figures.js";
+import { keyNames } from "./names.js";
 
 const PAGE = 1000;
 const GROUP = 50;
-const HEADS = ["When", "Model", "What", "Tokens in, out", "Energy", "Cost", "Receipt"];
+const HEADS = ["When", "Model, key", "What", "Tokens in, out", "Energy", "Cost", "Receipt"];
 
-const when = (seconds) => new Date(seconds * 1000).toLocaleString("en", { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+const when = (seconds) => moment(new Date(seconds * 1000), { second: "2-digit" });
 
-function cells(one) {
+function cells(one, names) {
+  const key = names.has(one.key) ? `${names.get(one.key)}, ${one.key}` : one.key;
   return [
-    when(one.ended_s), one.model, one.phase === "inference" ? one.operation || "–" : one.phase,
+    when(one.ended_s), [one.model, key && el("span", { class: "span" }, key)], one.phase === "inference" ? one.operation || "–" : one.phase,
     `${count(one.tokens.prompt)}, ${count(one.tokens.completion)}`,
     el("span", {}, scaled(one.energy_wh.central, "Wh"), " ", grade(one.energy_wh.grade)),
-    one.cost_usd ? `$${digits(one.cost_usd.central)}` : "unknown",
+    one.cost_usd ? scaled(one.cost_usd.central, "$") : "unknown",
     el("a", { class: "mono", href: `#/footprint/${encodeURIComponent(one.id)}` }, one.id.slice(0, 13)),
   ];
 }
 
-const row = (one) => el("div", { role: "row", class: "lined" }, cells(one).map((cell, at) =>
+const row = (one, names) => el("div", { role: "row", class: "lined" }, cells(one, names).map((cell, at) =>
   el("div", { role: at ? "cell" : "rowheader", "data-label": HEADS[at] }, cell)));
 
 export class ReceiptList {
@@ -56,8 +58,9 @@ export class ReceiptList {
     try {
       const after = this.next ? `&after=${encodeURIComponent(this.next)}` : "";
       const { receipts, next } = await get(`/v1/receipts?limit=${PAGE}${this.query}${after}`);
+      if (receipts.some(({ key }) => key)) this.names ??= await keyNames();
       for (let at = 0; at < receipts.length; at += GROUP) {
-        this.rows.append(el("div", { role: "rowgroup", class: "lines" }, receipts.slice(at, at + GROUP).map(row)));
+        this.rows.append(el("div", { role: "rowgroup", class: "lines" }, receipts.slice(at, at + GROUP).map((one) => row(one, this.names ?? new Map()))));
       }
       this.num += receipts.length;
       this.next = next;

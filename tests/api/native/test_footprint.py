@@ -1,10 +1,12 @@
 """Receipts over HTTP: with their derivation, and summed."""
 
 import asyncio
+from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.conftest import Serve
 from tests.serving import Server
 
 
@@ -38,6 +40,29 @@ def test_a_phase_has_the_meters_count_and_what_that_means(echo_server: Server) -
         energy = one["energy_wh"]
         assert energy["low"] <= energy["central"] <= energy["high"]
         assert one["energy_uj"] / 3.6e9 <= energy["central"] + 1e-12
+
+
+def test_a_phase_costs_its_electricity(echo_server: Server) -> None:
+    phases = ask(echo_server, "/v1/footprint?by=phase").json()["sums"]
+
+    assert all((one["cost_usd"]["central"] > 0) == (one["energy_uj"] > 0) for one in phases)
+
+
+def test_by_the_hour_a_phase_costs_what_its_time_does_where_that_is_known(
+    serve: Serve, echo_home: Path
+) -> None:
+    server = serve(echo_home, CANTEEN_PRICE_USD_PER_H="3.6")
+    body = {"model": "echo", "messages": [{"role": "user", "content": "Hello"}]}
+    httpx.post(f"{server.url}/v1/chat/completions", json=body, trust_env=False)
+
+    phases = ask(server, "/v1/footprint?by=phase").json()["sums"]
+
+    costs = {one["phase"]: one.pop("cost_usd") for one in phases}
+    times_us = {one["phase"]: one["device_us"] for one in phases}
+    assert times_us["prefill"] > 0
+    for phase in ("prefill", "decode"):
+        assert costs[phase]["central"] == pytest.approx(times_us[phase] * 1e-9)
+    assert {costs[name] for name in ("train", "load", "idle", "unattributed")} == {None}
 
 
 def test_the_latest_receipts_are_listed_a_page_at_a_time(echo_server: Server) -> None:

@@ -3,6 +3,7 @@ to be idle."""
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -35,7 +36,8 @@ class Derived(BaseModel):
 
 class Sums(BaseModel):
     """One entry per group; for `by=account` the accounts themselves. Figures of a phase are those
-    of the meter's count by the rates that hold now."""
+    of the meter's count by the rates that hold now, `device_us` is how long it took the devices:
+    null where that is not known, and `cost_usd` with it where the machine is paid by the hour."""
 
     model_config = ConfigDict(extra="allow")
     by: str
@@ -129,14 +131,21 @@ async def sums(served: Served) -> Response:
     accounting.book()
     told = await asyncio.to_thread(accounting.ledger.sums, asked.get("by", "model"), span)
     if told["by"] == "phase":
-        told["sums"] = [one | _meaning(one["energy_uj"], accounting.rates) for one in told["sums"]]
+        told["sums"] = [
+            one | _meaning(one["energy_uj"], one["device_us"], accounting.rates)
+            for one in told["sums"]
+        ]
     return whole(told)
 
 
-def _meaning(energy_uj: int, rates: Rates) -> dict[str, Any]:
-    """What a count of the meter means by the rates that hold now; its time is not known."""
-    figures = footprint_json(rates.footprint(Charge(decode_uj=energy_uj)))
-    return {name: figures[name] for name in ("energy_wh", "water_ml", "carbon_g")}
+def _meaning(energy_uj: int, device_us: int | None, rates: Rates) -> dict[str, Any]:
+    """What a count of the meter means by the rates that hold now; what goes by a time that is not
+    known is not known either."""
+    eaten = rates.footprint(Charge(decode_uj=energy_uj, decode_us=device_us or 0))
+    if device_us is None:
+        cost = eaten.cost if rates.cost_of_time is None else None
+        eaten = replace(eaten, carbon_embodied=None, cost=cost)
+    return footprint_json(eaten)
 
 
 def _check(asked: Iterable[str], known: tuple[str, ...]) -> None:
