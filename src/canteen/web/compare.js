@@ -95,7 +95,7 @@ export const answerTwice = (picks) => async (room, signal) => {
   await pair.run(before, signal);
 };
 
-const EXAMPLES = ["Explain why the sky is blue to a child.", "Name three rivers and their countries.", "Write a haiku about soup."];
+const EXAMPLES = ["Explain why the sky is blue to a child.", "Name three rivers and their countries.", "Say good morning in three words."];
 
 export const emptyTwice = (send) => [
   el("h2", {}, "One question, two models"),

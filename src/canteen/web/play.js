@@ -9,7 +9,7 @@ import { Room } from "./room.js";
 import { samplingFields } from "./sampling.js";
 
 const MODES = { chat: "Chat", compare: "Compare" };
-const EXAMPLES = ["Who is Oppenheimer?", "Name three rivers and their countries.", "Write a haiku about soup."];
+const EXAMPLES = ["Who is Oppenheimer?", "Name three rivers and their countries.", "Say good morning in three words."];
 
 // Kept while other views are looked at; gone with the tab.
 const rooms = {};
