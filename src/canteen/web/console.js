@@ -116,7 +116,8 @@ function askForKey() {
   const said = document.getElementById("ask-key-said");
   const ask = (event) => {
     if (dialog.open) return;
-    said.textContent = event.type === "key-wanted" ? event.detail : "";
+    // Its marks for code are for a shell.
+    said.textContent = event.type === "key-wanted" ? event.detail.replaceAll("`", "") : "";
     input.value = "";
     dialog.returnValue = "cancel";
     dialog.showModal();

@@ -29,7 +29,7 @@ class Jobs {
     this.list = el("div");
     this.wrong = el("div");
     place.replaceChildren(el("h1", {}, "Jobs"),
-      el("p", { class: "lead" }, "Training, fine-tuning, and requests that are answered later. Requests go on when the service is started again; a training does with `canteen jobs resume`."),
+      el("p", { class: "lead" }, "Training, fine-tuning, and requests that are answered later. Requests go on when the service is started again; a training does with ", el("code", {}, "canteen jobs resume"), "."),
       this.wrong, this.list);
     this.list.append(loading("the jobs"));
   }
