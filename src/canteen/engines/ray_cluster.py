@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from canteen.core.errors import EngineError, NotSupported
@@ -34,6 +34,7 @@ class Cluster:
 
     def __init__(self, address: str) -> None:
         self._address = address
+        self._apps: set[str] = set()
 
     def connect(self) -> None:
         """Join it, where that was not done; blocks. Raises NotSupported, InvalidRequest and
@@ -83,8 +84,10 @@ class Cluster:
         """Have replicas of a model; returns when the first has loaded it. Raises what loading it
         raised, and EngineError where no node has room."""
         await asyncio.to_thread(self.connect)
+        self._apps.add(wanted.app)
         deployed = None
         try:
+            await asyncio.to_thread(_delete_left, wanted.family, frozenset(self._apps))
             handle = await asyncio.to_thread(_deploy, wanted)
             await _until_placed(wanted)
             first = await first_report(handle)
@@ -100,6 +103,15 @@ class Cluster:
         """Leave it; a local one ends."""
         if "ray" in sys.modules:
             await asyncio.to_thread(sys.modules["ray"].shutdown)
+
+
+def _delete_left(family: str, ours: Collection[str]) -> None:
+    """Have taken off what a killed gateway has left of a model that it had told otherwise."""
+    from ray import serve
+
+    for app in serve.status().applications:
+        if app.startswith(family) and app not in ours:
+            delete(app)
 
 
 def _deploy(wanted: Wanted) -> Any:
