@@ -47,6 +47,12 @@ def is_there(engine: str, home: Path) -> bool:
     return _python(engine, home).exists()
 
 
+def is_for_cpus(engine: str, home: Path) -> bool:
+    """Whether an engine's environment has the build of it that computes on processors."""
+    found = (home / FOLDER / engine).glob(f"lib*/python*/site-packages/{engine}_cpu-*.dist-info")
+    return any(found)
+
+
 def _python(engine: str, home: Path) -> Path:
     return home / FOLDER / engine / "bin" / "python"
 
