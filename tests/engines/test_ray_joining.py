@@ -4,12 +4,11 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from canteen.core.errors import EngineError, InvalidRequest
-from canteen.engines.ray_joining import SETTINGS, check_address, knock, tell
+from canteen.engines.ray_joining import SETTINGS, check_address, knock
 
 HTTP_1 = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 
@@ -47,28 +46,3 @@ def test_what_is_no_head_is_told_apart_at_once(answer: bytes) -> None:
 def test_what_speaks_as_a_head_does_is_asked_further() -> None:
     with says(SETTINGS) as address:
         knock(address)
-
-
-@pytest.mark.parametrize("address", ["local", "10.0.0.5:6379"])
-def test_a_token_that_there_is_will_be_shown(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, address: str
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    before: dict[str, str] = {}
-    after: dict[str, str] = {}
-
-    tell(address, before)
-    (tmp_path / ".ray").mkdir()
-    (tmp_path / ".ray" / "auth_token").write_text("secret")
-    tell(address, after)
-
-    assert "RAY_AUTH_MODE" not in before
-    assert after["RAY_AUTH_MODE"] == "token"
-
-
-def test_what_was_said_of_tokens_stays_said() -> None:
-    environ = {"RAY_AUTH_MODE": "disabled", "RAY_AUTH_TOKEN": "secret"}
-
-    tell("local", environ)
-
-    assert environ["RAY_AUTH_MODE"] == "disabled"

@@ -66,8 +66,8 @@ class Cluster:
             raise EngineError(
                 f"the Ray cluster at {self._address} cannot be joined from here; make this machine "
                 f"a node of it with: ray start --address {self._address}. If it asks for a "
-                "token, have the same one here, in ~/.ray/auth_token or RAY_AUTH_TOKEN; "
-                "RAY_AUTH_MODE=token shows it"
+                "token, have the same one here, in ~/.ray/auth_token or RAY_AUTH_TOKEN, and set "
+                "RAY_AUTH_MODE=token, else it is not shown"
             ) from exc
         logging.getLogger("ray").setLevel(logging.ERROR)
         serve.start(proxy_location="Disabled")

@@ -3,7 +3,6 @@
 import re
 import socket
 from collections.abc import MutableMapping
-from pathlib import Path
 
 from canteen.core.addresses import is_loopback
 from canteen.core.errors import EngineError, InvalidRequest
@@ -34,10 +33,6 @@ def tell(address: str, environ: MutableMapping[str, str]) -> None:
     if address == LOCAL:
         # Else Ray gives its workers the last place at the processors, and so our engines.
         environ.setdefault("RAY_worker_niceness", "0")
-    if _has_token(environ):
-        # `ray start` asks for a token wherever there is one, and who joins by an address shows it
-        # only if told to. To a cluster that asks for none it may be shown too.
-        environ.setdefault("RAY_AUTH_MODE", "token")
     environ.setdefault("RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S", "1")
 
 
@@ -58,8 +53,3 @@ def knock(address: str) -> None:
             f"no Ray cluster at {address}: no head of one answers there; start one, and this "
             "machine as a node of it, with: ray start"
         )
-
-
-def _has_token(environ: MutableMapping[str, str]) -> bool:
-    named = environ.get("RAY_AUTH_TOKEN") or environ.get("RAY_AUTH_TOKEN_PATH")
-    return bool(named) or (Path.home() / ".ray" / "auth_token").exists()
