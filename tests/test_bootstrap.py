@@ -1,6 +1,8 @@
 """What settings make of a service."""
 
+import os
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from canteen.bootstrap import Services, build, running
 from canteen.core.errors import InvalidRequest, ModelUnsuitable
 from canteen.core.footprint import Charge
 from canteen.core.model import ModelCard
+from canteen.engines.devices import gpus
 from canteen.runtime.catalog import Catalog
 from canteen.runtime.figures import Figures
 from canteen.runtime.pull import PREPARATION
@@ -28,6 +31,15 @@ SHAPE = {
 }
 CARD = card(engine="openvino", size_bytes=140_000_000, context_length=2048, metadata=SHAPE)
 
+LIBRARY = """
+class ggml_backend_dev_type:
+    GGML_BACKEND_DEVICE_TYPE_CPU = 0
+
+
+def get_device_info():
+    return [{"name": "one", "description": "One", "memory_free": 1 << 35, "type": 1}]
+"""
+
 
 def services(home: Path, **environ: str) -> Services:
     return build(Settings.from_env({"CANTEEN_HOME": str(home), **environ}))
@@ -43,6 +55,31 @@ def test_the_cache_of_llamacpp_holds_what_its_memory_allows(tmp_path: Path) -> N
     assert told["kv_cache_tokens"] == min(2_000_000_000 // bytes_per_token, 2048 * 32)
     unknown = replace(CARD, engine="llamacpp", metadata={}, context_length=131_072)
     assert running.kv_cache_tokens(settings, unknown) == 8192
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """A library that tells of a GPU, in place of llama.cpp's."""
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "xllamacpp.py").write_text(LIBRARY)
+    monkeypatch.setenv("PYTHONPATH", f"{library}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.syspath_prepend(library)
+    gpus.cache_clear()
+    yield
+    gpus.cache_clear()
+
+
+@pytest.mark.usefixtures("gpu")
+@pytest.mark.parametrize(("ray", "has_some"), [("", True), ("10.0.0.5:6379", False)])
+def test_on_a_ray_cluster_no_layers_are_for_the_gpus_of_this_machine(
+    tmp_path: Path, ray: str, has_some: bool
+) -> None:
+    settings = Settings.from_env({"CANTEEN_HOME": str(tmp_path), "CANTEEN_RAY": ray})
+
+    told = running.options(settings, Catalog(tmp_path), replace(CARD, engine="llamacpp"))
+
+    assert (told["num_gpu_layers"] > 0) is has_some
 
 
 def test_the_engine_setting_overrules_what_a_file_was_prepared_for(tmp_path: Path) -> None:

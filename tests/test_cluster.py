@@ -3,6 +3,7 @@
 import pytest
 
 from canteen.bootstrap.cluster import spread
+from canteen.core.errors import EngineError
 from canteen.engines.ray_wanted import Needs
 
 NEEDS = Needs(4.0, memory_bytes=10**9)
@@ -26,3 +27,8 @@ def test_what_no_node_can_hold_is_spread_by_the_engine_from_a_node_with_gpus() -
     assert told["distributed_executor_backend"] == "ray"
     assert needs.num_gpus == 0
     assert list(needs.also) == ["accelerator_type:H200"]
+
+
+def test_a_cluster_without_gpus_is_told_so_before_a_replica_waits_for_one() -> None:
+    with pytest.raises(EngineError, match="no node of the Ray cluster has a GPU"):
+        spread({}, NEEDS, [{"CPU": 4.0}])

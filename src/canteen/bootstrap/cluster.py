@@ -6,8 +6,9 @@ from typing import Any
 
 from canteen.bootstrap.books import joule
 from canteen.core.engine import Home
+from canteen.core.errors import EngineError
 from canteen.core.model import ModelCard
-from canteen.engines import registry
+from canteen.engines import environment, registry
 from canteen.engines.ray import RayEmbedder, RayEngine
 from canteen.engines.ray_cluster import Cluster
 from canteen.engines.ray_wanted import Needs, Scale, Wanted
@@ -66,7 +67,8 @@ class Clustered:
 
     async def _wanted(self, card: ModelCard, options: Options, num_seqs: int) -> Wanted:
         needs = Needs(self._settings.num_threads or 1.0, memory_bytes=self._memory_bytes(card))
-        if card.engine == "vllm":
+        is_on_gpus = not environment.is_for_cpus(card.engine, self._settings.home)
+        if card.engine == "vllm" and is_on_gpus:
             options, needs = spread(options, needs, await self.cluster.resources())
         told = self._settings
         scale = Scale(
@@ -83,7 +85,12 @@ def spread(
 ) -> tuple[Options, Needs]:
     """The GPUs of a replica that takes several: those of one node, where one has so many. Else the
     engine itself spreads over nodes, and Ray gives it what it asks for; then the replica only has
-    to be where there are GPUs."""
+    to be where there are GPUs. Raises EngineError where there are none."""
+    if not any(node.get("GPU", 0) for node in nodes):
+        raise EngineError(
+            "no node of the Ray cluster has a GPU, which vLLM needs; add a node with one, or pull "
+            "the model in a form that another engine runs"
+        )
     num_gpus = math.prod(int(options.get(name, 1)) for name in _PARALLEL)
     if any(node.get("GPU", 0) >= num_gpus for node in nodes):
         return options, Needs(needs.num_cpus, num_gpus, needs.memory_bytes)

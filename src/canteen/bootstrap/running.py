@@ -91,7 +91,8 @@ def kv_cache_tokens(settings: Settings, card: ModelCard) -> int:
 def _gpu_layers(settings: Settings, card: ModelCard) -> int:
     """Layers for the GPU, if there is one: what the planner finds room for; of a model whose shape
     it does not know, all, if its file fits twice."""
-    found = gpus()
+    # On a Ray cluster it computes on processors: the GPUs of this machine are not its.
+    found = () if settings.ray else gpus()
     if not found:
         return 0
     free_bytes = sum(gpu.free_bytes for gpu in found)

@@ -3,24 +3,21 @@
 import asyncio
 import logging
 import os
-import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from canteen.core.addresses import is_loopback
-from canteen.core.errors import EngineError, InvalidRequest, NotSupported
+from canteen.core.errors import EngineError, NotSupported
 from canteen.core.telemetry_off import switch_off
 from canteen.engines.ray import LOOK_EVERY_S, Deployed, delete, first_report
+from canteen.engines.ray_joining import LOCAL, check_address, knock, tell
 from canteen.engines.ray_replica import Replica
 from canteen.engines.ray_wanted import Wanted
 from canteen.engines.wire import from_wire
 
 logger = logging.getLogger(__name__)
 
-LOCAL = "local"
-KNOCK_S = 5.0
 # Where nobody on the cluster has room for it, a model that loads is waited for no longer.
 PLACED_WITHIN_S = 60.0
 # Whether replicas are enough is judged by the worst of these seconds; Ray wants more than 10.
@@ -37,22 +34,13 @@ class Cluster:
 
     def __init__(self, address: str) -> None:
         self._address = address
+        self._apps: set[str] = set()
 
     def connect(self) -> None:
         """Join it, where that was not done; blocks. Raises NotSupported, InvalidRequest and
         EngineError."""
-        if self._address == LOCAL or is_loopback(self._address.rpartition(":")[0]):
-            # Before it is imported: what is on one machine need not be heard on the others.
-            os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-        if self._address == LOCAL:
-            # Else Ray gives its workers the last place at the processors, and so our engines.
-            os.environ.setdefault("RAY_worker_niceness", "0")
-        if "://" in self._address:
-            raise InvalidRequest(
-                "the address of a Ray cluster is HOST:PORT; this machine must be a node of it",
-                param="ray",
-            )
-        os.environ.setdefault("RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S", "1")
+        check_address(self._address)
+        tell(self._address, os.environ)
         try:
             import ray
             from ray import serve
@@ -64,8 +52,8 @@ class Cluster:
             return
         switch_off(os.environ, sys.modules)
         local = {"include_dashboard": False} if self._address == LOCAL else {}
+        knock(self._address)
         try:
-            self._knock()
             ray.init(
                 self._address,
                 namespace="canteen",
@@ -73,20 +61,16 @@ class Cluster:
                 logging_level=logging.ERROR,
                 **local,
             )
-        except (OSError, ValueError, RuntimeError) as exc:
+        except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as exc:
             logger.debug("no cluster", exc_info=exc)
             raise EngineError(
-                f"no Ray cluster at {self._address} can be joined from here; start one, and this "
-                "machine as a node of it, with: ray start"
+                f"the Ray cluster at {self._address} cannot be joined from here; make this machine "
+                f"a node of it with: ray start --address {self._address}. If it asks for a "
+                "token, have the same one here, in ~/.ray/auth_token or RAY_AUTH_TOKEN, and set "
+                "RAY_AUTH_MODE=token, else it is not shown"
             ) from exc
         logging.getLogger("ray").setLevel(logging.ERROR)
         serve.start(proxy_location="Disabled")
-
-    def _knock(self) -> None:
-        """Raises OSError where nobody answers, which Ray itself notices after a minute only."""
-        host, colon, port = self._address.rpartition(":")
-        if colon:
-            socket.create_connection((host, int(port)), timeout=KNOCK_S).close()
 
     async def resources(self) -> list[Mapping[str, float]]:
         """What each node has, by Ray's names: `CPU`, `GPU`, `memory`, `accelerator_type:…`."""
@@ -100,8 +84,10 @@ class Cluster:
         """Have replicas of a model; returns when the first has loaded it. Raises what loading it
         raised, and EngineError where no node has room."""
         await asyncio.to_thread(self.connect)
+        self._apps.add(wanted.app)
         deployed = None
         try:
+            await asyncio.to_thread(_delete_left, wanted.family, frozenset(self._apps))
             handle = await asyncio.to_thread(_deploy, wanted)
             await _until_placed(wanted)
             first = await first_report(handle)
@@ -117,6 +103,15 @@ class Cluster:
         """Leave it; a local one ends."""
         if "ray" in sys.modules:
             await asyncio.to_thread(sys.modules["ray"].shutdown)
+
+
+def _delete_left(family: str, ours: Collection[str]) -> None:
+    """Have taken off what a killed gateway has left of a model that it had told otherwise."""
+    from ray import serve
+
+    for app in serve.status().applications:
+        if app.startswith(family) and app not in ours:
+            delete(app)
 
 
 def _deploy(wanted: Wanted) -> Any:

@@ -40,8 +40,8 @@ class Scale:
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """A model for the cluster: the engine with its options, each replica of which has room for
-    `num_seqs` requests at a time. `facts` are asked on the node; `home` is where an engine with an
-    environment of its own is looked for there."""
+    `num_seqs` requests at a time. `facts` are asked on the node; `home` is the
+    gateway's, and where an engine with an environment of its own is looked for there."""
 
     name: str
     engine: str
@@ -53,9 +53,17 @@ class Wanted:
     home: Path = Path()
 
     @property
-    def app(self) -> str:
-        """What it is called on the cluster: the same for the same gateway and model, so that what
-        a killed gateway has left is found again."""
+    def family(self) -> str:
+        """What it is called on the cluster, whatever its engine and options: the same for the same
+        gateway, by its home, and model."""
         plain = re.sub(r"[^A-Za-z0-9]+", "-", self.name)
-        told = f"{self.name} {self.engine} {sorted(self.options.items())}"
-        return f"canteen-{plain}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+        return f"canteen-{plain}-{_digest(f'{self.home} {self.name}')}-"
+
+    @property
+    def app(self) -> str:
+        """What it is called there with these, as it may be loaded for a while with others too."""
+        return self.family + _digest(f"{self.engine} {sorted(self.options.items())}")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -30,6 +30,12 @@ def _flag(text: str) -> bool:
     return {"true": True, "false": False}[text.lower()]
 
 
+def _from_one(text: str) -> int:
+    if int(text) < 1:
+        raise ValueError
+    return int(text)
+
+
 # What may be told besides, by the library's names, and how it is read.
 OPTIONS: Mapping[str, Callable[[str], Any]] = {
     "distributed_executor_backend": str,
@@ -38,12 +44,12 @@ OPTIONS: Mapping[str, Callable[[str], Any]] = {
     "enforce_eager": _flag,
     "kv_cache_dtype": str,
     "load_format": str,
-    "max_loras": int,
-    "max_num_batched_tokens": int,
-    "pipeline_parallel_size": int,
+    "max_loras": _from_one,
+    "max_num_batched_tokens": _from_one,
+    "pipeline_parallel_size": _from_one,
     "quantization": str,
-    "stream_interval": int,
-    "tensor_parallel_size": int,
+    "stream_interval": _from_one,
+    "tensor_parallel_size": _from_one,
 }
 
 
@@ -56,7 +62,7 @@ def engine_arguments(
 ) -> Any:
     """The library's arguments, with room for adapters of a rank above 0; raises InvalidRequest for
     an option that is none of OPTIONS."""
-    read = {name: _option(name, text) for name, text in options.items()}
+    read = {name: option(name, text) for name, text in options.items()}
     for variable, value in QUIET.items():
         os.environ.setdefault(variable, value)
     from vllm.engine.arg_utils import AsyncEngineArgs
@@ -80,7 +86,9 @@ def engine_arguments(
     )
 
 
-def _option(name: str, text: str) -> Any:
+def option(name: str, text: str) -> Any:
+    """What an option of CANTEEN_VLLM says; raises InvalidRequest for one that is none of OPTIONS,
+    and for what it cannot be."""
     if name not in OPTIONS:
         known = ", ".join(OPTIONS)
         raise InvalidRequest(f"CANTEEN_VLLM has {name!r}, which is none of {known}", param=name)
