@@ -8,6 +8,11 @@ from tests.serving import Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+CUT = """
+[...document.querySelectorAll("main .scroll")]
+  .filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.ariaLabel)
+"""
+
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def planner(page: Page, echo_server: Server) -> Page:
@@ -36,6 +41,14 @@ async def test_every_uncertain_figure_is_drawn_with_its_interval(planner: Page) 
     figures = planner.get_by_role("region", name="One request").locator(".figure")
 
     assert await figures.count() == await figures.locator(".interval").count() == 8
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+async def test_tables_are_seen_whole(planner: Page, width: int) -> None:
+    await planner.set_viewport_size({"width": width, "height": 800})
+
+    await expect(planner.locator(".scroll")).to_have_count(4)
+    assert await planner.evaluate(CUT) == []
 
 
 async def test_the_plots_follow_a_slider(planner: Page) -> None:

@@ -76,7 +76,7 @@ function scatter(told, [title, of], [label, quality]) {
 function formats(told) {
   const hasTask = told.rows.some((row) => row.accuracy);
   const ways = { perplexity: ["Perplexity", (row) => row.perplexity], ...(hasTask && { accuracy: ["Accuracy", (row) => row.accuracy] }) };
-  const place = el("div", { class: "plots" });
+  const place = el("div", { class: "charts" });
   const select = el("select", { "aria-label": "Quality", onchange: () => draw() }, Object.entries(ways).map(([name, [label]]) => el("option", { value: name }, label)));
   const draw = () => place.replaceChildren(...Object.values(AGAINST).map((one) => scatter(told, one, ways[select.value])));
   draw();
