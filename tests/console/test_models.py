@@ -18,6 +18,9 @@ from tests.serving import Server
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
+LONG = 188 * "l" + ":1"
+
+
 def interval(value: float) -> dict[str, float]:
     return {"value": value, "low": value * 0.8, "high": value * 1.2}
 
@@ -50,6 +53,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     lineage = {"parent": "base:1", "data_digest": digest(2), "job": "job_1"}
     made = replace(catalog.get("echo"), name="mine:1", digest=digest(3), source="job:job_1")
     catalog.put(replace(made, metadata={"lineage": lineage}))
+    catalog.put(replace(catalog.get("echo"), name=LONG, digest=digest(4)))
     told = {
         "model": "base:1",
         "float_perplexity": 10.0,
@@ -111,6 +115,17 @@ async def test_lineage_leads_from_the_parent_by_a_job_to_the_child(
     await page.get_by_role("heading", name="base:1").wait_for()
 
     assert "mine:1" in await tree.inner_text()
+
+
+@pytest.mark.parametrize("view", [f"models/{LONG}", "now"])
+async def test_a_long_name_makes_no_page_wider(page: Page, known: Server, view: str) -> None:
+    await page.request.post(f"{known.url}/api/generate", data={"model": LONG})
+    await page.set_viewport_size({"width": 390, "height": 800})
+
+    await page.goto(f"{known.url}/console#/{view}")
+    await page.locator("main").get_by_text(LONG).first.wait_for()
+
+    assert await page.evaluate("document.documentElement.scrollWidth") == 390
 
 
 async def test_what_was_not_measured_says_how_to_measure_it(page: Page, known: Server) -> None:

@@ -40,6 +40,20 @@ async def test_labels_are_shown_with_their_probabilities(page: "Page", echo_serv
     assert await page.locator("main meter").count() == 2
 
 
+async def test_long_labels_are_told_beside_their_bars(page: "Page", echo_server: Server) -> None:
+    await page.set_viewport_size({"width": 390, "height": 800})
+
+    labels = f"complaint_about_delivery_delay, praise, {200 * 'x'}"
+    await do(page, echo_server, "classify", Text="Where is it?", Labels=labels)
+
+    ends = "(all) => all.map((one) => one.getBoundingClientRect().right)"
+    begins = "(all) => all.map((one) => one.getBoundingClientRect().left)"
+    texts = await page.locator(".bars span:first-child").evaluate_all(ends)
+    bars = await page.locator(".bars meter").evaluate_all(begins)
+    assert all(text < bar for text, bar in zip(texts, bars, strict=True))
+    assert await page.evaluate("document.documentElement.scrollWidth") == 390
+
+
 async def test_what_was_found_is_marked_where_it_stands(page: "Page", echo_server: Server) -> None:
     # A character outside the basic plane counts once in the places, and twice in JavaScript.
     said = await do(
