@@ -2,7 +2,7 @@
 
 import { call, get, key, post } from "./api.js";
 import { button, confirmed, copy, el, field, loading, notice, trouble } from "./dom.js";
-import { digits } from "./figures.js";
+import { count, digits } from "./figures.js";
 
 const SCOPES = {
   "llm:chat": "chat", "llm:embed": "embed", "llm:tasks": "tasks and search", "llm:footprint": "see the footprint", "llm:admin": "administer",
@@ -20,6 +20,9 @@ function nameOf(limit) {
   const [unit, period] = limit.split("_per_");
   return period ? `${UNITS[unit] ?? unit} ${PERIODS[period] ?? period}` : "requests at once";
 }
+
+// Three digits, but no whole number is rounded.
+const amount = (value) => value < 1000 ? digits(value) : count(Math.round(value));
 
 // One limit of a key in the making.
 class LimitRow {
@@ -45,9 +48,9 @@ function budget(name, { most, used, held, ends_s: ends }) {
   const left = Math.max(0, most - had);
   const state = had >= most ? "bad" : had > 0.8 * most ? "warn" : "good";
   return el("div", { class: "budget", "data-status": state },
-    el("div", { class: "budget-head" }, el("span", {}, nameOf(name)), el("span", {}, `${digits(left)} of ${digits(most)} left`)),
+    el("div", { class: "budget-head" }, el("span", {}, nameOf(name)), el("span", {}, `${amount(left)} of ${amount(most)} left`)),
     el("meter", { min: 0, max: most || 1, value: Math.min(had, most || 1), "aria-label": `${nameOf(name)}: used` }),
-    el("p", { class: "hint" }, [`${digits(used)} used`, held && `${digits(held)} held`, ends && `anew ${new Date(ends * 1000).toLocaleString("en", { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false })}`].filter(Boolean).join(" · ")));
+    el("p", { class: "hint" }, [`${amount(used)} used`, held && `${amount(held)} held`, ends && `anew ${new Date(ends * 1000).toLocaleString("en", { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false })}`].filter(Boolean).join(" · ")));
 }
 
 class Keys {
