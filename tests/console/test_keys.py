@@ -129,3 +129,15 @@ async def test_a_budget_is_told_to_the_last_token(page: Page, echo_server: Serve
     await card.get_by_text("12,344 of 12,345 left").wait_for()
     await card.get_by_text("1,234 of 1,234 left").wait_for()
     await card.get_by_text("1.99 of 2 left").wait_for()
+
+
+async def test_two_limits_of_a_kind_are_refused(page: Page, keyed_server: Server) -> None:
+    await administer(page, keyed_server)
+    await page.get_by_label("Whose, or what for").fill("twice")
+    await limit(page, "10", "requests")
+    await limit(page, "20", "requests")
+
+    await page.get_by_role("button", name="Make key").click()
+
+    assert "two limits of requests a day" in await page.get_by_role("alert").inner_text()
+    assert await page.get_by_role("listitem", name="twice").count() == 0

@@ -158,9 +158,16 @@ class Keys {
       name: this.name.value.trim(),
       scopes: this.boxes.filter(([box]) => box.checked).map(([box]) => box.value),
       models: this.models.value.split(",").map((name) => name.trim()).filter(Boolean),
-      limits: Object.fromEntries(this.rows.flatMap((row) => row.told)),
+      limits: this.wantedLimits(),
       ...(this.lasts.value && { expires_in_s: Number(this.lasts.value) }),
     };
+  }
+
+  wantedLimits() {
+    const limits = this.rows.flatMap((row) => row.told);
+    const twice = limits.find(([name], at) => limits.findIndex(([other]) => other === name) < at);
+    if (twice) throw Object.assign(new Error(`There are two limits of ${nameOf(twice[0])}.`), { title: "Which of them?", advice: "Remove one." });
+    return Object.fromEntries(limits);
   }
 
   make() {
