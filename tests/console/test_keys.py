@@ -141,3 +141,19 @@ async def test_two_limits_of_a_kind_are_refused(page: Page, keyed_server: Server
 
     assert "two limits of requests a day" in await page.get_by_role("alert").inner_text()
     assert await page.get_by_role("listitem", name="twice").count() == 0
+
+
+async def test_a_secret_stays_until_it_is_dismissed(page: Page, keyed_server: Server) -> None:
+    key_of(keyed_server.log.parent / "home", "goner", scopes=("llm:chat",))
+    await administer(page, keyed_server)
+    await page.get_by_label("Whose, or what for").fill("stayer")
+    await page.get_by_role("button", name="Make key").click()
+    secret = await page.locator("main pre").inner_text()
+
+    await page.get_by_role("button", name="Revoke goner").click()
+    await page.get_by_role("button", name="Revoke", exact=True).click()
+    await expect(page.get_by_role("listitem", name="goner")).to_have_count(0)
+
+    assert await page.locator("main pre").inner_text() == secret
+    await page.get_by_role("button", name="Dismiss").click()
+    await expect(page.locator("main pre")).to_have_count(0)

@@ -56,7 +56,8 @@ function budget(name, { most, used, held, ends_s: ends }) {
 class Keys {
   constructor(place) {
     this.place = place;
-    this.told = el("div", { "aria-live": "polite" });
+    this.secrets = el("div", { "aria-live": "polite" });
+    this.wrong = el("div");
     this.list = el("div");
     this.limits = el("div");
     this.rows = [];
@@ -74,7 +75,7 @@ class Keys {
     this.place.replaceChildren(
       el("h1", {}, "Keys"),
       el("p", { class: "lead" }, "Who may call, for what, and how much. A secret is shown once, when it is made."),
-      this.told, this.list, this.form());
+      this.secrets, this.wrong, this.list, this.form());
     this.list.replaceChildren(loading("the keys"));
     await this.draw();
   }
@@ -136,18 +137,23 @@ class Keys {
   show(name, secret) {
     const copying = button("Copy", () => copy(secret, copying), { class: "primary" });
     const using = button("Use it here", () => { key.set(secret); using.disabled = true; this.draw(); });
-    this.told.replaceChildren(notice(`The secret of ${name}. It is not shown again.`,
-      el("pre", { tabindex: "0" }, secret), el("div", { class: "actions" }, copying, using)));
-    this.told.scrollIntoView({ block: "nearest" });
+    const dismiss = () => {
+      shown.remove();
+      this.name.focus();
+    };
+    const shown = notice(`The secret of ${name}. It is not shown again.`,
+      el("pre", { tabindex: "0" }, secret), el("div", { class: "actions" }, copying, using, button("Dismiss", dismiss, { class: "quiet" })));
+    this.secrets.append(shown);
+    shown.scrollIntoView({ block: "nearest" });
   }
 
   async doing(work) {
-    this.told.replaceChildren();
+    this.wrong.replaceChildren();
     try {
       await work();
     } catch (error) {
-      this.told.replaceChildren(trouble(error));
-      this.told.scrollIntoView({ block: "nearest" });
+      this.wrong.replaceChildren(trouble(error));
+      this.wrong.scrollIntoView({ block: "nearest" });
       return;
     }
     await this.draw();
