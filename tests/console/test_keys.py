@@ -157,3 +157,19 @@ async def test_a_secret_stays_until_it_is_dismissed(page: Page, keyed_server: Se
     assert await page.locator("main pre").inner_text() == secret
     await page.get_by_role("button", name="Dismiss").click()
     await expect(page.locator("main pre")).to_have_count(0)
+
+
+async def test_the_first_key_locks_nobody_out_unasked(
+    page: Page, serve: Serve, echo_home: Path
+) -> None:
+    server = serve(echo_home)
+    await page.goto(f"{server.url}/console#/keys")
+    await page.get_by_label("Whose, or what for").fill("first")
+    await page.get_by_label("administer").uncheck()
+
+    await page.get_by_role("button", name="Make key").click()
+    await page.get_by_text("nobody can make or revoke one here").wait_for()
+    await page.get_by_role("button", name="Cancel").click()
+
+    await page.get_by_text("There is no key yet").wait_for()
+    assert not await page.get_by_label("administer").is_checked()

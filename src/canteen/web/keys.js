@@ -7,7 +7,10 @@ import { count, digits } from "./figures.js";
 const SCOPES = {
   "llm:chat": "chat", "llm:embed": "embed", "llm:tasks": "tasks and search", "llm:footprint": "see the footprint", "llm:admin": "administer",
 };
+const ADMIN = "llm:admin";
 const USUAL = ["llm:chat", "llm:embed", "llm:tasks"];
+const LOCKS_OUT = "Make a first key that may not administer? From then on every caller needs a key, and nobody can make or revoke one here: "
+  + "only the command “canteen keys” on the machine itself can.";
 const UNITS = { tokens: "tokens", requests: "requests", usd: "US dollars", wh: "Wh of energy", ml: "mL of water" };
 const PERIODS = { minute: "a minute", day: "a day", month: "a month" };
 // Seconds; a map, as an object would have the numbers first.
@@ -104,7 +107,8 @@ class Keys {
     try {
       const { keys } = await get("/v1/keys");
       // With the first key all others are shut out, so it had better be one's own.
-      if (!keys.length) for (const [box] of this.boxes) box.checked = true;
+      if (!keys.length && !this.isFirst) for (const [box] of this.boxes) box.checked = true;
+      this.isFirst = !keys.length;
       const good = keys.filter((one) => !one.revoked_s);
       const gone = keys.filter((one) => one.revoked_s);
       this.list.replaceChildren(...keys.length ? [el("ul", { class: "keys", "aria-label": "Keys" }, good.map((one) => this.card(one))), this.revoked(gone)].filter(Boolean)
@@ -178,14 +182,15 @@ class Keys {
 
   make() {
     return this.doing(async () => {
-      const isFirst = !(await get("/v1/keys")).keys.length;
       const wanted = this.wanted();
+      const isFirst = !(await get("/v1/keys")).keys.length;
+      if (isFirst && !wanted.scopes.includes(ADMIN) && !await confirmed(LOCKS_OUT, "Make it")) return;
       const made = await post("/v1/keys", wanted);
       this.show(made.name, made.key);
       this.name.value = this.models.value = "";
       this.rows = [];
       this.limits.replaceChildren();
-      if (isFirst && wanted.scopes.includes("llm:admin")) key.set(made.key);
+      if (isFirst && wanted.scopes.includes(ADMIN)) key.set(made.key);
     });
   }
 
