@@ -173,3 +173,20 @@ async def test_the_first_key_locks_nobody_out_unasked(
 
     await page.get_by_text("There is no key yet").wait_for()
     assert not await page.get_by_label("administer").is_checked()
+
+
+async def test_many_keys_are_found_by_name(page: Page, echo_server: Server) -> None:
+    await answer_with(page, *({"name": f"key-{at}"} for at in range(500)))
+    await page.goto(f"{echo_server.url}/console#/keys")
+    cards = page.get_by_role("list", name="Keys").get_by_role("listitem")
+    await expect(cards).to_have_count(500)
+
+    await page.get_by_label("Find a key").fill("KEY-49")
+
+    await expect(cards).to_have_count(11)
+    await page.get_by_text("11 of 500").wait_for()
+    # It is above the list, however long that is.
+    assert await page.get_by_text("Make a key").is_visible()
+    making = await page.get_by_text("Make a key").bounding_box()
+    assert making is not None
+    assert making["y"] < 400

@@ -3,6 +3,7 @@
 import { call, get, key, post } from "./api.js";
 import { button, confirmed, copy, el, field, loading, notice, trouble } from "./dom.js";
 import { count, digits } from "./figures.js";
+import { NameFilter, redraw } from "./lists.js";
 
 const SCOPES = {
   "llm:chat": "chat", "llm:embed": "embed", "llm:tasks": "tasks and search", "llm:footprint": "see the footprint", "llm:admin": "administer",
@@ -61,7 +62,8 @@ class Keys {
     this.place = place;
     this.secrets = el("div", { "aria-live": "polite" });
     this.wrong = el("div");
-    this.list = el("div");
+    this.list = el("div", { tabindex: "-1" });
+    this.filter = new NameFilter("Find a key");
     this.limits = el("div");
     this.rows = [];
     this.name = el("input", { required: true, placeholder: "shop", maxlength: 100 });
@@ -72,20 +74,20 @@ class Keys {
       box.checked = USUAL.includes(scope);
       return [box, el("label", { class: "check" }, box, ` ${label}`)];
     });
+    this.making = el("details", { class: "card" }, el("summary", {}, "Make a key"), this.form());
   }
 
   async open() {
     this.place.replaceChildren(
       el("h1", {}, "Keys"),
       el("p", { class: "lead" }, "Who may call, for what, and how much. A secret is shown once, when it is made."),
-      this.secrets, this.wrong, this.list, this.form());
+      this.secrets, this.wrong, this.making, this.filter.node, this.list);
     this.list.replaceChildren(loading("the keys"));
     await this.draw();
   }
 
   form() {
-    return el("form", { class: "card", onsubmit: (event) => { event.preventDefault(); this.make(); } },
-      el("h2", {}, "Make a key"),
+    return el("form", { onsubmit: (event) => { event.preventDefault(); this.make(); } },
       el("div", { class: "fields" }, field("Whose, or what for", this.name),
         field("Models", this.models, "Names or patterns, such as smollm2:*, with commas between."), field("Good for", this.lasts)),
       el("fieldset", {}, el("legend", {}, "It may"), this.boxes.map(([, label]) => label)),
@@ -106,17 +108,23 @@ class Keys {
   async draw() {
     try {
       const { keys } = await get("/v1/keys");
-      // With the first key all others are shut out, so it had better be one's own.
-      if (!keys.length && !this.isFirst) for (const [box] of this.boxes) box.checked = true;
-      this.isFirst = !keys.length;
+      if (!keys.length && !this.making.open) this.makeFirst();
       const good = keys.filter((one) => !one.revoked_s);
       const gone = keys.filter((one) => one.revoked_s);
-      this.list.replaceChildren(...keys.length ? [el("ul", { class: "keys", "aria-label": "Keys" }, good.map((one) => this.card(one))), this.revoked(gone)].filter(Boolean)
+      const cards = good.map((one) => this.card(one));
+      this.filter.over(good.map(({ name }, at) => [name, cards[at]]));
+      redraw(this.list, ...keys.length ? [el("ul", { class: "keys", "aria-label": "Keys" }, cards), this.revoked(gone)].filter(Boolean)
         : [notice("There is no key yet, and everybody who reaches this service may call.",
           el("p", {}, "With the first one, every caller needs one: make it for yourself, with all it may."))]);
     } catch (error) {
       this.list.replaceChildren(trouble(error, () => this.draw()));
     }
+  }
+
+  // With the first key all others are shut out, so it had better be one's own.
+  makeFirst() {
+    this.making.open = true;
+    for (const [box] of this.boxes) box.checked = true;
   }
 
   card(one) {
@@ -143,7 +151,7 @@ class Keys {
     const using = button("Use it here", () => { key.set(secret); using.disabled = true; this.draw(); });
     const dismiss = () => {
       shown.remove();
-      this.name.focus();
+      this.making.querySelector("summary").focus();
     };
     const shown = notice(`The secret of ${name}. It is not shown again.`,
       el("pre", { tabindex: "0" }, secret), el("div", { class: "actions" }, copying, using, button("Dismiss", dismiss, { class: "quiet" })));
