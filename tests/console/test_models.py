@@ -181,8 +181,10 @@ async def test_a_pull_goes_on_while_other_views_are_looked_at(page: Page, known:
     await page.get_by_text("Pulling echo …").wait_for()
     await page.get_by_text("On the menu").click()
     await expect(page.get_by_role("button", name="Pull", exact=True)).to_be_disabled()
+    await expect(page.get_by_role("button", name="Pull smollm2:135m")).to_be_disabled()
     may_go_on.set()
     await page.get_by_text("Pulling echo: done.").wait_for()
+    await expect(page.get_by_role("button", name="Pull smollm2:135m")).to_be_enabled()
 
 
 async def test_what_is_done_elsewhere_is_seen_and_leaves_the_focus(

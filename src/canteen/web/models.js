@@ -1,7 +1,7 @@
 // Models: what can be pulled, what is here and in memory; pull, load, unload and delete.
 
 import { get, stored } from "./api.js";
-import { button, el, field, loading, notice, table, trouble } from "./dom.js";
+import { button, el, field, loading, notice, pause, table, trouble } from "./dom.js";
 import { bytes, weights } from "./figures.js";
 import { NameFilter, redraw } from "./lists.js";
 import { one as details } from "./model.js";
@@ -118,6 +118,7 @@ class Models {
     try {
       const { menu } = await get("/v1/menu");
       redraw(this.offers, el("ul", { class: "offers" }, menu.map((one) => this.offer(one))));
+      this.pause();
     } catch {
       // What is wrong is told below, for the store.
       this.offers.replaceChildren();
@@ -131,11 +132,18 @@ class Models {
         : button("Pull", () => this.pull(name), { "aria-label": `Pull ${name}` }));
   }
 
+  // One is pulled at a time.
+  pause() {
+    for (const one of [this.pulling, ...this.offers.querySelectorAll("button")]) pause(one, this.isPulling);
+  }
+
   async pull(model) {
-    if (this.pulling.disabled) return;
-    this.pulling.disabled = true;
+    if (this.isPulling) return;
+    this.isPulling = true;
+    this.pause();
     if (await this.work.run(`Pulling ${model}`, "/api/pull", { model })) forgetModels();
-    this.pulling.disabled = false;
+    this.isPulling = false;
+    this.pause();
     await Promise.all([this.look(), this.drawMenu()]);
   }
 }
