@@ -61,6 +61,33 @@ async def test_the_plots_follow_a_slider(planner: Page) -> None:
     assert await planner.locator("output").first.inner_text() == "as published"
 
 
+async def test_figures_are_told_of_the_tokens_they_are_of(planner: Page) -> None:
+    request = planner.get_by_role("region", name="One request")
+    async with planner.expect_request("**/v1/plan"):
+        await planner.get_by_label("Answer, tokens").fill("100")
+    await request.get_by_text("512 + 100 tokens").wait_for()
+
+    async with planner.expect_request("**/v1/plan") as asked:
+        await planner.get_by_label("Answer, tokens").fill("")
+
+    await request.get_by_text("512 + 256 tokens").wait_for()
+    assert (await asked.value).post_data_json["completion_tokens"] == 256
+
+
+async def test_a_prompt_of_no_tokens_is_asked_for_and_refused(planner: Page) -> None:
+    await planner.get_by_label("Prompt, tokens").fill("0")
+
+    assert "prompt_tokens" in await planner.get_by_role("alert").inner_text()
+
+
+async def test_a_machine_for_nothing_is_asked_for_and_refused(planner: Page) -> None:
+    await planner.get_by_label("Machine", exact=True).select_option("device:A100")
+
+    await planner.get_by_label("Price of an hour, $").fill("0")
+
+    assert "price_usd_per_h" in await planner.get_by_role("alert").inner_text()
+
+
 async def test_what_is_not_asked_any_more_is_given_up(planner: Page) -> None:
     async def hold_the_first(route: Route) -> None:
         if '"context_length":1024' not in (route.request.post_data or ""):

@@ -35,17 +35,17 @@ function verdict(plan) {
     el("p", { class: "hint" }, `${plan.model} as ${plan.quantization} on ${plan.device}, by ${plan.engine}; ${plan.region}, ${plan.as_of}`));
 }
 
-function money(plan) {
+function money(plan, body) {
   if (!plan.batches?.at(-1)?.cost_usd_per_mtok) return null;
   return card("Cost over how busy it is",
     el("p", { class: "hint" }, `A million written tokens with their prompts, ${plan.batches.at(-1).num_sequences} requests at once; `
       + `${scaled(plan.cost_usd_per_h.central, "$")} an hour.`),
-    costPlot(plan, asked.utilization, asked.completion_tokens || 256),
+    costPlot(plan, body.utilization, body.completion_tokens),
     plan.verdict && el("p", { class: "said" }, plan.verdict));
 }
 
-const request = (plan) => plan.ttft_s && card("One request",
-  el("p", { class: "hint" }, `${asked.prompt_tokens} + ${asked.completion_tokens} tokens, ${plan.num_sequences} at once`),
+const request = (plan, body) => plan.ttft_s && card("One request",
+  el("p", { class: "hint" }, `${body.prompt_tokens} + ${body.completion_tokens} tokens, ${plan.num_sequences} at once`),
   el("dl", { class: "figures" },
     figure("First token", plan.ttft_s, "", seconds), figure("Each further token", plan.tpot_s, "", seconds),
     figure("Tokens a second", plan.decode_tokens_per_s),
@@ -150,8 +150,9 @@ class Planner {
     const { signal } = this.abort = new AbortController();
     let places = [this.quick, this.slow, this.last];
     try {
-      const plan = await post("/v1/plan", requestBody(), { signal });
-      this.quick.replaceChildren(...[verdict(plan), money(plan), request(plan)].filter(Boolean));
+      const body = requestBody();
+      const plan = await post("/v1/plan", body, { signal });
+      this.quick.replaceChildren(...[verdict(plan), money(plan, body), request(plan, body)].filter(Boolean));
       this.last.replaceChildren(...[batches(plan), formats(plan, (taken) => this.take(taken)), notes(plan)].filter(Boolean));
       places = [this.slow];
       const loaded = await post("/v1/plan", this.body(), { signal });
