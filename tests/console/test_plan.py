@@ -120,6 +120,7 @@ async def test_the_plan_stays_where_the_load_on_it_cannot_be_told(planner: Page)
 
 async def test_what_does_not_fit_says_what_to_do(planner: Page) -> None:
     await planner.get_by_label("Model, or its parameters").fill("70B")
+    await planner.keyboard.press("Enter")
 
     await planner.get_by_text("It does not fit", exact=True).wait_for()
 
@@ -141,6 +142,29 @@ async def test_a_machine_of_the_list_is_taken(planner: Page) -> None:
     assert await planner.get_by_label("Machine", exact=True).input_value() == "instance:g5.xlarge"
 
 
+async def test_a_model_is_asked_for_when_its_name_is_whole(planner: Page) -> None:
+    asked: list[str] = []
+    planner.on("request", lambda request: asked.append(request.post_data or ""))
+    model = planner.get_by_label("Model, or its parameters")
+
+    await model.fill("")
+    await model.press_sequentially("qwen2.5:7b", delay=150)
+    await planner.keyboard.press("Enter")
+
+    memory = planner.get_by_role("region", name="Memory")
+    await memory.get_by_text("qwen2.5:7b as").wait_for()
+    assert all("qwen2.5:7b" in body for body in asked)
+
+
+async def test_tab_leads_on_from_another_model(planner: Page) -> None:
+    await planner.get_by_label("Model, or its parameters").fill("3B")
+
+    async with planner.expect_response("**/v1/plan"):
+        await planner.keyboard.press("Tab")
+
+    await expect(planner.get_by_label("Machine", exact=True)).to_be_focused()
+
+
 async def test_gpt_3_is_planned_as_in_the_article(planner: Page) -> None:
     await planner.get_by_role("button", name="GPT-3, as in the article").click()
     await (
@@ -160,6 +184,7 @@ async def test_gpt_3_is_planned_as_in_the_article(planner: Page) -> None:
 
 async def test_a_plan_that_cannot_be_made_says_why(planner: Page) -> None:
     await planner.get_by_label("Model, or its parameters").fill("abacus")
+    await planner.keyboard.press("Enter")
 
     assert "abacus" in await planner.get_by_role("alert").inner_text()
 

@@ -118,7 +118,9 @@ export function planForm(known, changed, anew) {
   const moved = () => { Object.assign(asked, { region: "", num_devices: 0 }); anew(); };
   const plural = (number) => number === 1 ? "1 device" : `${number} devices`;
   return el("form", { class: "plan-form", onsubmit: (event) => event.preventDefault() },
-    input("Model, or its parameters", "model", { required: true, placeholder: "7B", onchange: anew }, changed, { suggested: known.models.map(({ name }) => name) }),
+    // Half a name is no model, so it is asked for when it is whole; and when the focus has gone on, as
+    // it would be lost with the control that it comes from.
+    input("Model, or its parameters", "model", { required: true, placeholder: "7B", onchange: () => setTimeout(anew) }, () => {}, { suggested: known.models.map(({ name }) => name) }),
     select("Machine", places(known), "place", moved),
     devices > 1 && slider("Devices", powers(1, devices), "num_devices", plural, changed),
     slider("Weights as", ["", ...known.quantizations], "quantization", (name) => name || "as published", changed),
