@@ -1,5 +1,7 @@
 """Planning in the console."""
 
+import asyncio
+
 import pytest
 import pytest_asyncio
 from playwright.async_api import Page, Route, expect
@@ -140,6 +142,30 @@ async def test_a_machine_of_the_list_is_taken(planner: Page) -> None:
 
     await planner.get_by_role("region", name="Memory").get_by_text("on g5.xlarge").wait_for()
     assert await planner.get_by_label("Machine", exact=True).input_value() == "instance:g5.xlarge"
+
+
+async def test_what_is_awaited_is_told(page: Page, echo_server: Server) -> None:
+    may_go_on = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        if route.request.method == "POST":
+            await may_go_on.wait()
+        await route.continue_()
+
+    await page.route("**/v1/plan", hold)
+    await page.goto(f"{echo_server.url}/console#/plan")
+    await page.get_by_text("Loading the plan").wait_for()
+    may_go_on.set()
+    await page.get_by_role("region", name="Your load on it").wait_for()
+    await expect(page.locator("[aria-busy=true]")).to_have_count(0)
+
+    may_go_on.clear()
+    await page.get_by_label("Context").fill("1")
+
+    await expect(page.locator("[aria-busy=true]")).to_have_count(3)
+    await page.get_by_role("region", name="Memory").wait_for()
+    may_go_on.set()
+    await expect(page.locator("[aria-busy=true]")).to_have_count(0)
 
 
 async def test_a_model_is_asked_for_when_its_name_is_whole(planner: Page) -> None:

@@ -131,11 +131,19 @@ function article() {
   return el("section", { class: "card article", "aria-label": "The article's numbers" }, details);
 }
 
+// The focus goes to the first of what takes the place of that which had it.
+function fill(place, ...nodes) {
+  const hadFocus = place.contains(document.activeElement);
+  place.replaceChildren(...nodes.filter(Boolean));
+  place.ariaBusy = "false";
+  if (hadFocus) place.querySelector("[tabindex], button")?.focus({ preventScroll: true });
+}
+
 // Asks after the hand has come to rest, and draws the last answer only: at first the plan, then what
 // takes longer, the load and all machines.
 class Planner {
   constructor() {
-    this.quick = el("div");
+    this.quick = el("div", {}, loading("the plan"));
     this.slow = el("div");
     this.last = el("div");
   }
@@ -149,18 +157,20 @@ class Planner {
     this.abort?.abort();
     const { signal } = this.abort = new AbortController();
     let places = [this.quick, this.slow, this.last];
+    for (const place of places) place.ariaBusy = "true";
     try {
       const body = requestBody();
       const plan = await post("/v1/plan", body, { signal });
-      this.quick.replaceChildren(...[verdict(plan), money(plan, body), request(plan, body)].filter(Boolean));
-      this.last.replaceChildren(...[batches(plan), formats(plan, (taken) => this.take(taken)), notes(plan)].filter(Boolean));
+      fill(this.quick, verdict(plan), money(plan, body), request(plan, body));
+      fill(this.last, batches(plan), formats(plan, (taken) => this.take(taken)), notes(plan));
       places = [this.slow];
       const loaded = await post("/v1/plan", this.body(), { signal });
-      this.slow.replaceChildren(...[carried(loaded), machines(loaded, (taken) => this.take(taken))].filter(Boolean));
+      fill(this.slow, carried(loaded), machines(loaded, (taken) => this.take(taken)));
     } catch (error) {
       if (error.name === "AbortError") return;
-      for (const place of places) place.replaceChildren();
-      places[0].append(trouble(error, () => this.run()));
+      const [first, ...others] = places;
+      fill(first, trouble(error, () => this.run()));
+      for (const place of others) fill(place);
     }
   }
 
