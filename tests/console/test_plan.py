@@ -144,6 +144,17 @@ async def test_a_machine_of_the_list_is_taken(planner: Page) -> None:
     assert await planner.get_by_label("Machine", exact=True).input_value() == "instance:g5.xlarge"
 
 
+async def test_the_focus_goes_from_what_was_taken_to_what_comes_of_it(planner: Page) -> None:
+    await planner.get_by_role("button", name="Take Q8_0").focus()
+
+    async with planner.expect_response("**/v1/plan"):
+        await planner.keyboard.press("Enter")
+
+    memory = planner.get_by_role("region", name="Memory")
+    await memory.get_by_text("as Q8_0").wait_for()
+    await expect(memory).to_be_focused()
+
+
 async def test_what_is_awaited_is_told(page: Page, echo_server: Server) -> None:
     may_go_on = asyncio.Event()
 

@@ -29,7 +29,7 @@ function verdict(plan) {
   const room = plan.fits !== "no" && plan.max_sequences
     ? ` There is room for ${plan.max_sequences} requests of ${plan.context_length.toLocaleString("en")} tokens at once.` : "";
   const all = `${bytes(plan.total_bytes)}${plan.available_bytes ? ` of ${bytes(plan.available_bytes)}` : ""}.`;
-  return el("section", { class: "card", "aria-label": "Memory" },
+  return el("section", { class: "card", "aria-label": "Memory", tabindex: "-1" },
     el("p", { class: "dot verdict small", "data-status": status, role: "status" }, fits),
     el("p", {}, all, room, plan.fits === "no" && " Take fewer bits, a shorter context, or a larger machine."), memoryBar(plan),
     el("p", { class: "hint" }, `${plan.model} as ${plan.quantization} on ${plan.device}, by ${plan.engine}; ${plan.region}, ${plan.as_of}`));
@@ -181,6 +181,8 @@ class Planner {
   take(taken) {
     Object.assign(asked, taken);
     this.anew();
+    // The button goes when the answer comes, and what comes of it is told at the top.
+    this.quick.querySelector("[tabindex]")?.focus();
   }
 }
 
