@@ -1,6 +1,7 @@
 """Keys in the console: what each may, and what is left of its budgets."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -25,10 +26,10 @@ async def administer(page: Page, server: Server) -> str:
     return admin
 
 
-async def answer_with(page: Page, *keys: dict[str, object]) -> None:
+async def answer_with(page: Page, *keys: Mapping[str, object]) -> None:
     """Let the service tell of these keys."""
     usual = {"scopes": [], "models": [], "limits": {}, "created_s": 1, "expires_s": None}
-    told = [{"id": f"key_{at}", "revoked_s": None} | usual | one for at, one in enumerate(keys)]
+    told = [{"id": f"key_{at}", "revoked_s": None, **usual, **one} for at, one in enumerate(keys)]
     await page.route("**/v1/keys", lambda route: route.fulfill(json={"keys": told}))
 
 

@@ -73,7 +73,7 @@ async def test_figures_are_told_of_the_tokens_they_are_of(planner: Page) -> None
         await planner.get_by_label("Answer, tokens").fill("")
 
     await request.get_by_text("512 + 256 tokens").wait_for()
-    assert (await asked.value).post_data_json["completion_tokens"] == 256
+    assert '"completion_tokens":256' in ((await asked.value).post_data or "")
 
 
 async def test_a_prompt_of_no_tokens_is_asked_for_and_refused(planner: Page) -> None:
