@@ -1,5 +1,7 @@
 """Planning in the console."""
 
+import asyncio
+
 import pytest
 import pytest_asyncio
 from playwright.async_api import Page, Route, expect
@@ -7,6 +9,11 @@ from playwright.async_api import Page, Route, expect
 from tests.serving import Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+CUT = """
+[...document.querySelectorAll("main .scroll")]
+  .filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.ariaLabel)
+"""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -38,6 +45,14 @@ async def test_every_uncertain_figure_is_drawn_with_its_interval(planner: Page) 
     assert await figures.count() == await figures.locator(".interval").count() == 8
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+async def test_tables_are_seen_whole(planner: Page, width: int) -> None:
+    await planner.set_viewport_size({"width": width, "height": 800})
+
+    await expect(planner.locator(".scroll")).to_have_count(4)
+    assert await planner.evaluate(CUT) == []
+
+
 async def test_the_plots_follow_a_slider(planner: Page) -> None:
     before = await planner.locator(".memory").get_attribute("aria-label")
 
@@ -46,6 +61,33 @@ async def test_the_plots_follow_a_slider(planner: Page) -> None:
 
     await planner.locator(f".memory:not([aria-label='{before}'])").wait_for()
     assert await planner.locator("output").first.inner_text() == "as published"
+
+
+async def test_figures_are_told_of_the_tokens_they_are_of(planner: Page) -> None:
+    request = planner.get_by_role("region", name="One request")
+    async with planner.expect_request("**/v1/plan"):
+        await planner.get_by_label("Answer, tokens").fill("100")
+    await request.get_by_text("512 + 100 tokens").wait_for()
+
+    async with planner.expect_request("**/v1/plan") as asked:
+        await planner.get_by_label("Answer, tokens").fill("")
+
+    await request.get_by_text("512 + 256 tokens").wait_for()
+    assert '"completion_tokens":256' in ((await asked.value).post_data or "")
+
+
+async def test_a_prompt_of_no_tokens_is_asked_for_and_refused(planner: Page) -> None:
+    await planner.get_by_label("Prompt, tokens").fill("0")
+
+    assert "prompt_tokens" in await planner.get_by_role("alert").inner_text()
+
+
+async def test_a_machine_for_nothing_is_asked_for_and_refused(planner: Page) -> None:
+    await planner.get_by_label("Machine", exact=True).select_option("device:A100")
+
+    await planner.get_by_label("Price of an hour, $").fill("0")
+
+    assert "price_usd_per_h" in await planner.get_by_role("alert").inner_text()
 
 
 async def test_what_is_not_asked_any_more_is_given_up(planner: Page) -> None:
@@ -80,6 +122,7 @@ async def test_the_plan_stays_where_the_load_on_it_cannot_be_told(planner: Page)
 
 async def test_what_does_not_fit_says_what_to_do(planner: Page) -> None:
     await planner.get_by_label("Model, or its parameters").fill("70B")
+    await planner.keyboard.press("Enter")
 
     await planner.get_by_text("It does not fit", exact=True).wait_for()
 
@@ -101,6 +144,64 @@ async def test_a_machine_of_the_list_is_taken(planner: Page) -> None:
     assert await planner.get_by_label("Machine", exact=True).input_value() == "instance:g5.xlarge"
 
 
+async def test_the_focus_goes_from_what_was_taken_to_what_comes_of_it(planner: Page) -> None:
+    await planner.get_by_role("button", name="Take Q8_0").focus()
+
+    async with planner.expect_response("**/v1/plan"):
+        await planner.keyboard.press("Enter")
+
+    memory = planner.get_by_role("region", name="Memory")
+    await memory.get_by_text("as Q8_0").wait_for()
+    await expect(memory).to_be_focused()
+
+
+async def test_what_is_awaited_is_told(page: Page, echo_server: Server) -> None:
+    may_go_on = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        if route.request.method == "POST":
+            await may_go_on.wait()
+        await route.continue_()
+
+    await page.route("**/v1/plan", hold)
+    await page.goto(f"{echo_server.url}/console#/plan")
+    await page.get_by_text("Loading the plan").wait_for()
+    may_go_on.set()
+    await page.get_by_role("region", name="Your load on it").wait_for()
+    await expect(page.locator("[aria-busy=true]")).to_have_count(0)
+
+    may_go_on.clear()
+    await page.get_by_label("Context").fill("1")
+
+    await expect(page.locator("[aria-busy=true]")).to_have_count(3)
+    await page.get_by_role("region", name="Memory").wait_for()
+    may_go_on.set()
+    await expect(page.locator("[aria-busy=true]")).to_have_count(0)
+
+
+async def test_a_model_is_asked_for_when_its_name_is_whole(planner: Page) -> None:
+    asked: list[str] = []
+    planner.on("request", lambda request: asked.append(request.post_data or ""))
+    model = planner.get_by_label("Model, or its parameters")
+
+    await model.fill("")
+    await model.press_sequentially("qwen2.5:7b", delay=150)
+    await planner.keyboard.press("Enter")
+
+    memory = planner.get_by_role("region", name="Memory")
+    await memory.get_by_text("qwen2.5:7b as").wait_for()
+    assert all("qwen2.5:7b" in body for body in asked)
+
+
+async def test_tab_leads_on_from_another_model(planner: Page) -> None:
+    await planner.get_by_label("Model, or its parameters").fill("3B")
+
+    async with planner.expect_response("**/v1/plan"):
+        await planner.keyboard.press("Tab")
+
+    await expect(planner.get_by_label("Machine", exact=True)).to_be_focused()
+
+
 async def test_gpt_3_is_planned_as_in_the_article(planner: Page) -> None:
     await planner.get_by_role("button", name="GPT-3, as in the article").click()
     await (
@@ -120,6 +221,7 @@ async def test_gpt_3_is_planned_as_in_the_article(planner: Page) -> None:
 
 async def test_a_plan_that_cannot_be_made_says_why(planner: Page) -> None:
     await planner.get_by_label("Model, or its parameters").fill("abacus")
+    await planner.keyboard.press("Enter")
 
     assert "abacus" in await planner.get_by_role("alert").inner_text()
 

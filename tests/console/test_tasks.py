@@ -41,6 +41,20 @@ async def test_labels_are_shown_with_their_probabilities(page: "Page", echo_serv
     assert await page.locator("main meter").count() == 2
 
 
+async def test_long_labels_are_told_beside_their_bars(page: "Page", echo_server: Server) -> None:
+    await page.set_viewport_size({"width": 390, "height": 800})
+
+    labels = f"complaint_about_delivery_delay, praise, {200 * 'x'}"
+    await do(page, echo_server, "classify", Text="Where is it?", Labels=labels)
+
+    ends = "(all) => all.map((one) => one.getBoundingClientRect().right)"
+    begins = "(all) => all.map((one) => one.getBoundingClientRect().left)"
+    texts = await page.locator(".bars span:first-child").evaluate_all(ends)
+    bars = await page.locator(".bars meter").evaluate_all(begins)
+    assert all(text < bar for text, bar in zip(texts, bars, strict=True))
+    assert await page.evaluate("document.documentElement.scrollWidth") == 390
+
+
 async def test_what_was_found_is_marked_where_it_stands(page: "Page", echo_server: Server) -> None:
     # A character outside the basic plane counts once in the places, and twice in JavaScript.
     said = await do(
@@ -213,6 +227,7 @@ async def test_a_key_is_made_shown_once_and_revoked(page: "Page", keyed_server: 
     await page.get_by_label("Key", exact=True).fill(admin)
     await page.keyboard.press("Enter")
 
+    await page.get_by_text("Make a key").click()
     await page.get_by_label("Whose, or what for").fill("shop")
     await page.get_by_role("button", name="Make key").click()
     secret = await page.locator("main pre").inner_text()
@@ -220,7 +235,7 @@ async def test_a_key_is_made_shown_once_and_revoked(page: "Page", keyed_server: 
     shown = await page.request.get(asked, headers=headers)
     await page.get_by_role("button", name="Revoke shop").click()
     await page.get_by_role("button", name="Revoke", exact=True).click()
-    await page.get_by_text("revoked").first.wait_for()
+    await page.locator("summary", has_text="revoked").wait_for()
 
     assert shown.status == 200
     assert (await page.request.get(asked, headers=headers)).status == 401

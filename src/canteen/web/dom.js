@@ -34,6 +34,9 @@ export function field(label, control, hint = "") {
 export const button = (label, onclick, attributes = {}) =>
   el("button", { type: "button", onclick, ...attributes }, label);
 
+// A button that may not be pressed for now: unlike one that is disabled, it keeps the focus.
+export const pause = (control, isPaused) => control.setAttribute("aria-disabled", Boolean(isPaused));
+
 // On a phone a row is a block whose cells say what they are, so the roles are told.
 export function table(caption, heads, rows) {
   const cell = (content, at) => at

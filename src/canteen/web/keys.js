@@ -2,12 +2,16 @@
 
 import { call, get, key, post } from "./api.js";
 import { button, confirmed, copy, el, field, loading, notice, trouble } from "./dom.js";
-import { digits } from "./figures.js";
+import { count, digits } from "./figures.js";
+import { NameFilter, redraw } from "./lists.js";
 
 const SCOPES = {
   "llm:chat": "chat", "llm:embed": "embed", "llm:tasks": "tasks and search", "llm:footprint": "see the footprint", "llm:admin": "administer",
 };
+const ADMIN = "llm:admin";
 const USUAL = ["llm:chat", "llm:embed", "llm:tasks"];
+const LOCKS_OUT = "Make a first key that may not administer? From then on every caller needs a key, and nobody can make or revoke one here: "
+  + "only the command “canteen keys” on the machine itself can.";
 const UNITS = { tokens: "tokens", requests: "requests", usd: "US dollars", wh: "Wh of energy", ml: "mL of water" };
 const PERIODS = { minute: "a minute", day: "a day", month: "a month" };
 // Seconds; a map, as an object would have the numbers first.
@@ -20,6 +24,9 @@ function nameOf(limit) {
   const [unit, period] = limit.split("_per_");
   return period ? `${UNITS[unit] ?? unit} ${PERIODS[period] ?? period}` : "requests at once";
 }
+
+// Three digits, but no whole number is rounded.
+const amount = (value) => value < 1000 ? digits(value) : count(Math.round(value));
 
 // One limit of a key in the making.
 class LimitRow {
@@ -45,16 +52,18 @@ function budget(name, { most, used, held, ends_s: ends }) {
   const left = Math.max(0, most - had);
   const state = had >= most ? "bad" : had > 0.8 * most ? "warn" : "good";
   return el("div", { class: "budget", "data-status": state },
-    el("div", { class: "budget-head" }, el("span", {}, nameOf(name)), el("span", {}, `${digits(left)} of ${digits(most)} left`)),
+    el("div", { class: "budget-head" }, el("span", {}, nameOf(name)), el("span", {}, `${amount(left)} of ${amount(most)} left`)),
     el("meter", { min: 0, max: most || 1, value: Math.min(had, most || 1), "aria-label": `${nameOf(name)}: used` }),
-    el("p", { class: "hint" }, [`${digits(used)} used`, held && `${digits(held)} held`, ends && `anew ${new Date(ends * 1000).toLocaleString("en", { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false })}`].filter(Boolean).join(" · ")));
+    el("p", { class: "hint" }, [`${amount(used)} used`, held && `${amount(held)} held`, ends && `anew ${new Date(ends * 1000).toLocaleString("en", { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false })}`].filter(Boolean).join(" · ")));
 }
 
 class Keys {
   constructor(place) {
     this.place = place;
-    this.told = el("div", { "aria-live": "polite" });
-    this.list = el("div");
+    this.secrets = el("div", { "aria-live": "polite" });
+    this.wrong = el("div");
+    this.list = el("div", { tabindex: "-1" });
+    this.filter = new NameFilter("Find a key");
     this.limits = el("div");
     this.rows = [];
     this.name = el("input", { required: true, placeholder: "shop", maxlength: 100 });
@@ -65,20 +74,20 @@ class Keys {
       box.checked = USUAL.includes(scope);
       return [box, el("label", { class: "check" }, box, ` ${label}`)];
     });
+    this.making = el("details", { class: "card" }, el("summary", {}, "Make a key"), this.form());
   }
 
   async open() {
     this.place.replaceChildren(
       el("h1", {}, "Keys"),
       el("p", { class: "lead" }, "Who may call, for what, and how much. A secret is shown once, when it is made."),
-      this.told, this.list, this.form());
+      this.secrets, this.wrong, this.making, this.filter.node, this.list);
     this.list.replaceChildren(loading("the keys"));
     await this.draw();
   }
 
   form() {
-    return el("form", { class: "card", onsubmit: (event) => { event.preventDefault(); this.make(); } },
-      el("h2", {}, "Make a key"),
+    return el("form", { onsubmit: (event) => { event.preventDefault(); this.make(); } },
       el("div", { class: "fields" }, field("Whose, or what for", this.name),
         field("Models", this.models, "Names or patterns, such as smollm2:*, with commas between."), field("Good for", this.lasts)),
       el("fieldset", {}, el("legend", {}, "It may"), this.boxes.map(([, label]) => label)),
@@ -99,16 +108,23 @@ class Keys {
   async draw() {
     try {
       const { keys } = await get("/v1/keys");
-      // With the first key all others are shut out, so it had better be one's own.
-      if (!keys.length) for (const [box] of this.boxes) box.checked = true;
+      if (!keys.length && !this.making.open) this.makeFirst();
       const good = keys.filter((one) => !one.revoked_s);
       const gone = keys.filter((one) => one.revoked_s);
-      this.list.replaceChildren(...keys.length ? [el("ul", { class: "keys", "aria-label": "Keys" }, good.map((one) => this.card(one))), this.revoked(gone)].filter(Boolean)
+      const cards = good.map((one) => this.card(one));
+      this.filter.over(good.map(({ name }, at) => [name, cards[at]]));
+      redraw(this.list, ...keys.length ? [el("ul", { class: "keys", "aria-label": "Keys" }, cards), this.revoked(gone)].filter(Boolean)
         : [notice("There is no key yet, and everybody who reaches this service may call.",
           el("p", {}, "With the first one, every caller needs one: make it for yourself, with all it may."))]);
     } catch (error) {
       this.list.replaceChildren(trouble(error, () => this.draw()));
     }
+  }
+
+  // With the first key all others are shut out, so it had better be one's own.
+  makeFirst() {
+    this.making.open = true;
+    for (const [box] of this.boxes) box.checked = true;
   }
 
   card(one) {
@@ -133,18 +149,23 @@ class Keys {
   show(name, secret) {
     const copying = button("Copy", () => copy(secret, copying), { class: "primary" });
     const using = button("Use it here", () => { key.set(secret); using.disabled = true; this.draw(); });
-    this.told.replaceChildren(notice(`The secret of ${name}. It is not shown again.`,
-      el("pre", { tabindex: "0" }, secret), el("div", { class: "actions" }, copying, using)));
-    this.told.scrollIntoView({ block: "nearest" });
+    const dismiss = () => {
+      shown.remove();
+      this.making.querySelector("summary").focus();
+    };
+    const shown = notice(`The secret of ${name}. It is not shown again.`,
+      el("pre", { tabindex: "0" }, secret), el("div", { class: "actions" }, copying, using, button("Dismiss", dismiss, { class: "quiet" })));
+    this.secrets.append(shown);
+    shown.scrollIntoView({ block: "nearest" });
   }
 
   async doing(work) {
-    this.told.replaceChildren();
+    this.wrong.replaceChildren();
     try {
       await work();
     } catch (error) {
-      this.told.replaceChildren(trouble(error));
-      this.told.scrollIntoView({ block: "nearest" });
+      this.wrong.replaceChildren(trouble(error));
+      this.wrong.scrollIntoView({ block: "nearest" });
       return;
     }
     await this.draw();
@@ -155,21 +176,29 @@ class Keys {
       name: this.name.value.trim(),
       scopes: this.boxes.filter(([box]) => box.checked).map(([box]) => box.value),
       models: this.models.value.split(",").map((name) => name.trim()).filter(Boolean),
-      limits: Object.fromEntries(this.rows.flatMap((row) => row.told)),
+      limits: this.wantedLimits(),
       ...(this.lasts.value && { expires_in_s: Number(this.lasts.value) }),
     };
   }
 
+  wantedLimits() {
+    const limits = this.rows.flatMap((row) => row.told);
+    const twice = limits.find(([name], at) => limits.findIndex(([other]) => other === name) < at);
+    if (twice) throw Object.assign(new Error(`There are two limits of ${nameOf(twice[0])}.`), { title: "Which of them?", advice: "Remove one." });
+    return Object.fromEntries(limits);
+  }
+
   make() {
     return this.doing(async () => {
-      const isFirst = !(await get("/v1/keys")).keys.length;
       const wanted = this.wanted();
+      const isFirst = !(await get("/v1/keys")).keys.length;
+      if (isFirst && !wanted.scopes.includes(ADMIN) && !await confirmed(LOCKS_OUT, "Make it")) return;
       const made = await post("/v1/keys", wanted);
       this.show(made.name, made.key);
       this.name.value = this.models.value = "";
       this.rows = [];
       this.limits.replaceChildren();
-      if (isFirst && wanted.scopes.includes("llm:admin")) key.set(made.key);
+      if (isFirst && wanted.scopes.includes(ADMIN)) key.set(made.key);
     });
   }
 

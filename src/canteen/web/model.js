@@ -1,25 +1,15 @@
-// One model: what it is, how good it was found to be, what its formats cost and gain, where it
-// comes from, and bringing it into another format.
+// One model: what it is and how it stands, how good it was found to be, what its formats cost and
+// gain, where it comes from, and bringing it into another format.
 
 import { get, stored } from "./api.js";
 import { el, field, loading, notice, table } from "./dom.js";
-import { bytes, count, digits, interval, plain, weights } from "./figures.js";
-import { light } from "./models.js";
+import { bytes, count, digits, interval, plain } from "./figures.js";
 import { chart } from "./plot.js";
 import { forgetModels } from "./play.js";
+import { Facts, watched } from "./standing.js";
 import { Work } from "./work.js";
 
 const percent = (share) => `${share > 0 ? "+" : ""}${digits(100 * share)} %`;
-
-function facts(one) {
-  return el("section", { class: "card", "aria-label": "What it is" },
-    el("dl", { class: "figures" },
-      plain("State", light(one), one.loaded ? `${bytes(one.loaded.size)} in memory` : ""),
-      plain("Weights", weights(one) || "none", one.size_bytes ? `${bytes(one.size_bytes)} on disk` : ""),
-      plain("Context", `${count(one.context_length)} tokens`), plain("Engine", one.engine, one.architecture),
-      plain("Licence", one.license || "not said"), plain("Since", new Date(one.modified_at).toLocaleDateString("en", { dateStyle: "medium" }))),
-    el("p", { class: "hint mono" }, one.digest));
-}
 
 // The record that was made with the preparation.
 function quality({ quality: told }) {
@@ -76,7 +66,7 @@ function scatter(told, [title, of], [label, quality]) {
 function formats(told) {
   const hasTask = told.rows.some((row) => row.accuracy);
   const ways = { perplexity: ["Perplexity", (row) => row.perplexity], ...(hasTask && { accuracy: ["Accuracy", (row) => row.accuracy] }) };
-  const place = el("div", { class: "plots" });
+  const place = el("div", { class: "charts" });
   const select = el("select", { "aria-label": "Quality", onchange: () => draw() }, Object.entries(ways).map(([name, [label]]) => el("option", { value: name }, label)));
   const draw = () => place.replaceChildren(...Object.values(AGAINST).map((one) => scatter(told, one, ways[select.value])));
   draw();
@@ -177,9 +167,16 @@ export async function one(place, name) {
   }
   const tree = el("div", {}, lineage(found, all));
   // Where that cannot be asked for, what is drawn stays.
-  const again = () => stored().then((now) => tree.replaceChildren(lineage(found, now)), () => {});
+  const now = (draw) => stored().then(draw, () => {});
+  const look = () => now((anew) => { const here = anew.find((other) => other.name === name); if (here) facts.draw(here); });
+  const facts = new Facts(found, look, () => { location.hash = "#/models"; });
+  const again = () => now((anew) => tree.replaceChildren(lineage(found, anew)));
   place.replaceChildren(...[back, el("h1", {}, found.name), el("p", { class: "lead" }, found.source || "Made here."),
-    facts(found), quality(found), compared(found, comparisons?.comparisons), evaluated(found, evaluations?.evaluations), tree, preparation(found, known)].filter(Boolean));
+    facts.node, quality(found), compared(found, comparisons?.comparisons), evaluated(found, evaluations?.evaluations), tree, preparation(found, known)].filter(Boolean));
   document.addEventListener("models-changed", again);
-  return () => document.removeEventListener("models-changed", again);
+  const leave = watched(look);
+  return () => {
+    leave();
+    document.removeEventListener("models-changed", again);
+  };
 }

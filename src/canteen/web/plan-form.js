@@ -24,11 +24,17 @@ export const preset = (name) => Object.assign(asked, USUAL, PRESETS[name]);
 const today = () => new Date().toISOString().slice(0, 10);
 const [kindOf, nameOf] = [() => asked.place.split(":")[0], () => asked.place.slice(asked.place.indexOf(":") + 1)];
 
+// What was emptied is the usual number, and told as such.
+const tokens = (name) => asked[name] === "" ? USUAL[name] : asked[name];
+
 // The body of a request, without the load, which takes longer to answer.
 export function requestBody() {
-  const given = { ...asked, [kindOf()]: nameOf(), as_of: asked.as_of === today() ? "" : asked.as_of };
+  const given = {
+    ...asked, [kindOf()]: nameOf(), as_of: asked.as_of === today() ? "" : asked.as_of, num_devices: asked.num_devices || "",
+    prompt_tokens: tokens("prompt_tokens"), completion_tokens: tokens("completion_tokens"),
+  };
   for (const name of ["place", "here", "requests_per_s"]) delete given[name];
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== "" && value !== 0));
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== ""));
 }
 
 // A slider over steps; what it stands at is written beside its name and read out.
@@ -112,7 +118,9 @@ export function planForm(known, changed, anew) {
   const moved = () => { Object.assign(asked, { region: "", num_devices: 0 }); anew(); };
   const plural = (number) => number === 1 ? "1 device" : `${number} devices`;
   return el("form", { class: "plan-form", onsubmit: (event) => event.preventDefault() },
-    input("Model, or its parameters", "model", { required: true, placeholder: "7B", onchange: anew }, changed, { suggested: known.models.map(({ name }) => name) }),
+    // Half a name is no model, so it is asked for when it is whole; and when the focus has gone on, as
+    // it would be lost with the control that it comes from.
+    input("Model, or its parameters", "model", { required: true, placeholder: "7B", onchange: () => setTimeout(anew) }, () => {}, { suggested: known.models.map(({ name }) => name) }),
     select("Machine", places(known), "place", moved),
     devices > 1 && slider("Devices", powers(1, devices), "num_devices", plural, changed),
     slider("Weights as", ["", ...known.quantizations], "quantization", (name) => name || "as published", changed),
@@ -121,8 +129,8 @@ export function planForm(known, changed, anew) {
     slider("Load", LOADS, "requests_per_s", (number) => `${number} requests/s`, changed),
     slider("Busy", SHARES, "utilization", (share) => `${Math.round(100 * share)} % of full load`, changed),
     el("div", { class: "row" },
-      input("Prompt, tokens", "prompt_tokens", { type: "number", min: 1 }, changed),
-      input("Answer, tokens", "completion_tokens", { type: "number", min: 1 }, changed)),
+      input("Prompt, tokens", "prompt_tokens", { type: "number", min: 1, placeholder: USUAL.prompt_tokens }, changed),
+      input("Answer, tokens", "completion_tokens", { type: "number", min: 1, placeholder: USUAL.completion_tokens }, changed)),
     select("Region", regions(known, machine), "region", changed),
     input("Prices of", "as_of", { type: "date", min: firstDay(machine), max: today(), value: asked.as_of || today() }, changed),
     !machine && input("Price of an hour, $", "price_usd_per_h", { type: "number", min: 0, step: "any", placeholder: "none known" }, changed),

@@ -29,23 +29,23 @@ function verdict(plan) {
   const room = plan.fits !== "no" && plan.max_sequences
     ? ` There is room for ${plan.max_sequences} requests of ${plan.context_length.toLocaleString("en")} tokens at once.` : "";
   const all = `${bytes(plan.total_bytes)}${plan.available_bytes ? ` of ${bytes(plan.available_bytes)}` : ""}.`;
-  return el("section", { class: "card", "aria-label": "Memory" },
+  return el("section", { class: "card", "aria-label": "Memory", tabindex: "-1" },
     el("p", { class: "dot verdict small", "data-status": status, role: "status" }, fits),
     el("p", {}, all, room, plan.fits === "no" && " Take fewer bits, a shorter context, or a larger machine."), memoryBar(plan),
     el("p", { class: "hint" }, `${plan.model} as ${plan.quantization} on ${plan.device}, by ${plan.engine}; ${plan.region}, ${plan.as_of}`));
 }
 
-function money(plan) {
+function money(plan, body) {
   if (!plan.batches?.at(-1)?.cost_usd_per_mtok) return null;
   return card("Cost over how busy it is",
     el("p", { class: "hint" }, `A million written tokens with their prompts, ${plan.batches.at(-1).num_sequences} requests at once; `
       + `${scaled(plan.cost_usd_per_h.central, "$")} an hour.`),
-    costPlot(plan, asked.utilization, asked.completion_tokens || 256),
+    costPlot(plan, body.utilization, body.completion_tokens),
     plan.verdict && el("p", { class: "said" }, plan.verdict));
 }
 
-const request = (plan) => plan.ttft_s && card("One request",
-  el("p", { class: "hint" }, `${asked.prompt_tokens} + ${asked.completion_tokens} tokens, ${plan.num_sequences} at once`),
+const request = (plan, body) => plan.ttft_s && card("One request",
+  el("p", { class: "hint" }, `${body.prompt_tokens} + ${body.completion_tokens} tokens, ${plan.num_sequences} at once`),
   el("dl", { class: "figures" },
     figure("First token", plan.ttft_s, "", seconds), figure("Each further token", plan.tpot_s, "", seconds),
     figure("Tokens a second", plan.decode_tokens_per_s),
@@ -131,11 +131,19 @@ function article() {
   return el("section", { class: "card article", "aria-label": "The article's numbers" }, details);
 }
 
+// The focus goes to the first of what takes the place of that which had it.
+function fill(place, ...nodes) {
+  const hadFocus = place.contains(document.activeElement);
+  place.replaceChildren(...nodes.filter(Boolean));
+  place.ariaBusy = "false";
+  if (hadFocus) place.querySelector("[tabindex], button")?.focus({ preventScroll: true });
+}
+
 // Asks after the hand has come to rest, and draws the last answer only: at first the plan, then what
 // takes longer, the load and all machines.
 class Planner {
   constructor() {
-    this.quick = el("div");
+    this.quick = el("div", {}, loading("the plan"));
     this.slow = el("div");
     this.last = el("div");
   }
@@ -149,17 +157,20 @@ class Planner {
     this.abort?.abort();
     const { signal } = this.abort = new AbortController();
     let places = [this.quick, this.slow, this.last];
+    for (const place of places) place.ariaBusy = "true";
     try {
-      const plan = await post("/v1/plan", requestBody(), { signal });
-      this.quick.replaceChildren(...[verdict(plan), money(plan), request(plan)].filter(Boolean));
-      this.last.replaceChildren(...[batches(plan), formats(plan, (taken) => this.take(taken)), notes(plan)].filter(Boolean));
+      const body = requestBody();
+      const plan = await post("/v1/plan", body, { signal });
+      fill(this.quick, verdict(plan), money(plan, body), request(plan, body));
+      fill(this.last, batches(plan), formats(plan, (taken) => this.take(taken)), notes(plan));
       places = [this.slow];
       const loaded = await post("/v1/plan", this.body(), { signal });
-      this.slow.replaceChildren(...[carried(loaded), machines(loaded, (taken) => this.take(taken))].filter(Boolean));
+      fill(this.slow, carried(loaded), machines(loaded, (taken) => this.take(taken)));
     } catch (error) {
       if (error.name === "AbortError") return;
-      for (const place of places) place.replaceChildren();
-      places[0].append(trouble(error, () => this.run()));
+      const [first, ...others] = places;
+      fill(first, trouble(error, () => this.run()));
+      for (const place of others) fill(place);
     }
   }
 
@@ -170,6 +181,8 @@ class Planner {
   take(taken) {
     Object.assign(asked, taken);
     this.anew();
+    // The button goes when the answer comes, and what comes of it is told at the top.
+    this.quick.querySelector("[tabindex]")?.focus();
   }
 }
 
