@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,8 +58,9 @@ async def browser() -> AsyncIterator["Browser"]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def page(browser: "Browser") -> AsyncIterator["Page"]:
-    """An empty page. At the end nothing may have failed in it, nor have broken its policy."""
+async def page(browser: "Browser", tmp_path: Path) -> AsyncIterator["Page"]:
+    """An empty page. At the end nothing may have failed in it, nor have broken its policy; how it
+    looks then is kept in the folder of the test."""
     problems: list[str] = []
 
     def hear(message: "ConsoleMessage") -> None:
@@ -71,6 +73,7 @@ async def page(browser: "Browser") -> AsyncIterator["Page"]:
         page.on("console", hear)
         page.on("pageerror", lambda error: problems.append(str(error)))
         yield page
+        await page.screenshot(path=tmp_path / "page.png")
     assert problems == []
 
 
