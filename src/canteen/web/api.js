@@ -69,7 +69,7 @@ export const get = async (path, options) => (await call(path, options)).json();
 export const post = async (path, body, options) => (await call(path, { ...options, body })).json();
 
 function brokenOff(error) {
-  if (error.name === "AbortError") throw error;
+  if (error.name === "AbortError" || error instanceof ApiError) throw error;
   throw new ApiError("The service went away before the end.", 0, "Broken off.", RUNS);
 }
 
