@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from canteen.core.errors import InvalidRequest
-from canteen.settings import Settings, shown, told
+from canteen.settings import Settings, shown, strange, told
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -61,6 +61,13 @@ def test_a_bad_value_names_the_variable(variable: str, value: str) -> None:
 def test_what_vllm_cannot_be_told_is_refused_before_it_is_asked(option: str, said: str) -> None:
     with pytest.raises(InvalidRequest, match=f"CANTEEN_VLLM has .*{said}"):
         Settings.from_env({"CANTEEN_VLLM": f"dtype=float32,{option}"})
+
+
+def test_what_is_named_as_a_setting_and_is_none_is_strange() -> None:
+    environ = {"CANTEEN_MAXQUEUE": "3", "CANTEEN_MAX_QUEUE": "3", "PATH": "/bin"}
+    files = {"CANTEEN_DATABASE_URL_FILE": "/run/secrets/url"}
+
+    assert strange(environ | files) == ["CANTEEN_MAXQUEUE"]
 
 
 def test_the_environment_goes_before_the_file_and_the_file_before_the_default(

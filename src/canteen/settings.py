@@ -393,6 +393,13 @@ def shown(one: "dataclasses.Field[Any]", value: Any) -> str:
     return masked if "://" in masked else "***"
 
 
+def strange(texts: Mapping[str, str] = os.environ) -> list[str]:
+    """Variables that are named as settings are, and are none."""
+    known = {name for one in dataclasses.fields(Settings) for name in _names(one)}
+    known |= {name + IN_FILE for name in known}
+    return sorted(name for name in texts if name.startswith(PREFIX) and name not in known)
+
+
 def _names(one: "dataclasses.Field[Any]") -> list[str]:
     return [name for name in (one.metadata["variable"], one.metadata.get("also")) if name]
 
@@ -425,11 +432,8 @@ def _file(path: Path) -> dict[str, str]:
     except tomllib.TOMLDecodeError as exc:
         message = f"CANTEEN_CONFIG must name a TOML file: {exc}"
         raise InvalidRequest(message, param="CANTEEN_CONFIG") from exc
-    known = {name for one in dataclasses.fields(Settings) for name in _names(one)}
-    known |= {name + IN_FILE for name in known}
     texts = {PREFIX + key.upper(): _plain(key, value) for key, value in said.items()}
-    unknown = sorted(texts.keys() - known)
-    if unknown:
+    if unknown := strange(texts):
         key = unknown[0].removeprefix(PREFIX).lower()
         message = f"CANTEEN_CONFIG has {key!r}, which is no setting; see canteen settings"
         raise InvalidRequest(message, param="CANTEEN_CONFIG")

@@ -120,8 +120,8 @@ def test_the_model_of_the_start_is_pulled_and_warm(
     assert [model["name"] for model in models] == ["echo:latest"]
 
 
-def test_a_default_model_that_is_not_there_is_told(echo_home: Path, tmp_path: Path) -> None:
-    wanted = {"CANTEEN_MODEL": "nosuch:1"}
+def test_what_is_not_there_is_told_at_the_start(echo_home: Path, tmp_path: Path) -> None:
+    wanted = {"CANTEEN_MODEL": "nosuch:1", "CANTEEN_MAXQUEUE": "3"}
     server = serving.start(echo_home, tmp_path / "log", wanted, arguments=("--no-pull",))
 
     told = httpx.get(f"{server.url}/health/ready").json()
@@ -129,6 +129,7 @@ def test_a_default_model_that_is_not_there_is_told(echo_home: Path, tmp_path: Pa
 
     assert "canteen pull nosuch:1" in told["components"]["default"]["details"]["trouble"]
     assert "canteen pull nosuch:1" in server.log.read_text()
+    assert "CANTEEN_MAXQUEUE is no setting" in server.log.read_text()
 
 
 def test_a_model_that_cannot_be_loaded_is_told_of_in_a_line(echo_home: Path) -> None:

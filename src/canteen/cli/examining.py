@@ -24,7 +24,7 @@ from canteen.lifecycle.training.specs import Finetune
 from canteen.metering.store import Trouble, connect
 from canteen.planning.this_host import Processor, processor
 from canteen.runtime.memory import budget_bytes, machine_bytes
-from canteen.settings import Settings
+from canteen.settings import Settings, strange
 
 # The default model's download, its preparation and some room to breathe.
 ENOUGH_BYTES = 2_000_000_000
@@ -76,6 +76,8 @@ def service(settings: Settings) -> Iterator[Finding]:
     yield exposure(settings)
     yield database(settings)
     yield times(settings)
+    for name in strange():
+        yield Finding(f"{name} is no setting", "see canteen settings for what it may be called")
 
 
 def training(find: Callable[[str], object] = find_spec) -> Finding:

@@ -9,6 +9,7 @@ import click
 
 from canteen.cli import store
 from canteen.core.errors import CanteenError
+from canteen.settings import strange
 
 if TYPE_CHECKING:
     from canteen.bootstrap import Services
@@ -61,6 +62,8 @@ def command(no_pull: bool, is_json: bool, **overrides: Any) -> None:
     # The port first: it would be a pity to learn after the download that it is taken.
     listener = server.bind(settings.host, settings.port)
     logging.basicConfig(level=settings.log_level, stream=sys.stderr)
+    for name in strange():
+        logging.getLogger(__name__).warning("%s is no setting; see canteen settings", name)
     for handler in (Exceptions, Changes):
         logging.getLogger().addHandler(handler(to_stdout))
     if services.cluster is not None:
