@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from canteen.core.errors import InvalidRequest
-from canteen.engines import vllm_config
 
 PREFIX = "CANTEEN_"
 # A setting's text may stand in a file of its own, as secrets do.
@@ -60,6 +59,9 @@ def _pairs(text: str) -> tuple[str, ...]:
 
 def _vllm(text: str) -> tuple[str, ...]:
     pairs = _pairs(text)
+    if pairs:
+        # Most settings are read where no engine is wanted.
+        from canteen.engines import vllm_config
     for pair in pairs:
         vllm_config.option(*pair.split("=", 1))
     return pairs
