@@ -32,6 +32,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 MODEL = "llama-tiny"
 PATH = "/v1/chat/completions"
 PLACES = 32
+TRIES = 3
 ADAPTERS = ("llama-fin", "llama-law")
 # Loading is by far the most of it.
 WITHIN_S = 900.0
@@ -123,7 +124,8 @@ async def test_a_model_and_its_adapters_answer_at_once_as_they_do_alone(server: 
     assert [text for text, _ in together] == texts * 3
     for name, (_, receipt) in zip(names * 3, together, strict=True):
         assert receipt["model"] == f"{name}:latest"
-        assert receipt["digest"] == f"sha256:{cards[f'{name}:latest']['digest']}"
+        assert receipt["digest"].endswith(f"sha256:{cards[f'{name}:latest']['digest']}")
+        assert receipt["digest"].count("sha256:") == (1 if name == MODEL else 2)
     assert listed >= {f"{name}:latest" for name in names}
     assert loaded == {"echo:latest", f"{MODEL}:latest"}
     assert len(server.worker_pids()) == len(loaded)
@@ -142,6 +144,8 @@ def test_labels_are_scored_with_an_adapter_too(client: httpx.Client) -> None:
 
 async def test_callers_who_leave_free_all_that_they_held(server: Server) -> None:
     """What vLLM itself still holds shows in who has to wait when all places are asked for."""
+    if not NVIDIA.exists():
+        pytest.skip("no GPU: on processors all of an answer is told at once, whoever waited")
     body = {**ASKED, "stream": True, "ignore_eos": True}
 
     async def leave(client: httpx.AsyncClient) -> None:
@@ -159,9 +163,14 @@ async def test_callers_who_leave_free_all_that_they_held(server: Server) -> None
     async with httpx.AsyncClient(base_url=server.url, timeout=WITHIN_S) as client:
         await asyncio.gather(*(leave(client) for _ in range(PLACES)))
         await until(lambda: server.metric("vllm:num_requests_running") == 0)
-        times_s = await asyncio.gather(*(stay(client) for _ in range(PLACES)))
+        # On a busy machine an answer may be told late; a place that is held is held each time.
+        times_s = [
+            await asyncio.gather(*(stay(client) for _ in range(PLACES))) for _ in range(TRIES)
+        ]
 
-    assert max(began_s for began_s, _ in times_s) < min(ended_s for _, ended_s in times_s)
+    assert any(
+        max(began_s for began_s, _ in one) < min(ended_s for _, ended_s in one) for one in times_s
+    )
 
 
 @pytest.mark.gpu
