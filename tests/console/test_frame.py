@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.serving import Server, key_of
+from tests.console.acting import show_a_key
+from tests.serving import Server
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -22,11 +23,7 @@ NAMELESS = """
 async def test_a_key_is_asked_for_and_kept_in_the_tab_only(
     page: "Page", keyed_server: Server
 ) -> None:
-    _, secret = key_of(keyed_server.log.parent / "home", "tab", scopes=("llm:chat",))
-    await page.goto(f"{keyed_server.url}/console")
-
-    await page.get_by_label("Key", exact=True).fill(secret)
-    await page.keyboard.press("Enter")
+    secret = await show_a_key(page, keyed_server, "play", "llm:chat")
     await page.get_by_label("Message").wait_for()
 
     assert await page.evaluate("Object.values(sessionStorage)") == [secret]
@@ -37,10 +34,7 @@ async def test_a_key_is_asked_for_and_kept_in_the_tab_only(
 async def test_what_a_key_may_not_see_is_said_with_what_to_do(
     page: "Page", keyed_server: Server
 ) -> None:
-    _, secret = key_of(keyed_server.log.parent / "home", "chat", scopes=("llm:chat",))
-    await page.goto(f"{keyed_server.url}/console#/footprint")
-    await page.get_by_label("Key", exact=True).fill(secret)
-    await page.keyboard.press("Enter")
+    await show_a_key(page, keyed_server, "footprint", "llm:chat")
 
     await page.get_by_text("Use a key with the scope that is named").wait_for()
 
@@ -104,10 +98,7 @@ async def test_a_view_that_cannot_be_fetched_says_so_and_can_be_tried_again(
 async def test_what_a_key_may_not_do_leaves_the_way_to_the_other_tasks(
     page: "Page", keyed_server: Server
 ) -> None:
-    _, secret = key_of(keyed_server.log.parent / "home", "chat-only", scopes=("llm:chat",))
-    await page.goto(f"{keyed_server.url}/console#/tasks/search")
-    await page.get_by_label("Key", exact=True).fill(secret)
-    await page.keyboard.press("Enter")
+    await show_a_key(page, keyed_server, "tasks/search", "llm:chat")
 
     await page.get_by_text("Use a key with the scope that is named").wait_for()
 

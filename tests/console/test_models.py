@@ -1,18 +1,18 @@
 """One model in the console: its records, what its formats cost, and where it comes from."""
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Page, expect
 
 from canteen.lifecycle.quantize import records
 from canteen.runtime.catalog import Catalog
 from tests import serving
 from tests.conftest import pull
 from tests.console.accessibility import findings
+from tests.console.acting import held
 from tests.serving import Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -174,27 +174,20 @@ async def test_a_model_that_comes_is_there_in_the_chat(page: Page, known: Server
 
 
 async def test_a_pull_goes_on_while_other_views_are_looked_at(page: Page, known: Server) -> None:
-    may_go_on = asyncio.Event()
+    async with held(page, "**/api/pull"):
+        await page.goto(f"{known.url}/console#/models")
+        await page.get_by_label("Pull a model").fill("echo")
+        await page.keyboard.press("Enter")
+        await page.get_by_text("Pulling echo …").wait_for()
 
-    async def hold(route: Route) -> None:
-        await may_go_on.wait()
-        await route.continue_()
+        await page.goto(f"{known.url}/console#/plan")
+        await page.get_by_role("region", name="Memory").wait_for()
+        await page.goto(f"{known.url}/console#/models")
 
-    await page.route("**/api/pull", hold)
-    await page.goto(f"{known.url}/console#/models")
-    await page.get_by_label("Pull a model").fill("echo")
-    await page.keyboard.press("Enter")
-    await page.get_by_text("Pulling echo …").wait_for()
-
-    await page.goto(f"{known.url}/console#/plan")
-    await page.get_by_role("region", name="Memory").wait_for()
-    await page.goto(f"{known.url}/console#/models")
-
-    await page.get_by_text("Pulling echo …").wait_for()
-    await page.get_by_text("On the menu").click()
-    await expect(page.get_by_role("button", name="Pull", exact=True)).to_be_disabled()
-    await expect(page.get_by_role("button", name="Pull smollm2:135m")).to_be_disabled()
-    may_go_on.set()
+        await page.get_by_text("Pulling echo …").wait_for()
+        await page.get_by_text("On the menu").click()
+        await expect(page.get_by_role("button", name="Pull", exact=True)).to_be_disabled()
+        await expect(page.get_by_role("button", name="Pull smollm2:135m")).to_be_disabled()
     await page.get_by_text("Pulling echo: done.").wait_for()
     await expect(page.get_by_role("button", name="Pull smollm2:135m")).to_be_enabled()
 

@@ -10,7 +10,8 @@ from playwright.async_api import expect
 
 from tests import serving
 from tests.conftest import Serve
-from tests.serving import Server, key_of
+from tests.console.acting import show_a_key
+from tests.serving import Server
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -101,9 +102,6 @@ async def test_a_service_that_is_silent_is_asked_anew(
 async def test_who_may_not_see_it_is_told_which_scope_is_missing(
     page: "Page", keyed_server: Server
 ) -> None:
-    _, secret = key_of(keyed_server.log.parent / "home", "chat", scopes=("llm:chat",))
-    await page.goto(f"{keyed_server.url}/console#/now")
-    await page.get_by_label("Key", exact=True).fill(secret)
-    await page.keyboard.press("Enter")
+    await show_a_key(page, keyed_server, "now", "llm:chat")
 
     await page.get_by_role("alert").filter(has_text="llm:footprint").wait_for()

@@ -1,6 +1,5 @@
 """Chatting in the console."""
 
-import asyncio
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import Serve
+from tests.console.acting import held
 from tests.console.conftest import run_python
 from tests.serving import Server
 
@@ -76,19 +76,11 @@ async def test_an_answer_comes_with_its_receipt(console: "Page") -> None:
 
 
 async def test_one_can_ask_before_the_models_are_known(page: "Page", echo_server: Server) -> None:
-    may_be_known = asyncio.Event()
-
-    async def hold(route: "Route") -> None:
-        await may_be_known.wait()
-        await route.continue_()
-
-    await page.route("**/v1/store", hold)
-    await page.goto(f"{echo_server.url}/console")
-
-    await page.get_by_label("Message").fill("one two three")
-    await page.keyboard.press("Enter")
-    await page.get_by_role("button", name="Stop").wait_for()
-    may_be_known.set()
+    async with held(page, "**/v1/store"):
+        await page.goto(f"{echo_server.url}/console")
+        await page.get_by_label("Message").fill("one two three")
+        await page.keyboard.press("Enter")
+        await page.get_by_role("button", name="Stop").wait_for()
     await page.get_by_role("region", name="Receipt").wait_for()
 
     assert await page.locator(".assistant .text").inner_text() == "one two three"

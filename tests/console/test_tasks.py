@@ -1,6 +1,5 @@
 """Tasks, jobs and keys in the console."""
 
-import asyncio
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,11 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import Serve
+from tests.console.acting import held, show_a_key
 from tests.console.conftest import run_python
-from tests.serving import Server, key_of
+from tests.serving import Server
 
 if TYPE_CHECKING:
-    from playwright.async_api import Page, Route
+    from playwright.async_api import Page
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -222,10 +222,7 @@ async def test_a_job_is_shown_with_its_receipt(page: "Page", echo_server: Server
 
 
 async def test_a_key_is_made_shown_once_and_revoked(page: "Page", keyed_server: Server) -> None:
-    _, admin = key_of(keyed_server.log.parent / "home", "admin", scopes=("llm:admin",))
-    await page.goto(f"{keyed_server.url}/console#/keys")
-    await page.get_by_label("Key", exact=True).fill(admin)
-    await page.keyboard.press("Enter")
+    await show_a_key(page, keyed_server, "keys", "llm:admin")
 
     await page.get_by_text("Make a key").click()
     await page.get_by_label("Whose, or what for").fill("shop")
@@ -257,17 +254,10 @@ async def test_a_draft_stays_when_the_models_change(page: "Page", echo_server: S
 async def test_a_form_that_is_slow_to_come_is_there_at_the_second_visit(
     page: "Page", echo_server: Server
 ) -> None:
-    may_come = asyncio.Event()
-
-    async def hold(route: "Route") -> None:
-        await may_come.wait()
-        await route.continue_()
-
-    await page.route("**/v1/store", hold)
-    for task in ("summarize", "search", "summarize"):
-        await page.goto(f"{echo_server.url}/console#/tasks/{task}")
-        await page.locator(f"a[aria-current][href='#/tasks/{task}']").wait_for()
-    may_come.set()
+    async with held(page, "**/v1/store"):
+        for task in ("summarize", "search", "summarize"):
+            await page.goto(f"{echo_server.url}/console#/tasks/{task}")
+            await page.locator(f"a[aria-current][href='#/tasks/{task}']").wait_for()
 
     await page.get_by_role("button", name="Summarize").wait_for()
 
