@@ -2,7 +2,7 @@
 
 import { call, get, key, post } from "./api.js";
 import { button, confirmed, copy, el, field, loading, notice, trouble } from "./dom.js";
-import { count, digits } from "./figures.js";
+import { count, digits, moment } from "./figures.js";
 import { NameFilter, redraw } from "./lists.js";
 
 const SCOPES = {
@@ -54,7 +54,7 @@ function budget(name, { most, used, held, ends_s: ends }) {
   return el("div", { class: "budget", "data-status": state },
     el("div", { class: "budget-head" }, el("span", {}, nameOf(name)), el("span", {}, `${amount(left)} of ${amount(most)} left`)),
     el("meter", { min: 0, max: most || 1, value: Math.min(had, most || 1), "aria-label": `${nameOf(name)}: used` }),
-    el("p", { class: "hint" }, [`${amount(used)} used`, held && `${amount(held)} held`, ends && `anew ${new Date(ends * 1000).toLocaleString("en", { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false })}`].filter(Boolean).join(" · ")));
+    el("p", { class: "hint" }, [`${amount(used)} used`, held && `${amount(held)} held`, ends && `anew ${moment(new Date(ends * 1000))}`].filter(Boolean).join(" · ")));
 }
 
 class Keys {
