@@ -154,10 +154,12 @@ class KeyRing:
 
     async def _look_again(self) -> None:
         now_s = self.book.clock()
-        with suppress(EngineError):
-            if self._is_there():
-                self.is_asked = await asyncio.to_thread(self.book.has_any)
-        self._looked_s, self._looking = now_s, None
+        try:
+            with suppress(EngineError):
+                if self._is_there():
+                    self.is_asked = await asyncio.to_thread(self.book.has_any)
+        finally:
+            self._looked_s, self._looking = now_s, None
 
     async def _read_again(self, name: str) -> None:
         try:
