@@ -187,7 +187,7 @@ class _Leaving:
 def _why_not_bound(host: str, port: int, exc: OSError) -> str:
     if exc.errno == errno.EADDRINUSE:
         who = _who_answers(host, port)
-        return f"port {port} is taken: {who}; choose another with --port, or of make with PORT="
+        return f"port {port} is taken: {who}; choose another with --port (make serve PORT=…)"
     if exc.errno == errno.EACCES:
         return f"port {port} needs root; choose one above 1023 with --port"
     return f"{host} is no address of this machine; 127.0.0.1 always is"
