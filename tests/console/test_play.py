@@ -127,6 +127,48 @@ async def test_an_answer_can_be_had_again(console: "Page") -> None:
     assert await console.locator(".turn").count() == 2
 
 
+async def test_the_chat_outlives_a_reload_of_the_page(console: "Page") -> None:
+    await console.get_by_label("System prompt").fill("Be brief.")
+    await ask(console, "one two")
+    await console.get_by_label("Message").fill("three")
+
+    await console.reload()
+
+    assert await console.locator(".turn .text").all_inner_texts() == ["one two", "one two"]
+    await console.get_by_role("region", name="Receipt").wait_for()
+    assert await console.get_by_label("Message").input_value() == "three"
+    async with console.expect_request("**/v1/chat/completions") as request:
+        await console.get_by_role("button", name="Send").click()
+    said = ((await request.value).post_data_json or {})["messages"]
+    assert [one["content"] for one in said] == ["Be brief.", "one two", "one two", "three"]
+
+
+async def test_a_new_chat_forgets_the_one_before(console: "Page") -> None:
+    await ask(console, "one two")
+    await console.get_by_role("button", name="New chat").click()
+
+    await console.reload()
+
+    await console.get_by_role("heading", name="Ask, and see what the answer took").wait_for()
+    assert await console.locator(".turn").count() == 0
+
+
+async def test_an_answer_that_a_reload_cuts_off_is_told_as_such(
+    page: "Page", paced_server: Server
+) -> None:
+    await page.goto(f"{paced_server.url}/console")
+    await page.get_by_label("Message").fill("word " * 400)
+    await page.keyboard.press("Enter")
+    await page.locator(".assistant .text", has_text="word").wait_for()
+
+    await page.reload()
+
+    await page.get_by_text("Cut off: the page was loaded anew.").wait_for()
+    assert "word" in await page.locator(".assistant .text").inner_text()
+    await page.get_by_role("button", name="Regenerate").click()
+    await page.get_by_role("button", name="Stop").click()
+
+
 async def test_settings_are_sent_and_shown_as_code(console: "Page") -> None:
     await console.get_by_label("System prompt").fill("Be short")
     await console.get_by_label("Max tokens").fill("2")

@@ -35,8 +35,26 @@ export class Answer {
       else this.error = error;
     }
     writer.flush();
+    this.end();
+  }
+
+  end() {
     this.body.classList.remove("running");
     this.node.append(this.under());
+  }
+
+  // What it can be made from again, elsewhere: see `restore`.
+  get kept() {
+    const { role, model, text, request, footprint, ttftS, error } = this;
+    const note = this.body.classList.contains("running") ? "Cut off: the page was loaded anew." : this.note;
+    return { role, model, text, request, footprint, ttftS, note,
+      error: error && { title: error.title, message: error.message, advice: error.advice } };
+  }
+
+  restore(kept) {
+    Object.assign(this, kept);
+    this.body.append(this.text);
+    this.end();
   }
 
   async stream(signal, writer) {
@@ -67,7 +85,7 @@ export class Answer {
 }
 
 export const question = (text) => ({
-  role: "user", text,
+  role: "user", text, kept: { role: "user", text },
   node: el("article", { class: "turn user", "aria-label": "You" }, el("p", { class: "who" }, "You"), el("div", { class: "text" }, text)),
 });
 

@@ -1,19 +1,26 @@
 // Play: chat with a model, or with two beside each other, and see what each answer took.
 
 import { modelsOf } from "./api.js";
-import { Answer, messagesOf } from "./answer.js";
+import { Answer, messagesOf, question } from "./answer.js";
 import { answerTwice, emptyTwice } from "./compare.js";
 import { button, el, field, loading, notice } from "./dom.js";
 import { weights } from "./figures.js";
+import { keep, recall } from "./kept.js";
 import { Room } from "./room.js";
-import { samplingFields } from "./sampling.js";
+import { chosen, samplingFields } from "./sampling.js";
 
 const MODES = { chat: "Chat", compare: "Compare" };
 const EXAMPLES = ["Who is Oppenheimer?", "Name three rivers and their countries.", "Say good morning in three words."];
 
-// Kept while other views are looked at; gone with the tab.
+// Kept while other views are looked at; the chat and what is set also over a reload.
+const before = recall();
 const rooms = {};
-const picked = { A: "", B: "" };
+const picked = { A: "", B: "", ...before.picked };
+Object.assign(chosen, before.chosen);
+keep(() => {
+  const { turns, input } = roomOf("chat");
+  return { turns: turns.map(({ kept }) => kept), draft: input.value, picked, chosen };
+});
 // The last look at what models there are.
 let looking;
 
@@ -32,13 +39,18 @@ async function lookAround() {
   return models;
 }
 
-async function answerOnce(room, signal) {
-  const { A: model } = await picks();
-  const before = [...room.turns];
+function addAnswer(room, model) {
   const answer = new Answer(model, () => room.again(answer));
   room.add(answer);
+  return answer;
+}
+
+async function answerOnce(room, signal) {
+  const { A: model } = await picks();
+  const messages = messagesOf(room.turns);
+  const answer = addAnswer(room, model);
   answer.node.scrollIntoView({ block: "nearest" });
-  await answer.run(messagesOf(before), signal);
+  await answer.run(messages, signal);
 }
 
 const emptyOnce = (send) => [
@@ -47,9 +59,20 @@ const emptyOnce = (send) => [
   el("div", { class: "chips" }, EXAMPLES.map((text) => button(text, () => send(text), { class: "chip" }))),
 ];
 
+// The chat as it was before the page was loaded anew.
+function chatRoom() {
+  const room = new Room("Chat", emptyOnce, answerOnce);
+  for (const turn of before.turns ?? []) {
+    if (turn.role === "user") room.add(question(turn.text));
+    else addAnswer(room, turn.model).restore(turn);
+  }
+  room.input.value = before.draft ?? "";
+  return room;
+}
+
 function roomOf(mode) {
   const make = {
-    chat: () => new Room("Chat", emptyOnce, answerOnce),
+    chat: chatRoom,
     compare: () => new Room("Comparison", emptyTwice, answerTwice(picks)),
   };
   rooms[mode] ??= make[mode]();

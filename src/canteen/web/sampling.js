@@ -3,7 +3,7 @@
 import { el, field } from "./dom.js";
 import { schemaProblem } from "./schema.js";
 
-// Kept while other views are looked at; gone with the tab. Small models ramble at the usual 1.0.
+// Kept as the chat is. Small models ramble at the usual 1.0.
 export const chosen = {
   system: "", temperature: "0.3", max_tokens: "", seed: "", top_p: "", top_k: "", min_p: "",
   presence_penalty: "", frequency_penalty: "", repetition_penalty: "", stop: "", schema: "",
