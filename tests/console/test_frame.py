@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.console.acting import show_a_key
+from tests.console.acting import held, show_a_key
 from tests.serving import Server
 
 if TYPE_CHECKING:
@@ -29,6 +29,21 @@ async def test_a_key_is_asked_for_and_kept_in_the_tab_only(
     assert await page.evaluate("Object.values(sessionStorage)") == [secret]
     assert await page.evaluate("Object.values(localStorage)") == []
     assert await page.context.cookies() == []
+
+
+async def test_a_refusal_that_comes_late_asks_for_no_key_again(
+    page: "Page", keyed_server: Server
+) -> None:
+    idle = "**/v1/footprint/idle"
+    refused = page.expect_response(lambda answer: answer.status == 401 and "idle" in answer.url)
+    async with refused, held(page, idle):
+        async with page.expect_request(idle):
+            await page.goto(f"{keyed_server.url}/console#/footprint")
+        await show_a_key(page, keyed_server, "footprint", "llm:footprint")
+        await page.get_by_role("dialog").wait_for(state="hidden")
+    await page.wait_for_load_state("networkidle")
+
+    assert not await page.get_by_role("dialog").is_visible()
 
 
 async def test_what_a_key_may_not_see_is_said_with_what_to_do(

@@ -80,7 +80,7 @@ async def test_a_key_is_good_until_it_is_revoked_where_nobody_says(
     await page.get_by_role("button", name="Make key").click()
 
     card = page.get_by_role("listitem", name="lasting")
-    assert "does not expire" in await card.inner_text()
+    await expect(card).to_contain_text("does not expire")
     assert "No limit." in await card.inner_text()
 
 

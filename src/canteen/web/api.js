@@ -40,16 +40,18 @@ function messageOf(text, status) {
   }
 }
 
-async function failure(response) {
+// Who has given another key since has answered what a late refusal asks.
+async function failure(response, sentKey) {
   const [title, advice] = ADVICE[response.status] ?? ["That did not work.", ""];
   const error = new ApiError(messageOf(await response.text(), response.status), response.status, title, advice);
-  if (response.status === 401) document.dispatchEvent(new CustomEvent("key-wanted", { detail: error.message }));
+  if (response.status === 401 && sentKey === key.get()) document.dispatchEvent(new CustomEvent("key-wanted", { detail: error.message }));
   return error;
 }
 
 export async function call(path, { method, body, signal, accept = [] } = {}) {
   const headers = {};
-  if (key.get()) headers.authorization = `Bearer ${key.get()}`;
+  const sentKey = key.get();
+  if (sentKey) headers.authorization = `Bearer ${sentKey}`;
   if (body !== undefined) headers["content-type"] = "application/json";
   let response;
   try {
@@ -61,7 +63,7 @@ export async function call(path, { method, body, signal, accept = [] } = {}) {
     if (error.name === "AbortError") throw error;
     throw unreachable();
   }
-  if (!response.ok && !accept.includes(response.status)) throw await failure(response);
+  if (!response.ok && !accept.includes(response.status)) throw await failure(response, sentKey);
   return response;
 }
 
