@@ -1,26 +1,27 @@
 #!/bin/sh
-# The life of a model: train a small one from scratch, fine-tune the default one, quantize it,
-# evaluate it, promote it, serve it, ask it over HTTP, and tell what all of that ate and drank.
+# The life of a model: train a small one from scratch, fine-tune the default one (or TUNED),
+# quantize it, evaluate it, promote it, serve it, ask it over HTTP, and tell what all of that ate
+# and drank.
 #
 # It writes to CANTEEN_HOME and takes half an hour on two cores; SIZE=small, as the tests run it,
-# takes minutes and shows only that everything goes together.
+# takes a few minutes and shows only that everything goes together.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 port=${CANTEEN_PORT:-11434}
+tuned=${TUNED:-smollm2:135m}
 
 if [ "${SIZE:-}" = small ]; then
     train="--corpus $here/../docs/guide --vocab-size 400 --hidden-size 64 --num-layers 2
-        --ff-size 128 --context-length 64 --batch-size 4 --max-steps 12 --evaluate-every 12"
+        --ff-size 128 --context-length 256 --batch-size 4 --max-steps 12 --evaluate-every 12"
     tune="--max-examples 40 --max-steps 2 --evaluate-every 2 --context-length 256
         --validation-share 0.2"
-    # Another format of the small model takes seconds, one of the tuned model a minute.
-    compared=tiny:life formats="int8,int4" quantize="--no-task --rounds 1" limit=6
+    formats="int8,int4" quantize="--no-task --rounds 1" limit=6
     # Two steps teach nothing: the gate asks for no more than an answer.
     gate="accuracy>=0 on three-sentiments; bytes<=200000000"
 else
     train="--spec $here/cpu.toml"
     tune="--max-examples 1200 --epochs 1 --batch-size 16"
-    compared=mood:candidate formats="int8,int4,nf4" quantize="--limit 100" limit=300
+    formats="int8,int4,nf4" quantize="--limit 100" limit=300
     gate="accuracy>=0.5 on three-sentiments"
 fi
 
@@ -31,11 +32,11 @@ canteen run tiny:life --max-tokens 24 "It was a"
 
 echo "== fine-tune"
 # shellcheck disable=SC2086
-canteen finetune smollm2:135m --data three-sentiments $tune --name mood:candidate
+canteen finetune "$tuned" --data three-sentiments $tune --name mood:candidate
 
 echo "== quantize"
 # shellcheck disable=SC2086
-canteen quantize "$compared" --compare "$formats" $quantize
+canteen quantize mood:candidate --compare "$formats" $quantize
 
 echo "== evaluate"
 canteen evaluate classify --data three-sentiments --model mood:candidate --limit "$limit" \

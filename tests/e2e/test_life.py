@@ -30,10 +30,14 @@ def eaten(environ: Mapping[str, str], by: str) -> list[dict[str, Any]]:
     return sums
 
 
+# What is done to the small one takes seconds, and to the default one minutes.
+@pytest.mark.parametrize(
+    "tuned", ["tiny:life", pytest.param("smollm2:135m", marks=pytest.mark.slow)]
+)
 @pytest.mark.timeout(900)
-def test_a_model_lives_from_its_texts_to_its_receipts(model_home_copy: Path) -> None:
+def test_a_model_lives_from_its_texts_to_its_receipts(model_home_copy: Path, tuned: str) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    told = {"PATH": path, "SIZE": "small", "CANTEEN_PORT": str(free_port())}
+    told = {"PATH": path, "SIZE": "small", "TUNED": tuned, "CANTEEN_PORT": str(free_port())}
     environ = serving.plain_environ(model_home_copy, told)
 
     lived = subprocess.run([SCRIPT], env=environ, capture_output=True, text=True, check=False)

@@ -108,7 +108,7 @@ def test_a_header_with_latent_attention_tells_the_sizes_of_its_heads() -> None:
     assert num_parameters(spec) == num_parameters(from_config(DEEPSEEK_V3))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=25)
 @given(st.floats(2e6, 1e14))
 def test_a_bare_count_comes_out_again_and_is_said_to_be_assumed(count: float) -> None:
     spec = from_count(count)

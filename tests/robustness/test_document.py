@@ -15,7 +15,7 @@ from tests.robustness.answers import problem_with
 from tests.robustness.document import ends_a_worker, narrowed, operations
 from tests.serving import Server
 
-NUM_CASES = 30
+NUM_CASES = 12
 NUM_CASES_SLOW = 500
 WITHIN_S = 30
 

@@ -43,7 +43,16 @@ SIZES = {
 }
 
 
-@pytest.mark.parametrize("entry", [*ENTRIES, *TEST_ENTRIES], ids=lambda entry: entry.name)
+# Each takes five seconds or more.
+LARGE = {"spam-assassin", "semanlink", "mail-subjects", "movie-sentiment"}
+
+
+def marked(entry: Entry) -> Any:
+    marks = [pytest.mark.slow] if entry.name in LARGE else []
+    return pytest.param(entry, id=entry.name, marks=marks)
+
+
+@pytest.mark.parametrize("entry", map(marked, [*ENTRIES, *TEST_ENTRIES]))
 def test_every_set_is_fetched_and_read(entry: Entry) -> None:
     found = datasets.read(entry, HOME)
 
