@@ -52,7 +52,7 @@ def marked(entry: Entry) -> Any:
     return pytest.param(entry, id=entry.name, marks=marks)
 
 
-@pytest.mark.parametrize("entry", map(marked, [*ENTRIES, *TEST_ENTRIES]))
+@pytest.mark.parametrize("entry", [marked(one) for one in (*ENTRIES, *TEST_ENTRIES)])
 def test_every_set_is_fetched_and_read(entry: Entry) -> None:
     found = datasets.read(entry, HOME)
 
