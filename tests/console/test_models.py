@@ -118,11 +118,11 @@ async def test_lineage_leads_from_the_parent_by_a_job_to_the_child(
     await opened(page, known, "mine:1")
     tree = page.get_by_role("region", name="Lineage")
 
-    assert "job_1" in await tree.inner_text()
+    await expect(tree).to_contain_text("job_1")
     await tree.get_by_role("link", name="base:1").click()
     await page.get_by_role("heading", name="base:1").wait_for()
 
-    assert "mine:1" in await tree.inner_text()
+    await expect(tree).to_contain_text("mine:1")
 
 
 @pytest.mark.parametrize("view", [f"models/{LONG}", "now"])

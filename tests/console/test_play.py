@@ -134,8 +134,8 @@ async def test_the_chat_outlives_a_reload_of_the_page(console: "Page") -> None:
 
     await console.reload()
 
-    assert await console.locator(".turn .text").all_inner_texts() == ["one two", "one two"]
     await console.get_by_role("region", name="Receipt").wait_for()
+    assert await console.locator(".turn .text").all_inner_texts() == ["one two", "one two"]
     assert await console.get_by_label("Message").input_value() == "three"
     async with console.expect_request("**/v1/chat/completions") as request:
         await console.get_by_role("button", name="Send").click()

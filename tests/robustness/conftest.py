@@ -28,7 +28,9 @@ def _home(folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def running_target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("target")
-    server = serving.start(_home(folder / "home"), folder / "log", {"CANTEEN_MODEL": "echo"})
+    # A key that is made at random would keep everybody else out.
+    told = {"CANTEEN_MODEL": "echo", "CANTEEN_KEYS": "off"}
+    server = serving.start(_home(folder / "home"), folder / "log", told)
     body = {"model": "echo-embed", "input": "warm", "keep_alive": -1}
     httpx.post(f"{server.url}/api/embed", json=body).raise_for_status()
     # LanceDB opens pipes of its own when it is first asked for.

@@ -1,8 +1,10 @@
 """Keys are rotated, expire and are revoked, and looked up without asking each time."""
 
+import asyncio
 import json
+import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,17 +16,25 @@ from canteen.metering.keys.key import Wanted, digest
 from canteen.metering.keys.ring import GOOD_FOR_S, KeyRing
 from canteen.metering.store import connect
 
+WITHIN_S = 10.0
+
 
 class Counted:
-    """A database that counts its readers, and may be out of order."""
+    """A database that counts its readers, may be out of order, and where `told` is an event, keeps
+    what it does next to itself until then."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self.num_reads = 0
         self.is_broken = False
+        self.told: threading.Event | None = None
+        self.is_done = threading.Event()
 
-    def writing(self) -> AbstractContextManager[Connection]:
-        return self._tables.writing()
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        with self._tables.writing() as connection:
+            yield connection
+        self._wait()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -33,6 +43,13 @@ class Counted:
             raise EngineError("out of order")
         with self._tables.reading() as connection:
             yield connection
+        self._wait()
+
+    def _wait(self) -> None:
+        told, self.told = self.told, None
+        if told is not None:
+            self.is_done.set()
+            told.wait(WITHIN_S)
 
 
 class Bench:
@@ -115,6 +132,19 @@ async def test_a_key_is_revoked_here_at_once_and_elsewhere_soon(bench: Bench) ->
         await elsewhere.caller(secret)
 
 
+async def test_a_key_that_is_being_read_is_revoked_at_once_too(bench: Bench) -> None:
+    key, secret = await bench.ring.create(Wanted("till"))
+    told = bench.tables.told = threading.Event()
+    asked = asyncio.ensure_future(bench.is_good(secret))
+    await asyncio.to_thread(bench.tables.is_done.wait, WITHIN_S)
+
+    await bench.ring.revoke(key.id)
+    told.set()
+
+    assert not await asked
+    assert not await bench.is_good(secret)
+
+
 async def test_a_key_in_use_is_read_beside_its_requests_and_not_for_each(bench: Bench) -> None:
     _, secret = bench.book.create(Wanted("team"))
 
@@ -153,6 +183,20 @@ async def test_keys_are_asked_for_soon_after_the_first_one_is_made(bench: Bench)
     await ring.until_read()
 
     assert (before, ring.is_asked) == (False, True)
+
+
+async def test_a_first_key_that_is_made_during_a_look_is_asked_for(bench: Bench) -> None:
+    ring = KeyRing(bench.book, "auto")
+    bench.now_s += 2
+    told = bench.tables.told = threading.Event()
+    await ring.look()
+    await asyncio.to_thread(bench.tables.is_done.wait, WITHIN_S)
+
+    await ring.create(Wanted("first"))
+    told.set()
+    await ring.until_read()
+
+    assert ring.is_asked
 
 
 async def test_who_comes_after_a_long_silence_needs_the_key_that_was_made_in_it(

@@ -59,6 +59,7 @@ class KeyRing:
         self._looked_s = book.clock()
         self._looking: asyncio.Task[None] | None = None
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._num_changed = 0
         self._reading: set[asyncio.Task[None]] = set()
 
     async def until_read(self) -> None:
@@ -131,12 +132,16 @@ class KeyRing:
         return key
 
     def _forget(self, key_id: str) -> None:
+        self._num_changed += 1
         for name in [name for name, known in self._known.items() if known.key.id == key_id]:
             del self._known[name]
 
     async def _read(self, name: str) -> _Known | None:
-        now_s = self.book.clock()
+        now_s, num_changed = self.book.clock(), self._num_changed
         found = await asyncio.to_thread(self.book.find, name)
+        if num_changed != self._num_changed:
+            # What was found may have been read before the change, and would undo it here.
+            return await self._read(name)
         self._known.pop(name, None)
         if found is None:
             return None
@@ -156,8 +161,9 @@ class KeyRing:
         now_s = self.book.clock()
         try:
             with suppress(EngineError):
-                if self._is_there():
-                    self.is_asked = await asyncio.to_thread(self.book.has_any)
+                # One that was made meanwhile, which this may not have seen, has been noted.
+                if self._is_there() and await asyncio.to_thread(self.book.has_any):
+                    self.is_asked = True
         finally:
             self._looked_s, self._looking = now_s, None
 
