@@ -13,10 +13,10 @@ const MODES = { chat: "Chat", compare: "Compare" };
 const EXAMPLES = ["Who is Oppenheimer?", "Name three rivers and their countries.", "Say good morning in three words."];
 
 // Kept while other views are looked at; the chat and what is set also over a reload.
-const before = recall();
+const recalled = recall();
 const rooms = {};
-const picked = { A: "", B: "", ...before.picked };
-Object.assign(chosen, before.chosen);
+const picked = { A: "", B: "", ...recalled.picked };
+Object.assign(chosen, recalled.chosen);
 keep(() => {
   const { turns, input } = roomOf("chat");
   return { turns: turns.map(({ kept }) => kept), draft: input.value, picked, chosen };
@@ -62,11 +62,11 @@ const emptyOnce = (send) => [
 // The chat as it was before the page was loaded anew.
 function chatRoom() {
   const room = new Room("Chat", emptyOnce, answerOnce);
-  for (const turn of before.turns ?? []) {
+  for (const turn of recalled.turns ?? []) {
     if (turn.role === "user") room.add(question(turn.text));
     else addAnswer(room, turn.model).restore(turn);
   }
-  room.input.value = before.draft ?? "";
+  room.input.value = recalled.draft ?? "";
   return room;
 }
 
