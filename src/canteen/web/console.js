@@ -18,7 +18,7 @@ const VIEWS = [
 const LIGHT_WITHIN_MS = 4000;
 
 const main = document.getElementById("main");
-// How far down each address was when it was left.
+// Where each address was when it was left.
 const places = new Map();
 let open = 0;
 let leave;
@@ -66,20 +66,26 @@ const go = () => draw(location.hash.replace(/^#\//, "").split("/"));
 
 // A place where one has been is found as it was left, any other at its top.
 function move(event) {
-  places.set(new URL(event.oldURL).hash, scrollY);
+  places.set(new URL(event.oldURL).hash, whereabouts(location.hash));
   const wasHere = history.state?.wasHere;
   history.replaceState({ wasHere: true }, "");
   if (!wasHere) scrollTo(0, 0);
   go();
   main.focus({ preventScroll: true });
-  if (wasHere) comeBack(places.get(location.hash) ?? 0);
+  if (wasHere) comeBack(places.get(location.hash) ?? { y: 0 });
 }
 
-// As soon as there is so much to see again, unless one has gone elsewhere by then.
-function comeBack(y) {
+// The link that one follows tells it best: what is above may be of another height later.
+const linkTo = (href) => main.querySelector(`a[href="${CSS.escape(href)}"]`);
+const whereabouts = (next) => ({ y: scrollY, next, top: linkTo(next)?.getBoundingClientRect().top });
+
+// As soon as there is so much to see again, and once more where that changes heights, unless one has gone elsewhere by then.
+function comeBack({ y, next, top }) {
   const watcher = new ResizeObserver(() => {
-    scrollTo(0, y);
-    if (Math.ceil(scrollY) >= y) watcher.disconnect();
+    const link = top !== undefined && linkTo(next);
+    const away = link ? link.getBoundingClientRect().top - top : y - scrollY;
+    if (Math.abs(away) < 1) watcher.disconnect();
+    else scrollBy(0, away);
   });
   watcher.observe(main);
   for (const act of ["wheel", "keydown", "pointerdown", "hashchange"]) addEventListener(act, () => watcher.disconnect(), { once: true });

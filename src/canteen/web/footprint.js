@@ -102,7 +102,7 @@ function overview(place) {
   return again();
 }
 
-// The list as it was left for one of its receipts: back from there, one is where one was.
+// The list as it was left for one of its receipts.
 let left;
 
 const isReceipt = () => /^#\/footprint\/(?!receipts$)./.test(location.hash);
@@ -119,18 +119,14 @@ async function listed(place) {
   };
   frame(place, "Receipts", [field("Time", choice("span", SPANS, again)), button("Look again", again)], list);
   if (left) {
-    shown = left.shown;
+    shown = left;
     list.replaceChildren(shown.node);
-    left.link?.scrollIntoView({ block: "center" });
     left = undefined;
   } else {
     list.replaceChildren(loading("the receipts"));
     await again();
   }
-  // Rows out of sight have no height of their own, so it is the link that tells the place.
-  return () => {
-    left = shown && isReceipt() ? { shown, link: shown.node.querySelector(`a[href="${CSS.escape(location.hash)}"]`) } : undefined;
-  };
+  return () => { left = isReceipt() ? shown : undefined; };
 }
 
 const FIGURES = {
