@@ -73,6 +73,12 @@ def engine(deployed: Deployed) -> RayEngine:
     return RayEngine(deployed)
 
 
+def num_tasks_of_routers() -> int:
+    from ray.serve._private.router import SingletonThreadRouter
+
+    return len(asyncio.all_tasks(SingletonThreadRouter._asyncio_loop))
+
+
 async def num_running(engine: RayEngine) -> int:
     """What runs, after the replicas were asked again."""
     await asyncio.sleep(2)
@@ -143,6 +149,16 @@ async def test_what_loading_says_is_said_here(
 
     with pytest.raises(NotSupported, match=said):
         await ray_cluster.deploy(nothing)
+
+
+async def test_nothing_goes_on_here_for_a_model_that_is_closed(ray_cluster: Cluster) -> None:
+    deployed = await ray_cluster.deploy(wanted("brief", Scale(max_replicas=1)))
+    await complete(RayEngine(deployed), request("1"))
+    while_open = num_tasks_of_routers()
+
+    await deployed.close()
+
+    assert num_tasks_of_routers() < while_open
 
 
 @pytest.mark.slow

@@ -1,6 +1,9 @@
 """What is looked at before Ray is asked to join a cluster, which it tries for minutes."""
 
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -8,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from canteen.core.errors import EngineError, InvalidRequest
-from canteen.engines.ray_joining import SETTINGS, check_address, knock
+from canteen.engines.ray_joining import LOCAL, SETTINGS, check_address, knock, tell
 
 HTTP_1 = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 
@@ -46,3 +49,20 @@ def test_what_is_no_head_is_told_apart_at_once(answer: bytes) -> None:
 def test_what_speaks_as_a_head_does_is_asked_further() -> None:
     with says(SETTINGS) as address:
         knock(address)
+
+
+def test_who_has_left_a_cluster_starts_none_by_asking_for_something() -> None:
+    pytest.importorskip("ray", reason="Ray is not installed")
+    environ = dict(os.environ)
+    tell(LOCAL, environ)
+
+    asked = subprocess.run(
+        [sys.executable, "-c", "import ray; ray.put(1)"],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert asked.returncode == 1
+    assert "Ray has not been started" in asked.stderr

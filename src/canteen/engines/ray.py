@@ -112,6 +112,8 @@ class Deployed:
         if self.listener is not None:
             self.listener.only(())
         await asyncio.to_thread(delete, self._wanted.app)
+        # Else its router goes on telling the cluster's controller of it each second.
+        await self._handle.shutdown_async()
 
     async def _tried(self, command: Ask) -> AsyncGenerator[Answer]:
         is_begun = False

@@ -33,6 +33,8 @@ def tell(address: str, environ: MutableMapping[str, str]) -> None:
     if address == LOCAL:
         # Else Ray gives its workers the last place at the processors, and so our engines.
         environ.setdefault("RAY_worker_niceness", "0")
+    # Else threads of Ray that have not heard of the end start a cluster of their own after it.
+    environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
     environ.setdefault("RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S", "1")
 
 
