@@ -47,6 +47,25 @@ def logged(lines: list[bytes]) -> Any:
     return json.loads(lines[0])
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "ignored"),
+    [
+        ("/v1/chat/completions", CHAT, None),
+        ("/v1/chat/completions", CHAT | {"max_token": 5, "Bé\r\n": 1, "x": None}, "max_token"),
+        ("/v1/tasks/count", {"input": "a", "model": "echo", "lables": ["b"]}, "lables"),
+        ("/v1/tasks/classify", {"input": "a", "model": "echo", "lables": ["b"]}, "lables"),
+        ("/api/show", {"name": "echo"}, None),
+        ("/v1/messages", CHAT | {"max_tokens": 5, "stop_sequences": ["b"]}, None),
+    ],
+)
+async def test_keys_that_nobody_looks_at_are_told(
+    asked: httpx.AsyncClient, path: str, body: dict[str, Any], ignored: str | None
+) -> None:
+    answer = await asked.post(path, json=body)
+
+    assert answer.headers.get("x-canteen-ignored") == ignored
+
+
 async def test_the_log_tells_everything_but_the_text(
     asked: httpx.AsyncClient, lines: list[bytes]
 ) -> None:

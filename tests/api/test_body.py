@@ -126,16 +126,17 @@ async def test_an_unknown_encoding_is_415() -> None:
 
 
 async def test_null_is_absence_also_among_the_options() -> None:
-    asked = await body.parse(b'{"model":"m","n":null,"options":{"a":null,"b":1}}', Asked)
+    asked, _ = await body.parse(b'{"model":"m","n":null,"options":{"a":null,"b":1}}', Asked)
 
     assert asked.n == 1
     assert asked.options == {"b": 1}
 
 
-async def test_unknown_keys_are_ignored_and_a_byte_order_mark_too() -> None:
-    asked = await body.parse(b'\xef\xbb\xbf{"model":"m","useTools":true}', Asked)
+async def test_unknown_keys_are_ignored_but_told_and_a_byte_order_mark_is_ignored_too() -> None:
+    asked, ignored = await body.parse(b'\xef\xbb\xbf{"model":"m","useTools":true}', Asked)
 
     assert asked.model == "m"
+    assert ignored == ("useTools",)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +172,6 @@ async def test_a_refusal_names_the_field() -> None:
 
 
 async def test_a_large_body_is_parsed_too() -> None:
-    asked = await body.parse(b'{"model":"' + b"m" * 3_000_000 + b'"}', Asked)
+    asked, _ = await body.parse(b'{"model":"' + b"m" * 3_000_000 + b'"}', Asked)
 
     assert len(asked.model) == 3_000_000

@@ -2,13 +2,14 @@
 
 import asyncio
 import zlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Set
 from contextlib import aclosing, suppress
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
 from backports import zstd
-from pydantic import BaseModel, ValidationError
+from pydantic import AliasChoices, BaseModel, ValidationError
 from starlette.requests import Request
 
 from canteen.api.errors import HttpError
@@ -69,8 +70,9 @@ async def read(request: Request, max_bytes: int, patience_s: float = PATIENCE_S)
     return await asyncio.to_thread(_unpacked, bytes(raw), encoding, max_bytes)
 
 
-async def parse(raw: bytes, schema: type[Body]) -> Body:
-    """A valid body; raises InvalidRequest naming the field and what it must be."""
+async def parse(raw: bytes, schema: type[Body]) -> tuple[Body, tuple[str, ...]]:
+    """A valid body, and the keys that nobody looks at; raises InvalidRequest naming the field and
+    what it must be."""
     if len(raw) > LARGE_BYTES:
         return await asyncio.to_thread(_parsed, raw, schema)
     return _parsed(raw, schema)
@@ -148,8 +150,20 @@ def valid(value: dict[str, Any], schema: type[Body]) -> Body:
         raise _invalid(exc) from exc
 
 
-def _parsed(raw: bytes, schema: type[Body]) -> Body:
-    return valid(decoded(raw), schema)
+def _parsed(raw: bytes, schema: type[Body]) -> tuple[Body, tuple[str, ...]]:
+    value, known = decoded(raw), _known(schema)
+    ignored = (key for key, item in value.items() if item is not None and key not in known)
+    return valid(value, schema), tuple(sorted(ignored))
+
+
+@cache
+def _known(schema: type[BaseModel]) -> Set[object]:
+    """The keys that a schema has, by each of their names."""
+    names: set[object] = set(schema.model_fields)
+    for one in schema.model_fields.values():
+        alias = one.validation_alias
+        names.update(alias.choices if isinstance(alias, AliasChoices) else [alias])
+    return names
 
 
 def decoded(raw: bytes) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ from canteen.core.errors import CanteenError
 if TYPE_CHECKING:
     from canteen.bootstrap import Services
 
+SANE_KEY = re.compile(r"[\w.-]{1,64}", re.ASCII)
+MOST_IGNORED = 16
+
 logger = logging.getLogger(__name__)
 
 
@@ -38,6 +42,7 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         response = await self._answer(Request(scope, receive, send))
+        tell_ignored(response, scope["canteen.observe"])
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
@@ -69,6 +74,14 @@ def drawn(error: CanteenError, dialect: Dialect, observe: Observation) -> Respon
     )
 
 
+def tell_ignored(response: Response, observe: Observation) -> None:
+    """Have an answer's head name the keys of the body that nobody looks at, as far as a header
+    can: one is misspelt more often than it is there in vain."""
+    sane = [key for key in observe.ignored if SANE_KEY.fullmatch(key)]
+    if sane:
+        response.headers["x-canteen-ignored"] = ", ".join(sane[:MOST_IGNORED])
+
+
 async def _answered(
     route: Route, services: "Services", request: Request, observe: Observation
 ) -> Response:
@@ -83,7 +96,7 @@ async def _answered(
     arguments: list[Any] = []
     if route.request is not None:
         raw = await read(request, services.settings.max_body_bytes, drain)
-        parsed = await body.parse(raw, route.request)
+        parsed, observe.ignored = await body.parse(raw, route.request)
         observe.model = getattr(parsed, "model", "")
         metadata = getattr(parsed, "metadata", None)
         observe.conversation_id = conversation_of(request.headers, metadata)

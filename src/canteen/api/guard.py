@@ -15,7 +15,7 @@ from canteen.settings import Settings
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 ALLOWED_METHODS = "GET, POST, PUT, DELETE, HEAD, OPTIONS"
-EXPOSED_HEADERS = "x-request-id, retry-after, retry-after-ms, x-truncated-tokens"
+EXPOSED_HEADERS = "x-request-id, retry-after, retry-after-ms, x-truncated-tokens, x-canteen-ignored"
 PREFLIGHT_IS_GOOD_FOR_S = "600"
 # Answered to the very end: probes and scrapers want to see how it goes.
 WATCHED_PATHS = ("/health", "/metrics", "/ping")

@@ -40,7 +40,7 @@ class Observation:
     `is_waiting` tells whether it still waits for its model or its turn. `receipt_id` is that of
     its receipt, if a model works for it, `audit` the hash of its record, if there is one. `caller`
     is who shows a key, where keys are asked for, and `account` what it is counted on, where its
-    key has limits.
+    key has limits. `ignored` are the keys of its body that nobody looks at.
     """
 
     request_id: str
@@ -56,6 +56,7 @@ class Observation:
     route: str = ""
     pattern: str = ""
     operation: str = ""
+    ignored: tuple[str, ...] = ()
     model: str = ""
     status: int = 0
     usage: Usage = field(default_factory=Usage)

@@ -55,6 +55,7 @@ REQUESTS: dict[str, tuple[str, Any]] = {
     "a model that is not there": ("/v1/chat/completions", CHAT | {"model": "nobody"}),
     "a model of another kind": ("/api/chat", {"model": "echo-embed", "messages": MESSAGES}),
     "a bad field": ("/v1/messages", CHAT | {"temperature": "warm"}),
+    "a key that nobody knows": ("/v1/chat/completions", CHAT | {"max_token": 5}),
     "a bad conversation": ("/v1/chat/completions", CHAT | {"metadata": {"conversation_id": ""}}),
     "a prompt that is too long": (
         "/api/generate",

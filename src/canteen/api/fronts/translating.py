@@ -19,7 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 from canteen.api import body
 from canteen.api.dialects import DIALECTS, draw
 from canteen.api.draining import Drain
-from canteen.api.endpoint import drawn, while_wanted
+from canteen.api.endpoint import drawn, tell_ignored, while_wanted
 from canteen.api.errors import CLIENT_GONE, Unexpected
 from canteen.api.fronts.asking import AnsweredByCore, Exchange, Line
 from canteen.api.observation import Observation, conversation_of
@@ -103,6 +103,7 @@ class Translating:
             if answer is None and exchange.is_begun:
                 raise EngineError(FAULT, code=Unexpected.code)
             if answer is not None and answer is not PASSED_ON:
+                tell_ignored(answer, scope["canteen.observe"])
                 await answer(scope, receive, _headed(exchange, send))
                 return
         if not exchange.is_begun:
@@ -125,7 +126,7 @@ class Translating:
         observe: Observation = request.scope["canteen.observe"]
         assert route.request is not None
         try:
-            parsed = await body.parse(raw, route.request)
+            parsed, observe.ignored = await body.parse(raw, route.request)
             if not _is_one(parsed):
                 return PASSED_ON
             metadata = getattr(parsed, "metadata", None)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field
 
 from canteen.api.ollama.durations import seconds
 from canteen.api.wire import (
@@ -68,14 +68,7 @@ class Parameters(Options):
 class Named(Wire):
     """Names a model, by `model` or by the older key `name`."""
 
-    model: Name
-
-    @model_validator(mode="before")
-    @classmethod
-    def _with_model(cls, data: Any) -> Any:
-        if isinstance(data, dict) and not data.get("model") and data.get("name"):
-            return {**data, "model": data["name"]}
-        return data
+    model: Name = Field(validation_alias=AliasChoices("model", "name"))
 
 
 class Generating(Named):
