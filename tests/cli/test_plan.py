@@ -45,6 +45,20 @@ def test_a_small_training_is_told_in_small_units(call: Call) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("7B --devices 2", "--devices needs a device"),
+        ("7B --instance p5.48xlarge --hardware-usd 3", "give --hardware-usd or instance, not both"),
+        ("7B --context 4k", "no price is known of this; give --price-usd-per-h, --hardware-usd or"),
+    ],
+)
+def test_options_are_called_what_they_are_typed_as(call: Call, words: str, said: str) -> None:
+    told = call(*words.split())
+
+    assert said in " ".join(told.output.split())
+
+
+@pytest.mark.parametrize(
     "words",
     [
         "smollm2:135m",
@@ -127,7 +141,7 @@ def test_the_article_comes_as_json_too(call: Call) -> None:
         ("lama3.1:8b", "near it: llama3.1:8b"),
         ("nosuch.json", "nosuch.json is neither a GGUF file nor a config.json"),
         ("nosuch.gguf", "nosuch.gguf cannot be read"),
-        ("7B --sequences 0", "num_sequences must be from 1"),
+        ("7B --sequences 0", "--sequences must be from 1"),
         ("7B --sequences -3", "whole number"),
         ("7B --utilization nan", "utilization must be from 1e-06 to 1"),
         ("7B --context 1M", "131,072 tokens"),
@@ -136,7 +150,7 @@ def test_the_article_comes_as_json_too(call: Call) -> None:
         ("7B --as-of yesterday", "YYYY-MM-DD"),
         ("0B", "no such model can be"),
         ("--article --as-of 2999-01-01", "nobody knows the prices of 2999-01-01"),
-        ("7B --electricity-usd-per-kwh 0.2", "give hardware_usd with it"),
+        ("7B --electricity-usd-per-kwh 0.2", "give --hardware-usd with it"),
         ("7B --instance p5.48xlarge --hardware-usd 1", "owned or rented"),
         ("7B --instance a3-highgpu-8g --region eu-north-1", "google, which has no region"),
     ],

@@ -1,7 +1,9 @@
 """Options of the program from the fields of a request."""
 
 import dataclasses
+import functools
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import NoneType
@@ -9,6 +11,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import click
 
+from canteen.core.errors import CanteenError
 from canteen.planning.request import count
 
 Command = Callable[..., Any]
@@ -47,10 +50,12 @@ TYPES: dict[type, click.ParamType[Any]] = {int: Count(), float: click.FLOAT, str
 
 
 def options_of(asked: type[Any], *, leave_out: str) -> Callable[[Command], Command]:
-    """An option for each field of a dataclass made with `asked` but one."""
+    """An option for each field of a dataclass made with `asked` but one, by which refusals of the
+    command go, too."""
     hints = get_type_hints(asked)
 
     def decorate(command: Command) -> Command:
+        command = _speaking(asked, command)
         for one in reversed(dataclasses.fields(asked)):
             if one.name != leave_out:
                 command = _option(one, hints[one.name])(command)
@@ -59,8 +64,32 @@ def options_of(asked: type[Any], *, leave_out: str) -> Callable[[Command], Comma
     return decorate
 
 
+def by_options(text: str, asked: type[Any]) -> str:
+    """A text in which the fields of a dataclass that are no words of a language go by the names of
+    their options."""
+    flags = {one.name: _flag(one) for one in dataclasses.fields(asked) if "_" in one.name}
+    return re.sub(r"\w+", lambda found: flags.get(found[0], found[0]), text)
+
+
+def _speaking(asked: type[Any], command: Command) -> Command:
+    @functools.wraps(command)
+    def told(*args: Any, **options: Any) -> Any:
+        try:
+            return command(*args, **options)
+        except CanteenError as error:
+            error.message = by_options(error.message, asked)
+            raise
+
+    return told
+
+
+def _flag(one: "dataclasses.Field[Any]") -> str:
+    flag: str = one.metadata.get("flag", f"--{one.name.replace('_', '-')}")
+    return flag
+
+
 def _option(one: "dataclasses.Field[Any]", hint: Any) -> Callable[[Command], Command]:
-    flag = one.metadata.get("flag", f"--{one.name.replace('_', '-')}")
+    flag = _flag(one)
     settings: dict[str, Any] = {"default": one.default, "help": one.metadata["meaning"]}
     if hint is bool:
         either = f"{flag}/--no-{flag.removeprefix('--')}" if one.default else flag

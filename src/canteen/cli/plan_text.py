@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from canteen.cli.figures import digits, interval
+from canteen.cli.options import by_options
 from canteen.cli.plan_lines import row, told, wrapped
 from canteen.core.footprint import Footprint
 from canteen.planning.article import Claim
 from canteen.planning.carrying import Carried
 from canteen.planning.fleet import Fleet
 from canteen.planning.memory import MemoryPlan
+from canteen.planning.request import PlanRequest
 from canteen.planning.result import Choice, Learning, Plan, Serving
 from canteen.planning.tensors import num_parameters
 
@@ -37,7 +39,7 @@ def lines(plan: Plan) -> Iterator[str]:
     if plan.learning is not None:
         yield from _learning(plan, plan.learning)
     for note in plan.notes:
-        yield from wrapped(f"Note: {note}", "", "      ")
+        yield from wrapped(f"Note: {by_options(note, PlanRequest)}", "", "      ")
 
 
 def article(claims: Sequence[Claim]) -> Iterator[str]:
