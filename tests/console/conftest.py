@@ -18,6 +18,8 @@ from tests.serving import Server
 if TYPE_CHECKING:
     from playwright.async_api import Browser, ConsoleMessage, Page
 
+# A machine may have other work, too.
+PATIENCE_MS = 30_000
 # What the browser says of an answer that is an error, or of none, whatever the page does about it.
 UNANSWERED = "Failed to load resource: "
 
@@ -49,8 +51,9 @@ async def browser() -> AsyncIterator["Browser"]:
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("no Chromium here; `make system-packages` installs it")
-    from playwright.async_api import async_playwright
+    from playwright.async_api import async_playwright, expect
 
+    expect.set_options(timeout=PATIENCE_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
@@ -68,7 +71,7 @@ async def page(browser: "Browser", tmp_path: Path) -> AsyncIterator["Page"]:
             problems.append(message.text)
 
     async with await browser.new_context(viewport={"width": 1280, "height": 800}) as context:
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE_MS)
         page = await context.new_page()
         page.on("console", hear)
         page.on("pageerror", lambda error: problems.append(str(error)))
