@@ -89,6 +89,7 @@ class Pair {
 
 export const answerTwice = (picks) => async (room, signal) => {
   const { A, B } = await picks();
+  if (signal.aborted) return;
   const before = [...room.turns];
   const pair = new Pair([A, B], () => room.again(pair));
   room.add(pair);

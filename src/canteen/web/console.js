@@ -124,20 +124,19 @@ function askForKey() {
     if (dialog.open) return;
     // Its marks for code are for a shell.
     said.textContent = event.type === "key-wanted" ? event.detail.replaceAll("`", "") : "";
-    input.value = "";
-    dialog.returnValue = "cancel";
     dialog.showModal();
     input.focus();
   };
   document.getElementById("key").addEventListener("click", ask);
   document.addEventListener("key-wanted", ask);
-  dialog.addEventListener("close", () => {
-    if (dialog.returnValue === "use" && input.value.trim()) key.set(input.value.trim());
-    else if (dialog.returnValue === "forget") key.set("");
-    else return;
-    input.value = "";
-    go();
+  // Before it closes, so that no late refusal asks for what was just given.
+  dialog.addEventListener("submit", ({ submitter }) => {
+    const given = submitter.value === "use" ? input.value.trim() : "";
+    if (!given && submitter.value !== "forget") return;
+    key.set(given);
+    dialog.addEventListener("close", go, { once: true });
   });
+  dialog.addEventListener("close", () => { input.value = ""; });
 }
 
 document.getElementById("views").append(...VIEWS.map(([name, title]) => el("a", { href: `#/${name}` }, title)));

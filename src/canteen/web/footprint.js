@@ -7,10 +7,13 @@ import { keyNames } from "./names.js";
 import { estimates, receipt } from "./receipt.js";
 import { ReceiptList } from "./receipts.js";
 import { drawnSums, select, WAYS } from "./sums.js";
+import { turns } from "./turns.js";
 
 const SPANS = { today: "Today (UTC)", week: "7 days", month: "30 days", all: "All there is" };
 const DAYS = { today: 0, week: 6, month: 29 };
+const LIST = "#/footprint/receipts";
 const chosen = { by: "hour", span: "today" };
+const turn = turns();
 
 // Of a longer time there are more hours than anybody sees, or a browser draws soon.
 const hasHours = (span) => span === "today" || span === "week";
@@ -24,17 +27,15 @@ function since(name) {
   return `&since=${encodeURIComponent(day.toISOString())}`;
 }
 
-async function draw(place) {
+async function draw(place, isLast, again) {
   place.replaceChildren(loading("the ledger"));
   const { by: wanted, span: during } = chosen;
-  // What comes after something else was chosen is no answer.
-  const isLate = () => wanted !== chosen.by || during !== chosen.span;
   try {
     const isLong = wanted === "hour" && !hasHours(during);
     const [{ by, sums: rows }, names] = await Promise.all([
       get(`/v1/footprint?by=${isLong ? "day" : wanted}${since(during)}`), wanted === "key" ? keyNames() : undefined,
     ]);
-    if (isLate()) return;
+    if (!isLast()) return;
     if (!rows.length) {
       place.replaceChildren(notice("Nothing was eaten in this time.", el("p", {}, "Ask something under ", el("a", { href: "#/play" }, "Play"), ", or choose a longer time.")));
       return;
@@ -42,15 +43,15 @@ async function draw(place) {
     place.replaceChildren(isLong ? el("p", { class: "lead" }, "Of more than 7 days the sums are by day; choose a shorter time to see hours.") : "",
       ...drawnSums(by, rows, names));
   } catch (error) {
-    if (!isLate()) place.replaceChildren(trouble(error, () => draw(place)));
+    if (isLast()) place.replaceChildren(trouble(error, again));
   }
 }
 
 // Intervals do not add up, so the ledger is asked for the whole; of several nodes it tells none.
-async function headline(place) {
+async function headline(place, isLast) {
   const { span: during } = chosen;
   const { sums: [all, ...others] } = await get(`/v1/footprint?by=node${since(during)}`);
-  if (during !== chosen.span) return;
+  if (!isLast()) return;
   place.replaceChildren(all && !others.length ? el("section", { class: "card", "aria-label": "In all" },
     el("div", { class: "card-head" }, el("h2", {}, "All answers"), el("span", { class: "badge" }, SPANS[during])),
     el("dl", { class: "figures" }, estimates(all),
@@ -80,7 +81,7 @@ function frame(place, part, controls, ...parts) {
   place.replaceChildren(
     el("h1", {}, "Ate and drank"),
     el("p", { class: "lead" }, "What answers took, from the ledger. Bars are intervals, P5 to P95; the letter is the worst grade of all that went in: A is a counter, D a declaration."),
-    el("nav", { class: "tabs", "aria-label": "Parts" }, tab("#/footprint", "Sums"), tab("#/footprint/receipts", "Receipts")),
+    el("nav", { class: "tabs", "aria-label": "Parts" }, tab("#/footprint", "Sums"), tab(LIST, "Receipts")),
     el("div", { class: "bar" }, controls,
       el("form", { class: "look-up", onsubmit: open }, field("Receipt", id), el("button", { type: "submit" }, "Open"))),
     ...parts);
@@ -89,14 +90,14 @@ function frame(place, part, controls, ...parts) {
 function overview(place) {
   const [head, idle, list] = [el("div"), el("div"), el("div", { "aria-live": "polite" })];
   const again = () => {
+    const isLast = turn();
     // What a key may not see is said once, by the list.
-    const during = chosen.span;
     const said = (card) => (error) => {
-      if (during === chosen.span) card.replaceChildren(error.status === 403 ? "" : trouble(error, again));
+      if (isLast()) card.replaceChildren(error.status === 403 ? "" : trouble(error, again));
     };
-    headline(head).catch(said(head));
+    headline(head, isLast).catch(said(head));
     idling(idle).catch(said(idle));
-    return draw(list);
+    return draw(list, isLast, again);
   };
   frame(place, "Sums", [field("Time", choice("span", SPANS, again)), field("By", choice("by", WAYS, again))], head, idle, list);
   return again();
@@ -111,9 +112,9 @@ async function listed(place) {
   const list = el("div");
   let shown;
   const again = async () => {
-    const during = chosen.span;
-    const opened = await new ReceiptList(since(during)).open();
-    if (during !== chosen.span) return;
+    const isLast = turn();
+    const opened = await new ReceiptList(since(chosen.span)).open();
+    if (!isLast()) return;
     shown = opened;
     list.replaceChildren(opened.node);
   };
@@ -162,7 +163,7 @@ async function single(place, id) {
   const found = await get(`/v1/footprint/${encodeURIComponent(id)}`);
   const { derivation } = found;
   place.replaceChildren(
-    el("p", {}, el("a", { href: "#/footprint/receipts" }, "← Receipts")),
+    el("p", {}, el("a", { href: LIST }, "← Receipts")),
     el("h1", {}, "Receipt"),
     el("p", { class: "lead mono" }, `${found.id} · ${new Date(derivation.ended_s * 1000).toLocaleString("en")}`),
     el("section", { class: "card" }, receipt(found)),
@@ -176,5 +177,5 @@ export async function footprint(place, part) {
   if (part === "receipts") return listed(place);
   if (!part) return overview(place);
   await single(place, part);
-  return () => { if (location.hash !== "#/footprint/receipts") left = undefined; };
+  return () => { if (location.hash !== LIST && !isReceipt()) left = undefined; };
 }

@@ -5,6 +5,7 @@ import { button, confirmed, el, loading, table, trouble } from "./dom.js";
 import { bytes, count, digits, plain, scaled, seconds } from "./figures.js";
 import { cancelled, light, OVER, reason, receiptLinks, time } from "./jobs.js";
 import { chart } from "./plot.js";
+import { turns } from "./turns.js";
 
 const AGAIN_MS = 2000;
 const MOST_DRAWN = 2000;
@@ -121,6 +122,7 @@ class Details {
   constructor(place, job) {
     this.job = job;
     this.id = job.id;
+    this.turn = turns();
     this.listening = new AbortController();
     this.curves = new Curves();
     this.head = el("div", { class: "view-head" });
@@ -182,7 +184,10 @@ class Details {
 
   async look() {
     const wasOver = OVER.has(this.job.state);
-    this.job = await get(`/v1/jobs/${encodeURIComponent(this.id)}`);
+    const isLast = this.turn();
+    const job = await get(`/v1/jobs/${encodeURIComponent(this.id)}`);
+    if (!isLast()) return;
+    this.job = job;
     this.draw();
     if (wasOver && !OVER.has(this.job.state)) this.follow();
   }

@@ -4,6 +4,7 @@ import { call, get, key, post } from "./api.js";
 import { button, confirmed, copy, el, field, loading, notice, trouble } from "./dom.js";
 import { count, digits, moment } from "./figures.js";
 import { NameFilter, redraw } from "./lists.js";
+import { turns } from "./turns.js";
 
 const SCOPES = {
   "llm:chat": "chat", "llm:embed": "embed", "llm:tasks": "tasks and search", "llm:footprint": "see the footprint", "llm:admin": "administer",
@@ -60,6 +61,7 @@ function budget(name, { most, used, held, ends_s: ends }) {
 class Keys {
   constructor(place) {
     this.place = place;
+    this.turn = turns();
     this.secrets = el("div", { "aria-live": "polite" });
     this.wrong = el("div");
     this.list = el("div", { tabindex: "-1" });
@@ -106,8 +108,10 @@ class Keys {
   }
 
   async draw() {
+    const isLast = this.turn();
     try {
       const { keys } = await get("/v1/keys");
+      if (!isLast()) return;
       if (!keys.length && !this.making.open) this.makeFirst();
       const good = keys.filter((one) => !one.revoked_s);
       const gone = keys.filter((one) => one.revoked_s);
@@ -117,7 +121,7 @@ class Keys {
         : [notice("There is no key yet, and everybody who reaches this service may call.",
           el("p", {}, "With the first one, every caller needs one: make it for yourself, with all it may."))]);
     } catch (error) {
-      this.list.replaceChildren(trouble(error, () => this.draw()));
+      if (isLast()) this.list.replaceChildren(trouble(error, () => this.draw()));
     }
   }
 

@@ -7,6 +7,7 @@ import { NameFilter, redraw } from "./lists.js";
 import { one as details } from "./model.js";
 import { forgetModels } from "./play.js";
 import { Keeping, light, watched } from "./standing.js";
+import { turns } from "./turns.js";
 import { Work } from "./work.js";
 
 const DOES = { generator: "writes", embedder: "embeds", reranker: "ranks" };
@@ -43,6 +44,7 @@ class Models {
     this.list = el("div", { tabindex: "-1" });
     this.filter = new NameFilter("Find a model");
     this.rows = new Map();
+    this.turn = turns();
     this.asked = this.answered = 0;
     this.offers = el("div", { tabindex: "-1" });
     this.menu = el("details", {}, el("summary", {}, "On the menu"), this.offers);
@@ -115,13 +117,15 @@ class Models {
   }
 
   async drawMenu() {
+    const isLast = this.turn();
     try {
       const { menu } = await get("/v1/menu");
+      if (!isLast()) return;
       redraw(this.offers, el("ul", { class: "offers" }, menu.map((one) => this.offer(one))));
       this.pause();
     } catch {
       // What is wrong is told below, for the store.
-      this.offers.replaceChildren();
+      if (isLast()) this.offers.replaceChildren();
     }
   }
 

@@ -47,6 +47,7 @@ function addAnswer(room, model) {
 
 async function answerOnce(room, signal) {
   const { A: model } = await picks();
+  if (signal.aborted) return;
   const messages = messagesOf(room.turns);
   const answer = addAnswer(room, model);
   answer.node.scrollIntoView({ block: "nearest" });

@@ -85,9 +85,9 @@ async function open(form) {
     async refresh() {
       const { prompts: now } = await get("/v1/prompts");
       if (JSON.stringify(now) === JSON.stringify(prompts)) return;
-      const before = select.value;
       await form.open();
-      form.form.choose(before);
+      // It is of the form that was there till now.
+      form.form.choose(select.value);
     },
   };
 }

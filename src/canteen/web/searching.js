@@ -117,8 +117,10 @@ async function open() {
   const held = el("section", { class: "card", "aria-label": "Indexes" });
   const empty = notice("There is no index yet.", el("p", {}, "Build one below from files or texts, or with ",
     el("code", {}, "canteen index NAME FILES"), "."));
-  async function look(chosen = index.value) {
+  async function look(wanted) {
     const { indexes } = await get("/v1/indexes");
+    // Somebody may have chosen another meanwhile.
+    const chosen = wanted ?? index.value;
     const usable = indexes.filter(({ problem }) => !problem);
     index.replaceChildren(...usable.map(({ name }) => el("option", { value: name, selected: name === chosen }, name)));
     empty.hidden = indexes.length > 0;
