@@ -91,7 +91,8 @@ class Tracing:
 
 def _traced(begun: _Begun, scope: Scope, observe: Observation) -> Traced:
     route = observe.pattern
-    end_ns = time.time_ns()
+    # One moment on two clocks: what is between them would move the model's spans.
+    end_ns, end_s = time.time_ns(), observe.clock()
     attributes: dict[str, Any] = {
         "http.request.method": scope["method"],
         "url.path": scope["path"],
@@ -111,15 +112,14 @@ def _traced(begun: _Begun, scope: Scope, observe: Observation) -> Traced:
         end_ns,
         attributes,
         (observe.error_code or str(observe.status)) if is_failed else "",
-        (_of_model(observe, end_ns),) if observe.operation else (),
+        (_of_model(observe, end_ns, end_s),) if observe.operation else (),
     )
     here = begun.trace
     return Traced(span, here.trace_id, here.span_id, begun.parent_id, here.headers.get(STATE, ""))
 
 
-def _of_model(observe: Observation, now_ns: int) -> Told:
+def _of_model(observe: Observation, now_ns: int, now_s: float) -> Told:
     """What happened is told when it is over, with the times at which it did."""
-    now_s = observe.clock()
 
     def at_ns(at_s: float) -> int:
         return now_ns - round((now_s - at_s) * 1e9)

@@ -109,8 +109,10 @@ class Runner:
         self._running[one.id] = one, exchange, working
         working.add_done_callback(partial(self._ended, one.id))
 
-    def _ended(self, job_id: str, _: "asyncio.Task[None]") -> None:
-        self._running.pop(job_id, None)
+    def _ended(self, job_id: str, working: "asyncio.Task[None]") -> None:
+        # One that was given back may have been claimed again before this is called.
+        if self._running[job_id][2] is working:
+            del self._running[job_id]
         self.wake()
         self._on_end()
 
