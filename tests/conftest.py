@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from canteen.runtime.catalog import Catalog
 from canteen.runtime.pull import Puller
@@ -24,6 +25,10 @@ DEFAULT_MODEL = "smollm2:135m"
 MAIN_HOME = Path(__file__).parents[1] / ".cache" / "home"
 
 Serve = Callable[..., Server]
+
+# A machine that others use too may stop a test for as long as it likes.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 def pull(home: Path, *names: str) -> Path:

@@ -78,7 +78,7 @@ def _command(pid: int) -> bytes:
     """The command line of a process; empty for one that has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return b""
 
 
@@ -181,7 +181,7 @@ def _await_ready(url: str, process: subprocess.Popen[bytes], log: Path, deadline
         try:
             with urllib.request.urlopen(f"{url}/health/ready", timeout=5):
                 return
-        except (urllib.error.URLError, ConnectionError):
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
             _wait(process, log, deadline_s)
 
 

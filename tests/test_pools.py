@@ -14,7 +14,7 @@ from canteen.core.upstream import Upstream
 from canteen.runtime import remote
 from canteen.settings import Settings
 from tests.e2e.chats import until
-from tests.test_upstreams import answer, ask
+from tests.test_upstreams import PATIENCE_S, answer, ask
 from tests.upstream import StandIn, breaks_off, hangs_up, refuses, stalls, stand_in, tells
 
 
@@ -34,10 +34,15 @@ async def members(services: Services) -> AsyncIterator[list[StandIn]]:
         yield made
 
 
-def pool(services: Services, members: Sequence[StandIn], kind: remote.Kind = "generator") -> None:
+def pool(
+    services: Services,
+    members: Sequence[StandIn],
+    kind: remote.Kind = "generator",
+    patience_s: float = 60.0,
+) -> None:
     names = list[str]()
     for member in members:
-        where = Upstream(member.base_url, "m", patience_s=0.3)
+        where = Upstream(member.base_url, "m", patience_s=patience_s)
         names.append(f"upstream:{member.port}")
         services.catalog.put(remote.upstream_card(names[-1], where, kind))
     card = remote.pool_card(services.catalog, "big", "pool:" + ",".join(names))
@@ -47,6 +52,7 @@ def pool(services: Services, members: Sequence[StandIn], kind: remote.Kind = "ge
 async def test_the_next_one_answers_before_the_first_byte(
     services: Services, members: list[StandIn]
 ) -> None:
+    pool(services, members, patience_s=PATIENCE_S)
     for failing in (refuses(500), refuses(429), stalls(), hangs_up, breaks_off()):
         for member in members:
             member.asked.clear()
@@ -96,7 +102,7 @@ async def test_where_all_are_busy_the_soonest_wait_is_told(
         member.script = [refuses(429, retry_after=wait)]
 
     with pytest.raises(Overloaded) as caught:
-        await answer(services, ask("big", within_s=5.0))
+        await answer(services, ask("big", within_s=20.0))
 
     assert caught.value.retry_after_s == 30
 

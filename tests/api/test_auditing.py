@@ -159,7 +159,8 @@ async def test_every_answer_that_came_before_a_kill_is_on_record(
 ) -> None:
     server = serve(echo_home, CANTEEN_AUDIT="1")
     answered: set[str] = set()
-    async with httpx.AsyncClient(base_url=server.url) as client:
+    # Every answer waits for the disk, which may be busy.
+    async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
 
         async def ask() -> None:
             while len(answered) < 60:
@@ -176,7 +177,7 @@ async def test_every_answer_that_came_before_a_kill_is_on_record(
     assert verify(path).is_whole
     assert answered <= {one.get("request_id") for one in records(echo_home)}
     again = serve(echo_home, CANTEEN_AUDIT="1")
-    async with httpx.AsyncClient(base_url=again.url) as client:
+    async with httpx.AsyncClient(base_url=again.url, timeout=60) as client:
         await client.post(QUESTION, json=CHAT)
     again.stop()
     assert verify(path).is_whole

@@ -19,9 +19,12 @@ Asked = list[Scope]
 
 
 class Impatient(Connection):
-    most = 2
     head_within_s = 0.1
     reader_patience_s = 0.1
+
+
+class Crowded(Connection):
+    most = 2
 
 
 class Endless:
@@ -50,12 +53,12 @@ class Endless:
 
 
 @asynccontextmanager
-async def serving(app: Endless) -> AsyncIterator[int]:
-    config = uvicorn.Config(app, http=Impatient, lifespan="off", ws="none", log_config=None)
+async def serving(app: Endless, protocol: type[Connection] = Impatient) -> AsyncIterator[int]:
+    config = uvicorn.Config(app, http=protocol, lifespan="off", ws="none", log_config=None)
     config.load()
     state = ServerState()
     server = await asyncio.get_running_loop().create_server(
-        lambda: Impatient(config, state, {}), "127.0.0.1", 0
+        lambda: protocol(config, state, {}), "127.0.0.1", 0
     )
     async with server:
         yield server.sockets[0].getsockname()[1]
@@ -101,7 +104,7 @@ async def test_who_asked_before_may_be_silent_for_longer() -> None:
 @pytest.mark.parametrize("rubbish", [b"\x00\x01\r\n\r\n", b"GET / HTTP/1.1\r\nA: " + b"a" * 99_999])
 async def test_what_is_no_http_is_400_in_our_own_shape(rubbish: bytes) -> None:
     app = Endless()
-    async with serving(app) as port:
+    async with serving(app, Connection) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(rubbish)
 
@@ -125,7 +128,7 @@ async def test_who_never_reads_is_cut_off() -> None:
 
 async def test_requests_of_surplus_connections_are_marked() -> None:
     app = Endless()
-    async with serving(app) as port:
+    async with serving(app, Crowded) as port:
         pairs = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
         for reader, writer in pairs:
             writer.write(b"GET /short HTTP/1.1\r\nHost: a\r\n\r\n")

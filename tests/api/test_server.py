@@ -2,6 +2,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from canteen.api.server import bind, check_is_allowed, url_of
 from canteen.core.errors import InvalidRequest
 from canteen.settings import Settings
+from tests.e2e.chats import until
 from tests.serving import Server, set_pace
 
 Serve = Callable[..., Server]
@@ -100,15 +102,20 @@ async def test_a_draining_server_is_not_ready_and_sends_new_work_elsewhere(
 
     async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
         running = asyncio.ensure_future(streamed(client, 80, begun))
-        await until_all_have_begun(begun, 1)
+        # As long as it goes on, the server is there to be asked.
+        lasting = asyncio.ensure_future(streamed(client, 4000, begun))
+        await until_all_have_begun(begun, 2)
         server.process.send_signal(signal.SIGTERM)
-        for _ in within(5):
+        for _ in within(20):
             ready = await client.get("/health/ready")
             if ready.status_code == 503:
                 break
         live = await client.get("/health/live")
         refused = await client.post("/v1/chat/completions", json=chat(1))
         text = await running
+        lasting.cancel()
+        with suppress(asyncio.CancelledError):
+            await lasting
 
     assert ready.status_code == 503
     assert live.status_code == 200
@@ -131,6 +138,8 @@ async def test_what_outlives_the_drain_ends_with_an_error_of_its_dialect(
         body = chat(4000, stream=False)
         whole = asyncio.ensure_future(client.post("/v1/chat/completions", json=body))
         await until_all_have_begun(begun, 1)
+        # The other one was sent, and may be still on its way.
+        await until(lambda: server.metric("vllm:num_requests_running") == 2)
         server.process.send_signal(signal.SIGTERM)
         text, answer = await running, await whole
 

@@ -34,6 +34,8 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
 CHAT = {"model": "echo", "messages": [{"role": "user", "content": "canary in the mine"}]}
 QUESTION = "/v1/chat/completions"
+# Of two clocks that are read one after the other, the process may be stopped in between.
+A_MOMENT_NS = 1_000_000_000
 
 
 class Seen:
@@ -76,8 +78,8 @@ def inside(inner: ReadableSpan, outer: ReadableSpan) -> bool:
     assert inner.end_time is not None
     return (
         inner.parent.span_id == outer.context.span_id
-        and outer.start_time - 1_000_000 <= inner.start_time <= inner.end_time
-        and inner.end_time <= outer.end_time + 1_000_000
+        and outer.start_time - A_MOMENT_NS <= inner.start_time <= inner.end_time
+        and inner.end_time <= outer.end_time + A_MOMENT_NS
     )
 
 

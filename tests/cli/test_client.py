@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -39,13 +38,16 @@ def client(server: Server) -> Iterator[canteen.Client]:
 
 @pytest.fixture
 def says() -> Iterator[Any]:
-    """A service that answers with one status and body."""
+    """A service that answers with one status and body, or is silent until the test is over."""
     told: dict[str, Any] = {}
+    is_over = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["content-length"]))
-            time.sleep(told["after_s"])
+            if told["is_silent"]:
+                is_over.wait()
+                return
             body = json.dumps(told["body"]).encode()
             self.send_response(told["status"])
             self.send_header("content-length", str(len(body)))
@@ -59,11 +61,12 @@ def says() -> Iterator[Any]:
         thread = threading.Thread(target=service.serve_forever, args=(0.01,))
         thread.start()
 
-        def say(status: int, after_s: float = 0.0, **body: Any) -> str:
-            told.update(status=status, after_s=after_s, body=body)
+        def say(status: int, is_silent: bool = False, **body: Any) -> str:
+            told.update(status=status, is_silent=is_silent, body=body)
             return f"http://127.0.0.1:{service.server_port}"
 
         yield say
+        is_over.set()
         service.shutdown()
         thread.join()
 
@@ -176,7 +179,7 @@ def test_what_is_no_address_is_refused(url: str) -> None:
 
 
 def test_a_service_that_takes_too_long_is_left(says: Any) -> None:
-    url = says(200, after_s=0.3)
+    url = says(200, is_silent=True)
 
     with canteen.Client(url, timeout=0.05) as client, pytest.raises(errors.DeadlineExceeded):
         client.extract("a")

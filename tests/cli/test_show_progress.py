@@ -5,6 +5,7 @@ import pty
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,16 @@ async def test_quiet_work_says_nothing(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().err == ""
 
 
+def all_of(terminal: int) -> bytes:
+    """What was shown; the longer it took, the more it is, and one read gives only so much."""
+    shown = b""
+    # Where nobody is at the other end any more, that is how the end is told.
+    with suppress(OSError):
+        while piece := os.read(terminal, 65536):
+            shown += piece
+    return shown
+
+
 def test_on_a_terminal_there_are_bars(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "canteen", "pull", "echo"]
@@ -40,7 +51,7 @@ def test_on_a_terminal_there_are_bars(tmp_path: Path) -> None:
     subprocess.run(command, env=environ, stdout=theirs, stderr=theirs, check=True, timeout=60)
 
     os.close(theirs)
-    shown = os.read(ours, 65536).decode()
+    shown = all_of(ours).decode()
     os.close(ours)
     assert "━" in shown
     assert "echo:latest is in the store" in shown

@@ -24,7 +24,8 @@ async def test_a_key_is_asked_for_and_kept_in_the_tab_only(
     page: "Page", keyed_server: Server
 ) -> None:
     secret = await show_a_key(page, keyed_server, "play", "llm:chat")
-    await page.get_by_label("Message").wait_for()
+    # The line to write in is there without a key, the models are not.
+    await page.get_by_label("Model", exact=True).wait_for()
 
     assert await page.evaluate("Object.values(sessionStorage)") == [secret]
     assert await page.evaluate("Object.values(localStorage)") == []

@@ -24,7 +24,8 @@ def empty_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = serving.start(folder / "home", folder / "serve.log", environ)
     for name in environ.values():
         body = {"model": name}
-        httpx.request("DELETE", f"{server.url}/api/delete", json=body, trust_env=False)
+        url = f"{server.url}/api/delete"
+        httpx.request("DELETE", url, json=body, trust_env=False, timeout=serving.WITHIN_S)
     yield server
     serving.end(server)
 
@@ -35,6 +36,9 @@ async def pull(page: "Page", server: Server, *names: str) -> None:
     for name in names:
         await page.get_by_role("button", name=f"Pull {name}:latest").click()
         await page.get_by_text(f"Pulling {name}:latest: done.").wait_for()
+        # The menu is drawn again then, and a click on what goes meanwhile is lost.
+        offer = page.get_by_role("listitem").filter(has_text=f"{name}:latest")
+        await offer.get_by_text("in the store").wait_for()
 
 
 async def chat(page: "Page", server: Server) -> None:
@@ -58,6 +62,8 @@ async def test_a_newcomer_pulls_chats_classifies_sees_what_it_drank_and_plans_a_
     await classify(page, empty_server)
 
     await open_view(page, empty_server, "footprint")
+    # Today may be another day by now.
+    await page.get_by_label("Time", exact=True).select_option("week")
     drunk = page.get_by_role("region", name="In all")
     await drunk.get_by_text("Water, power plants").wait_for()
     assert "2" in await drunk.locator(".figure", has_text="Requests").locator(".value").inner_text()

@@ -22,6 +22,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def test_it_is_heard_and_not_asked_for_again(page: "Page", echo_server: Server) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url.removeprefix(echo_server.url)))
+    # A service that is silent for long is asked anew, so no time passes.
+    await page.clock.install(time=0)
+    await page.clock.pause_at(1)
     await page.goto(f"{echo_server.url}/console#/now")
     await page.get_by_text("live", exact=True).wait_for()
 
@@ -41,11 +44,14 @@ async def test_the_last_minutes_are_there_from_the_first_look(
     page: "Page", echo_server: Server
 ) -> None:
     await page.goto(f"{echo_server.url}/console#/now")
+    line = page.locator(".plot .line-0").first
+    # A service that has just begun knows of no power yet.
+    await expect(line).to_have_attribute("d", re.compile("M"))
+
+    await page.reload()
     await page.get_by_text("live", exact=True).wait_for()
 
-    drawn = await page.locator(".plot .line-0").first.get_attribute("d")
-
-    assert drawn
+    assert await line.get_attribute("d")
 
 
 async def test_a_plot_says_between_what_values_it_is(page: "Page", echo_server: Server) -> None:

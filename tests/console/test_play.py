@@ -157,7 +157,8 @@ async def test_an_answer_that_a_reload_cuts_off_is_told_as_such(
     page: "Page", paced_server: Server
 ) -> None:
     await page.goto(f"{paced_server.url}/console")
-    await page.get_by_label("Message").fill("word " * 400)
+    # It goes on for longer than any reload takes.
+    await page.get_by_label("Message").fill("word " * 5000)
     await page.keyboard.press("Enter")
     await page.locator(".assistant .text", has_text="word").wait_for()
 

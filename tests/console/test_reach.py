@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from playwright.async_api import expect
 
 from tests.console.accessibility import findings
 from tests.console.test_frame import VIEWS, open_view
-from tests.serving import Server
+from tests.serving import WITHIN_S, Server
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -63,7 +64,9 @@ async def test_nothing_is_cut_off_at_200_percent(page: "Page", echo_server: Serv
 async def test_a_model_is_loaded_by_the_keyboard_alone(page: "Page", echo_server: Server) -> None:
     # Another test may have loaded it.
     unloading = {"model": "echo-embed", "input": [], "keep_alive": 0}
-    async with httpx.AsyncClient(base_url=echo_server.url, trust_env=False) as caller:
+    async with httpx.AsyncClient(
+        base_url=echo_server.url, trust_env=False, timeout=WITHIN_S
+    ) as caller:
         (await caller.post("/api/embed", json=unloading)).raise_for_status()
     await page.goto(f"{echo_server.url}/console")
     await page.get_by_label("Message").wait_for()
@@ -75,6 +78,9 @@ async def test_a_model_is_loaded_by_the_keyboard_alone(page: "Page", echo_server
     await page.keyboard.press("Enter")
 
     await page.get_by_text("Loading echo-embed:latest: done.").wait_for()
+    # That is said before the store was looked at again; until then a press does nothing.
+    unload = page.get_by_role("button", name="Unload echo-embed:latest")
+    await expect(unload).to_be_enabled()
     await tab_to(page, "Unload echo-embed:latest")
     await page.keyboard.press("Enter")
     await page.get_by_text("Unloading echo-embed:latest: done.").wait_for()
@@ -125,6 +131,9 @@ async def open_inner(page: "Page", server: Server, view: str) -> None:
         await open_view(page, server, view)
         return
     await page.goto(f"{server.url}/console#/{view}")
+    # Until then the heading may be that of the view before.
+    root = view.partition("/")[0]
+    await page.locator(f"#views a[aria-current][href='#/{root}']").wait_for()
     await page.locator("main h1").wait_for(state="attached")
     await page.locator(".loading").wait_for(state="detached")
 

@@ -151,6 +151,8 @@ async def test_an_index_is_built_searched_and_deleted(
 
     await page.get_by_role("button", name="Build").click()
     await page.get_by_text("3 documents done, 3 passages in soups.").wait_for()
+    # Only with this can it be chosen, too.
+    await page.get_by_role("button", name="Delete soups").wait_for()
     await page.get_by_label("Query").fill("hot soups")
     await page.get_by_role("button", name="Search", exact=True).click()
     found = await page.get_by_role("region", name="Result").inner_text()

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.conftest import Serve
-from tests.serving import Server
+from tests.serving import WITHIN_S, Server
 
 if TYPE_CHECKING:
     from playwright.async_api import Page, Route
@@ -19,7 +19,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 def receipt_id(echo_server: Server) -> str:
     """The receipt of an answer."""
     asked = {"model": "echo", "messages": [{"role": "user", "content": "one two three"}]}
-    answer = httpx.post(f"{echo_server.url}/v1/chat/completions", json=asked)
+    url = f"{echo_server.url}/v1/chat/completions"
+    answer = httpx.post(url, json=asked, timeout=WITHIN_S)
     return answer.headers["x-canteen-receipt"]
 
 
@@ -57,6 +58,8 @@ async def test_sums_are_shown_with_intervals_and_grades(
     page: "Page", echo_server: Server, receipt_id: str
 ) -> None:
     await open_view(page, echo_server, "footprint")
+    # Today may be another day by now.
+    await page.get_by_label("Time", exact=True).select_option("week")
 
     for way in ("hour", "day", "model", "key", "node"):
         await page.get_by_label("By", exact=True).select_option(way)
@@ -87,6 +90,8 @@ async def test_a_late_failure_is_not_told_in_place_of_what_was_chosen_since(
 
     await page.route("**/v1/footprint?by=key*", keep)
     await open_view(page, echo_server, "footprint")
+    # Today may be another day by now.
+    await page.get_by_label("Time", exact=True).select_option("week")
     async with page.expect_request("**/v1/footprint?by=key*"):
         await page.get_by_label("By", exact=True).select_option("key")
     await page.get_by_label("By", exact=True).select_option("model")

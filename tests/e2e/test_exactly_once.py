@@ -24,15 +24,16 @@ from tests.serving import Server, set_pace
 Serve = Callable[..., Server]
 NUM_EACH = 10
 CHAT = "/v1/chat/completions"
-# Words, at twenty a second: half a second of work each, four at a time.
-LONG = 10
+# Words, at twenty a second: half a second of work each, four at a time. The first job is at work
+# for both kills, however late they come; what is left after them goes as fast as it can.
+PACE, LONG, LONGEST = 20.0, 10, 2000
 
 
 def body(name: str) -> dict[str, Any]:
     return {
         "model": "echo",
         "messages": [{"role": "user", "content": f"{name} says"}],
-        "max_tokens": LONG,
+        "max_tokens": LONGEST if name == "job-0" else LONG,
     }
 
 
@@ -106,14 +107,15 @@ async def test_killed_twice_and_asked_again_each_is_answered_exactly_once(
     tables = connect(url, is_own=False)
     broker = TableBroker(tables, is_postgresql=kind == "postgresql")
     broker.open()
-    set_pace(echo_home, tokens_per_s=20.0)
+    set_pace(echo_home, tokens_per_s=PACE)
     async with listening() as listener:
         callers = Callers(tables, broker, listener)
         server = serve(echo_home, **environ)
         await callers.ask(server)
-        for num_heard in (2, 5):
+        for num_heard, pace in ((2, PACE), (5, 0.0)):
             await until(lambda num=num_heard: len(listener.got) >= num)  # type: ignore[misc]
             server.stop(signal.SIGKILL)
+            set_pace(echo_home, tokens_per_s=pace)
             server = serve(echo_home, **environ)
             await callers.ask(server)
         jobs, batch, output = await all_over(server, callers)

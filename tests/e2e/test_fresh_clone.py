@@ -53,7 +53,7 @@ def _await_ready(url: str, make: "subprocess.Popen[bytes]") -> None:
         try:
             with urllib.request.urlopen(f"{url}/health/ready", timeout=5):
                 return
-        except (urllib.error.URLError, ConnectionError):
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
             assert make.poll() is None
             assert time.monotonic() < deadline_s
             time.sleep(0.5)

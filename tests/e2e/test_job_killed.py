@@ -14,10 +14,13 @@ from canteen.lifecycle.perplexity import quality_text
 from tests import serving
 from tests.conftest import Serve
 
+# So many that they take seconds more than anybody takes to see the first of them, and to kill.
+NUM_STEPS = 500
 SHAPE = (
     *("--vocab-size", "300", "--hidden-size", "64", "--num-layers", "2", "--num-heads", "2"),
     *("--num-kv-heads", "1", "--ff-size", "128", "--context-length", "64", "--batch-size", "4"),
-    *("--max-steps", "200", "--checkpoint-every", "5", "--evaluate-every", "100"),
+    *("--epochs", "9", "--max-steps", str(NUM_STEPS)),
+    *("--checkpoint-every", "5", "--evaluate-every", "250"),
 )
 WITHIN_S = 120.0
 
@@ -62,7 +65,7 @@ def test_a_killed_training_goes_on_and_is_served(
     assert (killed["state"], done["state"]) == ("interrupted", "done")
     assert any(event.get("event") == "resumed" for event in events(echo_home))
     steps = [event["step"] for event in events(echo_home) if event.get("event") == "step"]
-    assert steps[-1] == 200
+    assert steps[-1] == NUM_STEPS
     told = asked(echo_home, "show", "tiny")
     assert told["metadata"]["lineage"]["job"] == killed["id"]
     phases = asked(echo_home, "footprint", "--by", "phase")["sums"]
@@ -73,5 +76,6 @@ def test_a_killed_training_goes_on_and_is_served(
     body = {"model": "tiny", "prompt": "The water", "max_tokens": 4}
     answer = httpx.post(f"{server.url}/v1/completions", json=body, timeout=60, trust_env=False)
     assert answer.status_code == 200, answer.text
-    job = httpx.get(f"{server.url}/v1/jobs/{killed['id']}", trust_env=False).json()
+    url = f"{server.url}/v1/jobs/{killed['id']}"
+    job = httpx.get(url, timeout=60, trust_env=False).json()
     assert job["found"]["memory_bytes"] > 0

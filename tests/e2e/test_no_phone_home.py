@@ -46,11 +46,16 @@ def outside(log: Path) -> list[str]:
 
 def await_end_of(log: Path) -> None:
     """The tracer writes on for a moment after the traced program has ended."""
-    deadline_s = time.monotonic() + 10
-    size = -1
-    while time.monotonic() < deadline_s and size != log.stat().st_size:
-        size = log.stat().st_size
-        time.sleep(0.2)
+    deadline_s = time.monotonic() + 30
+    while time.monotonic() < deadline_s and not is_over(log):
+        time.sleep(0.05)
+
+
+def is_over(log: Path) -> bool:
+    """Whether of all processes and threads in the trace it says, too, that they have ended."""
+    lines = [line.split(maxsplit=1) for line in log.read_text(errors="replace").splitlines()]
+    ended = {line[0] for line in lines if line[-1].startswith("+++ ")}
+    return bool(lines) and ended == {line[0] for line in lines}
 
 
 def test_the_trace_shows_a_connection_to_the_outside(tmp_path: Path) -> None:

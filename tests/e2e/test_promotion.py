@@ -28,7 +28,7 @@ from tests.serving import Server
 
 NUM_STREAMS = 16
 # The words that echo says in a second, by the model: streams of the first outlast its promotion.
-PACES = {1: 50.0, 2: 2000.0, 3: 1000.0}
+PACES = {1: 25.0, 2: 2000.0, 3: 1000.0}
 NUM_WORDS = 200
 
 

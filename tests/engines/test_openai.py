@@ -41,7 +41,7 @@ async def asked(*script: Any) -> AsyncIterator[tuple[OpenAIEngine, StandIn]]:
     """An engine and its upstream, which answers so."""
     async with stand_in() as there:
         there.script = list(script)
-        where = Upstream(there.base_url, "big-model", patience_s=1.0)
+        where = Upstream(there.base_url, "big-model")
         client = Client(where, lambda: "sk-secret")
         engine = OpenAIEngine(where, client, 4096, 4)
         yield engine, there

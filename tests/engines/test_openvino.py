@@ -25,6 +25,8 @@ from canteen.runtime.catalog import Catalog
 
 GREEDY = SamplingParams(temperature=0.0, max_tokens=16)
 IDS = count()
+# On a busy machine something may take long once; what is done twice takes long each time.
+TRIES = 3
 SOURCES = (".cpp", ".hpp", "/home", "jenkins", "Exception")
 
 
@@ -70,11 +72,12 @@ def test_the_same_prompt_again_comes_from_the_prefix_cache(engine: OpenVinoEngin
     request = ask("Once upon a time there was a ship. " * 60)
     first = usage(run(engine, request))
 
-    again = usage(run(engine, request))
+    again = [usage(run(engine, request)) for _ in range(TRIES)]
 
     assert first.cached_tokens < 64
-    assert again.cached_tokens >= again.prompt_tokens // 32 * 32 - 1
-    assert again.prefill_s < first.prefill_s
+    for one in again:
+        assert one.cached_tokens >= one.prompt_tokens // 32 * 32 - 1
+    assert min(one.prefill_s for one in again) < first.prefill_s
 
 
 def test_the_other_choices_of_a_request_find_its_prompt_in_the_cache(
@@ -84,11 +87,16 @@ def test_the_other_choices_of_a_request_find_its_prompt_in_the_cache(
     alone = usage(run(engine, ask(content)))
 
     sampling = replace(GREEDY, temperature=1.0, seed=5)
-    chunks = run(engine, ask(f"And so. {content}", n=3, sampling=sampling))
+    tries = [
+        run(engine, ask(f"And so, {number}. {content}", n=3, sampling=sampling))
+        for number in range(TRIES)
+    ]
 
-    assert usage(chunks).prefill_s + usage(chunks).decode_s < 3 * (alone.prefill_s + alone.decode_s)
-    texts = {text([chunk for chunk in chunks if chunk.index == index]) for index in range(3)}
-    assert len(texts) == 3
+    took_s = min(usage(chunks).prefill_s + usage(chunks).decode_s for chunks in tries)
+    assert took_s < 3 * (alone.prefill_s + alone.decode_s)
+    for chunks in tries:
+        texts = {text([chunk for chunk in chunks if chunk.index == index]) for index in range(3)}
+        assert len(texts) == 3
 
 
 @pytest.mark.parametrize(

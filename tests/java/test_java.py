@@ -110,7 +110,7 @@ def test_one_command_opens_the_shop(echo_server: Server) -> None:
     with running_shop(echo_server) as url:
         message = {"id": "m-1", "text": "Where is my order ORD-20417?"}
         answer = httpx.post(f"{url}/messages", json=message, timeout=60)
-        health = httpx.get(f"{url}/health").json()
+        health = httpx.get(f"{url}/health", timeout=60).json()
 
     assert answer.status_code == 200
     assert answer.json()["orders"][0]["item"] == "kettle"

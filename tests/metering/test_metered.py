@@ -94,16 +94,16 @@ def check(node: Node, bills: Paper) -> None:
 async def test_32_streams_with_cancels_and_a_killed_worker_leave_the_accounts_exact(
     engine: Metered, worker: Worker, node: Node, bills: Paper
 ) -> None:
-    async def kill() -> None:
-        await asyncio.sleep(0.1)
+    # They take longer than anybody waits, so that they are under way when the worker is killed.
+    asked = [request(str(number), max_tokens=4000) for number in range(32)]
+
+    async def leave_and_kill() -> None:
+        await asyncio.gather(*(stream(engine, one, most_chunks=5) for one in asked[::4]))
         assert worker.pid is not None
         os.kill(worker.pid, signal.SIGKILL)
 
-    streams = [
-        stream(engine, request(str(number)), most_chunks=5 if number % 4 == 0 else 10_000)
-        for number in range(32)
-    ]
-    await asyncio.gather(*streams, kill())
+    staying = [stream(engine, one) for at, one in enumerate(asked) if at % 4]
+    await asyncio.gather(leave_and_kill(), *staying)
     check(node, bills)
     await asyncio.gather(*(stream(engine, request(f"later {number}")) for number in range(32)))
     await worker.close()

@@ -32,7 +32,7 @@ def running_target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
     told = {"CANTEEN_MODEL": "echo", "CANTEEN_KEYS": "off"}
     server = serving.start(_home(folder / "home"), folder / "log", told)
     body = {"model": "echo-embed", "input": "warm", "keep_alive": -1}
-    httpx.post(f"{server.url}/api/embed", json=body).raise_for_status()
+    httpx.post(f"{server.url}/api/embed", json=body, timeout=60).raise_for_status()
     # LanceDB opens pipes of its own when it is first asked for.
     httpx.put(f"{server.url}/v1/indexes/warm", json={}, timeout=60).raise_for_status()
     yield server

@@ -44,7 +44,7 @@ def assert_answers(server: Server) -> None:
 
 
 def num_running(server: Server) -> int:
-    components = httpx.get(f"{server.url}/health/ready").json()["components"]
+    components = httpx.get(f"{server.url}/health/ready", timeout=30).json()["components"]
     return int(components["echo:latest"]["details"]["running"])
 
 
@@ -141,7 +141,9 @@ def test_who_half_closes_has_gone(target: Server) -> None:
                 pass
 
     assert_answers(target)
-    assert num_running(target) == 0
+    # While its worker is busy, what it told last is shown.
+    while num_running(target):
+        pass
 
 
 def test_a_thousand_idle_connections_hinder_nobody(target: Server) -> None:

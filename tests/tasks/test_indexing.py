@@ -35,6 +35,15 @@ class Counting(Speaking):
         return await super().embed(request)
 
 
+class Endless(Counting):
+    """Embeds from some request on for as long as anybody waits."""
+
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        if len(self.embedded) == self._most:
+            await asyncio.Event().wait()
+        return await super().embed(request)
+
+
 @pytest.fixture
 async def index(tmp_path: Path) -> Index:
     return await made(tmp_path)
@@ -185,7 +194,7 @@ async def test_what_was_told_of_stays_when_it_is_left_or_fails_midway(index: Ind
 
 async def test_a_cancelled_one_leaves_whole_documents_and_can_go_on(index: Index) -> None:
     sources = of(*(document(f"{number:04}") for number in range(3 * BATCH_PASSAGES)))
-    adding = asyncio.create_task(put(index, sources))
+    adding = asyncio.create_task(put(index, sources, Endless(2 * BATCH_PASSAGES // TEXTS_AT_ONCE)))
     # Whoever reads an index hears nothing of what another writes.
     while not await index.documents():  # noqa: ASYNC110
         await asyncio.sleep(0.01)

@@ -385,10 +385,14 @@ async def test_who_may_have_one_at_once_holds_up_nobody_and_is_answered_in_the_e
     log: list[bytes] = []
     async with asking(echo_home, log, keys="on") as client:
         client.headers = lone
+        # As long as it runs, none of the others has a place.
+        endless = await leave(client, CHAT, chat(max_tokens=4000))
+        await until_it_runs(client, endless.headers["location"])
         many = [await leave(client, CHAT, chat(max_tokens=10)) for _ in range(10)]
         client.headers = other
         told = await over(client, await leave(client, CHAT, chat(max_tokens=1)))
         client.headers = lone
+        await client.post(f"{endless.headers['location']}/cancel")
         last = [await over(client, left) for left in many]
 
     assert told["state"] == "done"

@@ -42,9 +42,10 @@ def test_what_was_asked_is_seen_in_its_models_figures(echo_server: Server) -> No
         next(events)
         httpx.post(f"{echo_server.url}/v1/chat/completions", json=CHAT, trust_env=False)
         models = (event["models"]["echo:latest"] for event in events)
-        model = next(one for one in models if one["tokens_per_s"] > 0)
+        assert any(one["tokens_per_s"] > 0 for one in models)
+        # That sample may have been taken while the answer was made.
+        model = next(one for one in models if one["ttft_s"] and not one["running"])
 
-    assert model["tokens_per_s"] > 0
     assert model["ttft_s"]["p95"] >= model["ttft_s"]["p50"] > 0
     assert (model["state"], model["running"], model["waiting"]) == ("ready", 0, 0)
     assert model["memory_bytes"] > 0
@@ -61,10 +62,11 @@ def test_what_is_asked_of_another_name_is_seen_too(echo_server: Server) -> None:
             json=CHAT | {"model": "echo-again"},
             trust_env=False,
         )
-        models = (model for event in events for model in event["models"].values())
-        model = next(one for one in models if one["tokens_per_s"] > 0)
+        models = (told for event in events for told in event["models"].items())
+        name = next(name for name, one in models if one["tokens_per_s"] > 0)
+        # How soon it came is told when the answer is over.
+        assert any(one["ttft_s"] for other, one in models if other == name)
 
-    assert model["ttft_s"] is not None
     httpx.request(
         "DELETE", f"{echo_server.url}/api/delete", json={"model": "echo-again"}, trust_env=False
     )
@@ -74,9 +76,10 @@ def test_all_who_listen_are_told_the_same_sample(echo_server: Server) -> None:
     with listening(echo_server) as first, listening(echo_server) as second:
         next(first)
         next(second)
-        told = [next(first)["at_s"] for _ in range(2)]
+        told = next(second)["at_s"]
 
-        assert next(second)["at_s"] in told
+        # The first may have heard of any number before the second was there.
+        assert next(event["at_s"] for event in first if event["at_s"] >= told) == told
 
 
 def test_the_stream_ends_with_the_service_and_does_not_keep_it(

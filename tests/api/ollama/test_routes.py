@@ -255,8 +255,9 @@ def test_another_method_is_refused_with_those_there_are(http: httpx.Client) -> N
 
 def test_a_full_queue_is_told_in_ollamas_words(serve: Serve, echo_home: Path) -> None:
     server = serve(echo_home, CANTEEN_MAX_NUM_SEQS="1", CANTEEN_MAX_QUEUE="0")
-    slow = {"model": "slow", "from": "echo", "parameters": {"tokens_per_s": 2}, "stream": False}
-    body = {"model": "slow", "prompt": "one two three four five six seven eight"}
+    slow = {"model": "slow", "from": "echo", "parameters": {"tokens_per_s": 20}, "stream": False}
+    # It goes on until nobody listens any more.
+    body = {"model": "slow", "prompt": "one two", "options": {"num_predict": 4000}}
 
     with httpx.Client(base_url=server.url, timeout=30) as client:
         client.post("/api/create", json=slow)
