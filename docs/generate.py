@@ -133,8 +133,8 @@ def http_api() -> str:
     )
     return (
         f"{NOTE}# HTTP API\n\nBodies are those of Ollama's and of OpenAI's own documentation; "
-        "`/openapi.json` of a running server has every field. Keys of a body that nobody looks at are "
-        "named in the answer's header `x-canteen-ignored`. The scope is what a caller's key "
+        "`/openapi.json` of a running server has every field. Keys of a body that nobody looks at "
+        "are named in the answer's header `x-canteen-ignored`. The scope is what a caller's key "
         "needs, where [keys](../guide/keys.md) are asked for.\n\n| route | what it does | scope |\n"
         f"|---|---|---|\n{table}"
     )
