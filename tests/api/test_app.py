@@ -55,6 +55,7 @@ def logged(lines: list[bytes]) -> Any:
         ("/v1/tasks/count", {"input": "a", "model": "echo", "lables": ["b"]}, "lables"),
         ("/v1/tasks/classify", {"input": "a", "model": "echo", "lables": ["b"]}, "lables"),
         ("/api/show", {"name": "echo"}, None),
+        ("/api/show", {"name": "echo", "model": ""}, None),
         ("/v1/messages", CHAT | {"max_tokens": 5, "stop_sequences": ["b"]}, None),
     ],
 )

@@ -17,7 +17,7 @@ from canteen.runtime.deferred.book import CANCELLED, MOST_ATTEMPTS, Ended
 from canteen.runtime.deferred.request import RECEIPT, Deferred
 
 # What is kept of the headers of an answer.
-KEPT = ("content-type", "x-request-id", RECEIPT, "x-truncated-tokens")
+KEPT = ("content-type", "x-request-id", RECEIPT, "x-truncated-tokens", "x-canteen-ignored")
 # Of faults of ours; of others it is said how long to wait.
 _PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 300.0

@@ -111,7 +111,8 @@ class Runner:
 
     def _ended(self, job_id: str, working: "asyncio.Task[None]") -> None:
         # One that was given back may have been claimed again before this is called.
-        if self._running[job_id][2] is working:
+        known = self._running.get(job_id)
+        if known is not None and known[2] is working:
             del self._running[job_id]
         self.wake()
         self._on_end()

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field
+from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, model_validator
 
 from canteen.api.ollama.durations import seconds
 from canteen.api.wire import (
@@ -69,6 +69,14 @@ class Named(Wire):
     """Names a model, by `model` or by the older key `name`."""
 
     model: Name = Field(validation_alias=AliasChoices("model", "name"))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_model(cls, data: Any) -> Any:
+        # Clients in Go send both, and one of them empty.
+        if isinstance(data, dict) and not data.get("model") and data.get("name"):
+            return {**data, "model": data["name"]}
+        return data
 
 
 class Generating(Named):
