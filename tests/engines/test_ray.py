@@ -81,6 +81,13 @@ def num_tasks_of_routers() -> int:
     return len(asyncio.all_tasks(SingletonThreadRouter._asyncio_loop))
 
 
+async def until_tasks_of_routers_are(most: int) -> None:
+    """Wait for those that were cancelled, which end a moment later."""
+    async with asyncio.timeout(WITHIN_S):
+        while num_tasks_of_routers() > most:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
 async def until_running(engine: RayEngine, number: int) -> None:
     """Wait until so many run, as far as is known since the replicas were asked again."""
     async with asyncio.timeout(WITHIN_S):
@@ -147,25 +154,29 @@ def _child(pid: int) -> int:
     ("engine", "said"),
     [("no-such-engine", "no engine 'no-such-engine'"), ("vllm", "canteen engine install vllm")],
 )
-async def test_what_loading_says_is_said_here(
-    ray_cluster: Cluster, tmp_path: Path, engine: str, said: str
+async def test_what_loading_says_is_said_here_and_nothing_is_left_of_it(
+    ray_cluster: Cluster, deployed: Deployed, tmp_path: Path, engine: str, said: str
 ) -> None:
     nothing = Wanted("nothing", engine, {}, dict, 1, SMALL, home=tmp_path)
+    before = num_tasks_of_routers()
 
     with pytest.raises(NotSupported, match=said):
         await ray_cluster.deploy(nothing)
 
+    await until_tasks_of_routers_are(before)
 
-async def test_nothing_goes_on_here_for_a_model_that_is_closed(ray_cluster: Cluster) -> None:
-    deployed = await ray_cluster.deploy(wanted("brief", Scale(max_replicas=1)))
-    await complete(RayEngine(deployed), request("1"))
-    while_open = num_tasks_of_routers()
 
-    await deployed.close()
+async def test_nothing_goes_on_here_for_a_model_that_is_closed(
+    ray_cluster: Cluster, deployed: Deployed
+) -> None:
+    before = num_tasks_of_routers()
+    brief = await ray_cluster.deploy(wanted("brief", Scale(max_replicas=1)))
+    await complete(RayEngine(brief), request("1"))
+    assert num_tasks_of_routers() > before
 
-    # What is cancelled there ends a moment later.
-    while num_tasks_of_routers() >= while_open:  # noqa: ASYNC110
-        await asyncio.sleep(0.05)
+    await brief.close()
+
+    await until_tasks_of_routers_are(before)
 
 
 @pytest.mark.slow

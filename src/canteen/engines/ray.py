@@ -111,9 +111,7 @@ class Deployed:
         await self._looking.close()
         if self.listener is not None:
             self.listener.only(())
-        await asyncio.to_thread(delete, self._wanted.app)
-        # Else its router goes on telling the cluster's controller of it each second.
-        await self._handle.shutdown_async()
+        await take_off(self._wanted.app, self._handle)
 
     async def _tried(self, command: Ask) -> AsyncGenerator[Answer]:
         is_begun = False
@@ -227,6 +225,14 @@ class RayEmbedder:
     async def close(self) -> None:
         """Take the model off the cluster."""
         await self._deployed.close()
+
+
+async def take_off(app: str, handle: Any) -> None:
+    """Have an application taken off the cluster, and its handle, if there is one, let go."""
+    await asyncio.to_thread(delete, app)
+    if handle is not None:
+        # Else its router goes on telling the cluster's controller of it each second.
+        await handle.shutdown_async()
 
 
 def delete(app: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from canteen.core.errors import EngineError, NotSupported
 from canteen.core.telemetry_off import switch_off
-from canteen.engines.ray import LOOK_EVERY_S, Deployed, delete, first_report
+from canteen.engines.ray import LOOK_EVERY_S, Deployed, delete, first_report, take_off
 from canteen.engines.ray_joining import LOCAL, check_address, knock, tell
 from canteen.engines.ray_replica import Replica
 from canteen.engines.ray_wanted import Wanted
@@ -85,7 +85,7 @@ class Cluster:
         raised, and EngineError where no node has room."""
         await asyncio.to_thread(self.connect)
         self._apps.add(wanted.app)
-        deployed = None
+        handle = deployed = None
         try:
             await asyncio.to_thread(_delete_left, wanted.family, frozenset(self._apps))
             handle = await asyncio.to_thread(_deploy, wanted)
@@ -97,7 +97,7 @@ class Cluster:
             return deployed
         finally:
             if deployed is None:
-                await asyncio.to_thread(delete, wanted.app)
+                await take_off(wanted.app, handle)
 
     async def close(self) -> None:
         """Leave it; a local one ends."""
