@@ -177,7 +177,11 @@ def test_the_real_model_keeps_to_the_output(
     PromptStore(model_home_copy).put("person", PERSON)
 
     with canteen.LLM("smollm2:135m") as llm:
-        person = llm.prompt("person")
+        told = list(llm.each("person", [{}] * 4))
 
-    assert person.keys() == {"name", "age"}
-    assert isinstance(person["age"], int)
+    # So small a model now and then indents until it has no token left, which is refused.
+    whole = [one.result for one in told if not isinstance(one, InvalidRequest)]
+    assert whole
+    for person in whole:
+        assert person.keys() == {"name", "age"}
+        assert isinstance(person["age"], int)
