@@ -10,7 +10,7 @@ from tests.conftest import Serve
 from tests.serving import WITHIN_S, Server
 
 if TYPE_CHECKING:
-    from playwright.async_api import Page, Route
+    from playwright.async_api import Page
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -78,33 +78,6 @@ async def test_phases_are_shown_as_the_meter_counted_them(
     await page.get_by_text("being there for nobody in particular").wait_for()
     table = page.get_by_role("table", name="By phase")
     assert await table.locator(".interval").count() == 4 * 6
-
-
-async def test_a_late_failure_is_not_told_in_place_of_what_was_chosen_since(
-    page: "Page", echo_server: Server, receipt_id: str
-) -> None:
-    late: list[Route] = []
-
-    async def keep(route: "Route") -> None:
-        late.append(route)
-
-    await page.route("**/v1/footprint?by=key*", keep)
-    await open_view(page, echo_server, "footprint")
-    # Today may be another day by now.
-    await page.get_by_label("Time", exact=True).select_option("week")
-    async with page.expect_request("**/v1/footprint?by=key*"):
-        await page.get_by_label("By", exact=True).select_option("key")
-    await page.get_by_label("By", exact=True).select_option("model")
-    table = page.get_by_role("table", name="By model")
-    await table.wait_for()
-
-    async with page.expect_response("**/v1/footprint?by=key*") as told:
-        await late[0].fulfill(status=500, json={"detail": "late failure"})
-    await (await told.value).finished()
-
-    await page.evaluate("new Promise(requestAnimationFrame)")
-    assert await page.get_by_text("late failure").count() == 0
-    assert await table.is_visible()
 
 
 async def test_a_receipt_is_unfolded_to_its_sources(

@@ -2,6 +2,7 @@
 
 import { key, ROOT, unreachable } from "./api.js";
 import { el, loading, trouble } from "./dom.js";
+import { latest } from "./latest.js";
 
 // Each is a module of that name, which is loaded when it is opened.
 const VIEWS = [
@@ -20,7 +21,7 @@ const LIGHT_WITHIN_MS = 4000;
 const main = document.getElementById("main");
 // Where each address was when it was left.
 const places = new Map();
-let open = 0;
+const opening = latest();
 let leave;
 
 // A part of an address that is no encoding is taken as it is.
@@ -48,14 +49,14 @@ function draw([name, ...parts]) {
 async function show([name, title], parts) {
   leave?.();
   leave = undefined;
-  const turn = ++open;
+  const isLast = opening();
   const place = el("div", { class: "view" }, loading(title));
   main.replaceChildren(place);
   try {
     const view = await import(`./${name}.js`).catch(() => { throw unreachable(); });
-    if (turn !== open) return;
+    if (!isLast()) return;
     const leaving = await view[name](place, ...parts);
-    if (turn === open) leave = leaving;
+    if (isLast()) leave = leaving;
     else leaving?.();
   } catch (error) {
     place.replaceChildren(trouble(error, () => show([name, title], parts)));
@@ -79,7 +80,8 @@ function move(event) {
 const linkTo = (href) => main.querySelector(`a[href="${CSS.escape(href)}"]`);
 const whereabouts = (next) => ({ y: scrollY, next, top: linkTo(next)?.getBoundingClientRect().top });
 
-// As soon as there is so much to see again, and once more where that changes heights, unless one has gone elsewhere by then.
+// As soon as there is so much to see again, and once more where that changes heights, unless one has
+// gone elsewhere by then.
 function comeBack({ y, next, top }) {
   const watcher = new ResizeObserver(() => {
     const link = top !== undefined && linkTo(next);

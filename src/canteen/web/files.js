@@ -2,7 +2,7 @@
 
 import { button, el, field } from "./dom.js";
 import { bytes } from "./figures.js";
-import { turns } from "./turns.js";
+import { latest } from "./latest.js";
 
 // What a browser reads as the service does; of all else the service makes the text.
 const isPlain = (file) => /\.txt$/i.test(file.name) || file.type === "text/plain";
@@ -35,14 +35,14 @@ export function dropping(take, content, { multiple = false } = {}) {
 // A text, or a file in its place.
 export class TextOrFile {
   constructor(label, value, rows = 6) {
-    this.turn = turns();
+    this.asking = latest();
     this.area = el("textarea", { rows, value, required: true });
     this.told = el("p", { class: "file", hidden: true });
     this.node = dropping(([file]) => this.take(file), [field(label, this.area), this.told]);
   }
 
   async take(file) {
-    const isLast = this.turn();
+    const isLast = this.asking();
     const content = isPlain(file) ? await file.text() : await base64(file);
     if (!isLast()) return;
     if (isPlain(file)) {

@@ -3,17 +3,17 @@
 import { get } from "./api.js";
 import { button, el, field, loading, notice, table, trouble } from "./dom.js";
 import { count, grade, metered, plain, scaled } from "./figures.js";
+import { latest } from "./latest.js";
 import { keyNames } from "./names.js";
 import { estimates, receipt } from "./receipt.js";
 import { ReceiptList } from "./receipts.js";
 import { drawnSums, select, WAYS } from "./sums.js";
-import { turns } from "./turns.js";
 
 const SPANS = { today: "Today (UTC)", week: "7 days", month: "30 days", all: "All there is" };
 const DAYS = { today: 0, week: 6, month: 29 };
 const LIST = "#/footprint/receipts";
 const chosen = { by: "hour", span: "today" };
-const turn = turns();
+const asking = latest();
 
 // Of a longer time there are more hours than anybody sees, or a browser draws soon.
 const hasHours = (span) => span === "today" || span === "week";
@@ -90,7 +90,7 @@ function frame(place, part, controls, ...parts) {
 function overview(place) {
   const [head, idle, list] = [el("div"), el("div"), el("div", { "aria-live": "polite" })];
   const again = () => {
-    const isLast = turn();
+    const isLast = asking();
     // What a key may not see is said once, by the list.
     const said = (card) => (error) => {
       if (isLast()) card.replaceChildren(error.status === 403 ? "" : trouble(error, again));
@@ -112,7 +112,7 @@ async function listed(place) {
   const list = el("div");
   let shown;
   const again = async () => {
-    const isLast = turn();
+    const isLast = asking();
     const opened = await new ReceiptList(since(chosen.span)).open();
     if (!isLast()) return;
     shown = opened;

@@ -4,8 +4,8 @@ import { call, events, get, post } from "./api.js";
 import { button, confirmed, el, loading, table, trouble } from "./dom.js";
 import { bytes, count, digits, plain, scaled, seconds } from "./figures.js";
 import { cancelled, light, OVER, reason, receiptLinks, time } from "./jobs.js";
+import { latest } from "./latest.js";
 import { chart } from "./plot.js";
-import { turns } from "./turns.js";
 
 const AGAIN_MS = 2000;
 const MOST_DRAWN = 2000;
@@ -122,7 +122,7 @@ class Details {
   constructor(place, job) {
     this.job = job;
     this.id = job.id;
-    this.turn = turns();
+    this.asking = latest();
     this.listening = new AbortController();
     this.curves = new Curves();
     this.head = el("div", { class: "view-head" });
@@ -184,7 +184,7 @@ class Details {
 
   async look() {
     const wasOver = OVER.has(this.job.state);
-    const isLast = this.turn();
+    const isLast = this.asking();
     const job = await get(`/v1/jobs/${encodeURIComponent(this.id)}`);
     if (!isLast()) return;
     this.job = job;

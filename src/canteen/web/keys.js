@@ -3,8 +3,8 @@
 import { call, get, key, post } from "./api.js";
 import { button, confirmed, copy, el, field, loading, notice, trouble } from "./dom.js";
 import { count, digits, moment } from "./figures.js";
+import { latest } from "./latest.js";
 import { NameFilter, redraw } from "./lists.js";
-import { turns } from "./turns.js";
 
 const SCOPES = {
   "llm:chat": "chat", "llm:embed": "embed", "llm:tasks": "tasks and search", "llm:footprint": "see the footprint", "llm:admin": "administer",
@@ -61,7 +61,7 @@ function budget(name, { most, used, held, ends_s: ends }) {
 class Keys {
   constructor(place) {
     this.place = place;
-    this.turn = turns();
+    this.asking = latest();
     this.secrets = el("div", { "aria-live": "polite" });
     this.wrong = el("div");
     this.list = el("div", { tabindex: "-1" });
@@ -108,7 +108,7 @@ class Keys {
   }
 
   async draw() {
-    const isLast = this.turn();
+    const isLast = this.asking();
     try {
       const { keys } = await get("/v1/keys");
       if (!isLast()) return;

@@ -3,11 +3,11 @@
 import { get, stored } from "./api.js";
 import { button, el, field, loading, notice, pause, table, trouble } from "./dom.js";
 import { bytes, weights } from "./figures.js";
+import { latest } from "./latest.js";
 import { NameFilter, redraw } from "./lists.js";
 import { one as details } from "./model.js";
 import { forgetModels } from "./play.js";
 import { Keeping, light, watched } from "./standing.js";
-import { turns } from "./turns.js";
 import { Work } from "./work.js";
 
 const DOES = { generator: "writes", embedder: "embeds", reranker: "ranks" };
@@ -44,7 +44,7 @@ class Models {
     this.list = el("div", { tabindex: "-1" });
     this.filter = new NameFilter("Find a model");
     this.rows = new Map();
-    this.turn = turns();
+    this.askingMenu = latest();
     this.asked = this.answered = 0;
     this.offers = el("div", { tabindex: "-1" });
     this.menu = el("details", {}, el("summary", {}, "On the menu"), this.offers);
@@ -117,7 +117,7 @@ class Models {
   }
 
   async drawMenu() {
-    const isLast = this.turn();
+    const isLast = this.askingMenu();
     try {
       const { menu } = await get("/v1/menu");
       if (!isLast()) return;
