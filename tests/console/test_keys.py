@@ -167,8 +167,10 @@ async def test_the_first_key_locks_nobody_out_unasked(
 ) -> None:
     server = serve(echo_home)
     await page.goto(f"{server.url}/console#/keys")
+    await page.get_by_text("There is no key yet").wait_for()
     await page.get_by_label("Whose, or what for").fill("first")
-    await page.get_by_label("administer").uncheck()
+    # A key of the keyboard goes where it should, also while the page is still being laid out.
+    await page.get_by_label("administer").press("Space")
 
     await page.get_by_role("button", name="Make key").click()
     await page.get_by_text("nobody can make or revoke one here").wait_for()
